@@ -1,0 +1,95 @@
+"""Fronts against moocore's and pymoo's sorting, hypervolumes and surfaces against brute force."""
+
+import moocore
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from pymoo.util.nds.fast_non_dominated_sort import fast_non_dominated_sort
+
+from uninas_evo.report import pareto
+
+NAN = float("nan")
+POINTS = hnp.arrays(
+    float, st.tuples(st.integers(1, 12), st.integers(1, 4)), elements=st.integers(0, 5).map(float)
+)
+
+
+def test_minimised_turns_maximised_columns_only():
+    """Less is better afterwards, whatever the goals were; a flat list is one objective."""
+    np.testing.assert_array_equal(pareto.minimised([[1, 2]], ["maximize", "minimize"]), [[-1, 2]])
+    np.testing.assert_array_equal(pareto.minimised([1, 2], ["maximize"]), [[-1], [-2]])
+
+
+@given(POINTS)
+def test_front_equals_moocore_and_pymoo(points):
+    """The front is the one of moocore and of pymoo's fast non-dominated sort."""
+    front = pareto.front(points)
+    np.testing.assert_array_equal(front, np.flatnonzero(moocore.is_nondominated(points, keep_weakly=True)))
+    np.testing.assert_array_equal(front, np.sort(fast_non_dominated_sort(points)[0]))
+
+
+@given(POINTS)
+def test_archives_follow_the_front(points):
+    """After t evaluations the archive holds the front of the first t points, each point once."""
+    for t, kept in enumerate(pareto.archives(points), 1):
+        expected = points[pareto.front(points[:t])]
+        np.testing.assert_array_equal(np.unique(points[kept], axis=0), np.unique(expected, axis=0))
+        assert len(np.unique(points[kept], axis=0)) == len(kept)
+
+
+def test_failures_are_never_on_a_front():
+    """A row with NaN or infinity is left out; all failed gives an empty front."""
+    points = np.array([[NAN, 0.0], [1.0, 1.0], [-np.inf, 0.0]])
+    assert pareto.front(points).tolist() == [1]
+    assert [kept.tolist() for kept in pareto.archives(points)] == [[], [1], [1]]
+    assert pareto.front(points[:1]).tolist() == []
+
+
+def test_archive_of_one_objective_is_the_first_best():
+    """With one objective the archive is the incumbent: a tie does not replace it."""
+    points = pareto.minimised([1.0, 3.0, 3.0, 2.0, 4.0], ["maximize"])
+    assert [kept.tolist() for kept in pareto.archives(points)] == [[0], [1], [1], [1], [4]]
+
+
+def test_hypervolume_of_a_staircase():
+    """(1, 2) and (2, 1) up to (3, 3) cover 3 units; what lies beyond the reference adds nothing."""
+    points = np.array([[1.0, 2.0], [2.0, 1.0], [NAN, 0.0], [4.0, 0.0]])
+    assert pareto.hypervolume(points, np.array([3.0, 3.0])) == 3.0
+    assert pareto.hypervolume(points[2:3], np.array([3.0, 3.0])) == 0.0
+
+
+def test_reference_point_lies_a_tenth_beyond_the_worst():
+    """Every objective's range gives its margin; one without range gets a margin of 0.1."""
+    points = np.array([[0.0, 5.0], [10.0, 5.0], [NAN, 99.0]])
+    np.testing.assert_allclose(pareto.reference_point(points), [11.0, 5.1])
+
+
+def test_knee_is_the_bulge():
+    """The knee is the point nearest to the corner on scaled axes, whatever the units."""
+    front = np.array([[0.0, 1.0], [0.2, 0.2], [0.6, 0.15], [1.0, 0.0]])
+    assert pareto.knee(front) == 1
+    assert pareto.knee(front * [1e9, 1e-3]) == 1
+    assert pareto.knee(front[:1]) == 0
+
+
+RUNS = st.lists(
+    hnp.arrays(float, st.tuples(st.integers(0, 4), st.just(2)), elements=st.integers(0, 4).map(float)),
+    min_size=1,
+    max_size=7,
+)
+
+
+@given(RUNS, st.sampled_from([5.0, 50.0, 95.0, 100.0]))
+def test_attainment_equals_counting_runs(runs, percent):
+    """A grid point lies on or beyond the surface exactly where enough runs dominate it."""
+    surface = pareto.attainment(runs, percent)
+    for point in np.ndindex(5, 5):
+        attained = sum(bool((run <= point).all(axis=1).any()) for run in runs)
+        assert (surface <= point).all(axis=1).any() == (attained >= percent / 100 * len(runs))
+
+
+def test_attainment_of_three_objectives():
+    """With three objectives the surface of all runs is the worst of both single points."""
+    runs = [np.array([[1.0, 2.0, 3.0]]), np.array([[3.0, 2.0, 1.0]])]
+    np.testing.assert_array_equal(pareto.attainment(runs, 100), [[3, 2, 3]])

@@ -1,0 +1,110 @@
+"""Fronts: which points are best when objectives conflict, how good a front is, and its knee.
+
+Everything here works on points that are minimised, (T, O): see `minimised`. With one objective a front is the
+single best point, so the same functions follow a best-so-far value. A failed evaluation is a row with NaN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from uninas_evo.contracts import Goal
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+
+def minimised(values: npt.ArrayLike, goals: Sequence[Goal]) -> FloatArray:
+    """Values (T, O) with the sign of every maximised objective turned, so that less is better."""
+    signs = np.array([-1.0 if goal == "maximize" else 1.0 for goal in goals])
+    points: FloatArray = np.asarray(values, float).reshape(-1, len(goals)) * signs
+    return points
+
+
+def front(points: FloatArray) -> IntArray:
+    """The indices of the non-dominated points of (T, O), ascending; equal points are all kept."""
+    from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
+
+    finite = np.flatnonzero(np.isfinite(points).all(axis=1))
+    if len(finite) == 0:
+        return finite
+    best = NonDominatedSorting().do(points[finite], only_non_dominated_front=True)
+    return np.sort(finite[best])
+
+
+def archives(points: FloatArray) -> Iterator[IntArray]:
+    """The front after each of T evaluations, as indices; among equal points only the first is kept.
+
+    Args:
+        points: (T, O), in the order of the evaluations.
+    """
+    kept = np.empty(0, np.int64)
+    for index, point in enumerate(points):
+        beaten = (points[kept] <= point).all(axis=1).any()
+        if np.isfinite(point).all() and not beaten:
+            dominated = (point <= points[kept]).all(axis=1)
+            kept = np.append(kept[~dominated], index)
+        yield kept
+
+
+def reference_point(points: FloatArray) -> FloatArray:
+    """A point (O,) slightly worse than the worst of (T, O): a tenth of each objective's range beyond it.
+
+    The margin lets a front's extreme points count (Ishibuchi et al. 2018, "How to specify a reference point
+    in hypervolume calculation"); one point must serve all fronts that are compared.
+    """
+    finite = points[np.isfinite(points).all(axis=1)]
+    span = np.ptp(finite, axis=0)
+    worst: FloatArray = finite.max(axis=0) + 0.1 * np.where(span > 0, span, 1.0)
+    return worst
+
+
+def hypervolume(points: FloatArray, reference: FloatArray) -> float:
+    """The volume that points (T, O) dominate up to the reference point (O,): pymoo's indicator."""
+    from pymoo.indicators.hv import HV
+
+    inside = points[np.isfinite(points).all(axis=1)]
+    return float(HV(ref_point=reference)(inside)) if len(inside) else 0.0
+
+
+def unit_scaled(points: FloatArray) -> FloatArray:
+    """Points (T, O) with each objective's range mapped to [0, 1]; an objective without range becomes 0."""
+    span = np.ptp(points, axis=0)
+    scaled: FloatArray = (points - points.min(axis=0)) / np.where(span > 0, span, 1.0)
+    return scaled
+
+
+def knee(points: FloatArray) -> int:
+    """The index of a front's knee: the point farthest below the plane through the unit-scaled extremes.
+
+    On scaled axes that plane is "the coordinates add up to 1", so the knee is the point with the least sum
+    (Das 1999, "On characterizing the knee of the Pareto curve based on normal-boundary intersection").
+
+    Args:
+        points: (T, O) with T >= 1, non-dominated.
+    """
+    return int(unit_scaled(points).sum(axis=1).argmin())
+
+
+def attainment(fronts: Sequence[FloatArray], percent: float) -> FloatArray:
+    """The surface that at least `percent` of the runs attain (Fonseca & Fleming 1996): moocore's exact EAF.
+
+    Args:
+        fronts: one (T_s, O) array a run, O being 2 or 3; empty fronts attain nothing.
+        percent: 0 gives what any run attains, 50 the median surface, 100 what all attain.
+
+    Returns:
+        The surface's corner points (P, O), sorted by the first objective; empty where no surface is attained.
+    """
+    from moocore import eaf
+
+    filled = [run for run in fronts if len(run)]
+    share = percent * len(fronts) / max(len(filled), 1)
+    if not filled or share > 100:
+        return np.empty((0, fronts[0].shape[1] if fronts else 0))
+    runs = np.repeat(np.arange(1, len(filled) + 1), [len(run) for run in filled])
+    surface = eaf(np.vstack(filled), runs, percentiles=[share])[:, :-1]
+    return np.asarray(surface[np.lexsort(surface.T[::-1])], float)
