@@ -1,0 +1,1 @@
+"""What is optimised: training-free scores in the UniNAS space, tabular benchmarks, the user's own function."""

@@ -1,0 +1,120 @@
+"""NAS-Bench-201: the accuracy of all 15,625 cells in a table: regret is exact and a search takes a second.
+
+Source: Dong & Yang, "NAS-Bench-201", ICLR 2020, arXiv 2001.00326.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import itertools
+from collections.abc import Mapping, Sequence
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Literal
+
+import pydantic
+
+from uninas_evo.contracts import Budget, Objective, Problem
+from uninas_evo.errors import DataError
+from uninas_evo.problems.nasbench201_space import EDGES, OPERATIONS, RESNET, Cell, NASBench201Space
+
+__all__ = ["RESNET", "Cell", "NASBench201Options", "NASBench201Problem", "NASBench201Space", "read_table"]
+
+
+class NASBench201Options(pydantic.BaseModel):
+    """The `[problem]` table of a run file for NAS-Bench-201."""
+
+    model_config = pydantic.ConfigDict(extra="forbid")
+
+    table: Path = pydantic.Field(
+        description="CSV file (.csv or .csv.gz) with the columns architecture, "
+        "cifar10_test_accuracy_percent and cifar100_test_accuracy_percent, a row for each of the 15,625 cells"
+    )
+    dataset: Literal["cifar10", "cifar100"] = pydantic.Field(
+        "cifar10", description="whose test accuracy counts; CIFAR-10 is the one most papers report first"
+    )
+    objectives: tuple[Literal["accuracy", "params", "flops"], ...] = pydantic.Field(
+        ("accuracy",),
+        min_length=1,
+        description="accuracy is maximised (percent), params and flops are minimised",
+    )
+
+
+class NASBench201Problem(Problem):
+    """Test accuracy after 200 epochs, read from the benchmark's table: nothing is trained.
+
+    Args:
+        table: path of the table, see `NASBench201Options`.
+        dataset: whose accuracy counts.
+        objectives: names out of accuracy, params and flops.
+        budget: bounds on parameters and FLOPs.
+
+    Raises:
+        DataError: the table is missing or is not the benchmark's.
+    """
+
+    Options = NASBench201Options
+    space: NASBench201Space
+
+    def __init__(
+        self,
+        table: str | Path,
+        dataset: Literal["cifar10", "cifar100"] = "cifar10",
+        objectives: Sequence[Literal["accuracy", "params", "flops"]] = ("accuracy",),
+        budget: Budget | None = None,
+    ) -> None:
+        self.space = NASBench201Space(10 if dataset == "cifar10" else 100, budget=budget)
+        self.objectives = tuple(
+            Objective(name, "maximize" if name == "accuracy" else "minimize") for name in objectives
+        )
+        self.accuracy = read_table(Path(table), dataset)
+
+    @classmethod
+    def from_options(cls, options: pydantic.BaseModel, seed: int) -> NASBench201Problem:
+        """The problem of a run file; the seed changes nothing, the table is exact."""
+        fields = NASBench201Options.model_validate(options.model_dump())
+        return cls(fields.table, fields.dataset, fields.objectives)
+
+    @cached_property
+    def optimum(self) -> float:
+        """The highest accuracy, in percent, of any cell inside the budget: regret is the distance to it."""
+        return max(self.accuracy[cell.text] for cell in self.space.cells)
+
+    def evaluate(self, genome: Cell, device: str) -> Mapping[str, float]:
+        """Looks up the accuracy (percent) and adds params and flops; the device does not matter."""
+        cost = self.space.cost(genome)
+        return {
+            "accuracy": self.accuracy[genome.text],
+            "params": float(cost.params),
+            "flops": float(cost.flops),
+        }
+
+
+@lru_cache(maxsize=4)
+def read_table(path: Path, dataset: str) -> dict[str, float]:
+    """Accuracy in percent by architecture string, checked to hold every cell once.
+
+    Raises:
+        DataError: the file is missing, a column or a cell is missing, or an accuracy is not a percentage.
+    """
+    column = f"{dataset}_test_accuracy_percent"
+    cure = (
+        "give the path of a CSV with the columns architecture, cifar10_test_accuracy_percent and "
+        "cifar100_test_accuracy_percent, exported from the benchmark (NATS-Bench TSS), as problem.table"
+    )
+    if not path.is_file():
+        raise DataError(f"the table of NAS-Bench-201 is not at {str(path)!r}; {cure}")
+    try:
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8", newline="") as file:
+            table = {row["architecture"]: float(row[column]) for row in csv.DictReader(file)}
+    except (KeyError, ValueError, TypeError, OSError, EOFError, csv.Error) as error:
+        raise DataError(f"the table {str(path)!r} is not that of NAS-Bench-201: {error!r}; {cure}") from error
+    cells = (Cell(edges).text for edges in itertools.product(OPERATIONS, repeat=len(EDGES)))
+    wrong = next((cell for cell in cells if not 0 <= table.get(cell, -1) <= 100), None)
+    if wrong is not None:
+        raise DataError(
+            f"the table {str(path)!r} must give every cell an accuracy from 0 to 100 percent, "
+            f"got {table.get(wrong)} for {wrong}; {cure}"
+        )
+    return table
