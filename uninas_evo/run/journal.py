@@ -1,0 +1,267 @@
+"""The append-only record of a run: JSON Lines, one event a line, each line sealed by a chained checksum.
+
+The journal is the checkpoint: a run's whole state is a replay of it. `Journal` writes, `read_journal` reads,
+`canonical` drops what may differ between two recordings of the same run.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from uninas_evo.contracts import Goal
+from uninas_evo.errors import JournalError
+
+VERSION = 1
+FILE_NAME = "journal.jsonl"
+_SEAL = ',"chain":"{}"}}'
+_SEAL_LENGTH = len(_SEAL.format("0" * 16))
+
+
+class _Event(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Header(_Event):
+    """The first line: what is needed to build the run again, and where it was started."""
+
+    event: Literal["header"] = "header"
+    version: int = VERSION
+    run: dict[str, Any]
+    """The resolved run file; `problem` or `strategy` is absent where a Python object was given."""
+    seed: int
+    objectives: dict[str, Goal]
+    versions: dict[str, str]
+    """Installed version of each library that can change a result."""
+    host: dict[str, str]
+    git: str | None = None
+    """Commit of the working folder, with `+` where files differ from it."""
+    sources: dict[str, str] = {}
+    """SHA-256 of each file of the user's own code that the objectives run."""
+    started: str
+    """When the run began, ISO 8601 in UTC."""
+
+
+class AskEvent(_Event):
+    """A candidate that the strategy asked for."""
+
+    event: Literal["ask"] = "ask"
+    number: int
+    genome: str | None = None
+    """The genome's text; absent where `same_as` tells it."""
+    same_as: int | None = None
+    """The first candidate with the same genome, whose result this one shares."""
+    parents: tuple[int, ...] = ()
+    origin: str
+    params: int
+    flops: int
+
+
+class Measured(_Event):
+    """What may differ between two recordings of the same run."""
+
+    seconds: float
+    """Time that scoring took."""
+    device: str
+    worker: int
+    at: float
+    """Seconds since the run began, pauses between a kill and a resume left out."""
+
+
+class ResultEvent(_Event):
+    """What scoring a candidate gave: values, or the reason why there are none."""
+
+    event: Literal["result"] = "result"
+    number: int
+    values: dict[str, float] | None = None
+    failure: str | None = None
+    measured: Measured
+
+
+class Note(_Event):
+    """Something worth knowing that the replay does not need."""
+
+    event: Literal["note"] = "note"
+    kind: Literal["resumed", "finished", "interrupted", "changed", "exhausted", "warning"]
+    text: str
+    at: float = 0.0
+
+
+Event = Annotated[Header | AskEvent | ResultEvent | Note, Field(discriminator="event")]
+_EVENTS: TypeAdapter[Header | AskEvent | ResultEvent | Note] = TypeAdapter(Event)
+
+
+class Journal:
+    """An open journal that this process alone may write.
+
+    Args:
+        path: the file; None keeps the events in memory only.
+
+    Raises:
+        JournalError: the file is in use by another process, damaged, of another version, or cannot be written.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.events: list[Header | AskEvent | ResultEvent | Note] = []
+        self._chain = ""
+        self._file = -1
+        if path is not None:
+            try:
+                self._open(path)
+            except OSError as error:
+                raise _unwritable(path, error) from error
+            except JournalError:
+                self.close()
+                raise
+
+    def _open(self, path: Path) -> None:
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise JournalError(
+                f"{path} is in use: one process at a time may write a run folder; "
+                f"wait until the other one ends, or end it"
+            ) from None
+        content = path.read_bytes()
+        self.events, self._chain, good = _parse(content, path)
+        if good < len(content):  # a torn last line: the process was killed while it wrote
+            os.ftruncate(self._file, good)
+
+    def append(self, *events: Header | AskEvent | ResultEvent | Note, sync: bool = True) -> None:
+        """Writes events at the end, in one write; `sync` waits until the disk has them.
+
+        Raises:
+            JournalError: the disk is full or the folder cannot be written; the events before are safe.
+        """
+        lines = []
+        for event in events:
+            body = event.model_dump_json(exclude_defaults=False, exclude_none=True)
+            self._chain = _link(self._chain, body[:-1])
+            lines.append(body[:-1] + _SEAL.format(self._chain) + "\n")
+        if self.path is not None:
+            try:
+                _write("".join(lines).encode(), self._file)
+                if sync:
+                    os.fsync(self._file)
+            except OSError as error:
+                raise _unwritable(self.path, error) from error
+        self.events.extend(events)
+
+    def close(self) -> None:
+        """Closes the file and lets another process write it."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+
+def read_journal(path: Path) -> list[Header | AskEvent | ResultEvent | Note]:
+    """The events of a journal, also of one that is being written; a torn last line is left out.
+
+    Args:
+        path: the journal, or the run folder that holds it.
+
+    Raises:
+        JournalError: there is no journal, it has no header, it is of another version, or a line was changed.
+    """
+    path = path / FILE_NAME if path.is_dir() else path
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise JournalError(
+            f"{path} cannot be read ({error.strerror}): a run folder holds a file {FILE_NAME}; "
+            f"name the folder that `uninas-evo run` wrote"
+        ) from error
+    events, _, _ = _parse(content, path)
+    if not events:
+        raise JournalError(f"{path} holds no event yet: the run was ended before it began; start it again")
+    return events
+
+
+def canonical(events: Iterable[Header | AskEvent | ResultEvent | Note]) -> list[dict[str, Any]]:
+    """The part of a journal that is the same for equal runs: asks in order, then results by number, no times."""
+    kept = [event for event in events if isinstance(event, AskEvent | ResultEvent)]
+    kept.sort(key=lambda event: (isinstance(event, ResultEvent), event.number))
+    return [event.model_dump(exclude={"measured"}) for event in kept]
+
+
+def _parse(
+    content: bytes, path: Path
+) -> tuple[list[Header | AskEvent | ResultEvent | Note], str, int]:
+    """Events, last checksum and length of the part of a journal that is whole."""
+    events: list[Header | AskEvent | ResultEvent | Note] = []
+    chain = ""
+    good = content.rfind(b"\n") + 1
+    for number, line in enumerate(content[:good].split(b"\n")[:-1], start=1):
+        body, seal = line[:-_SEAL_LENGTH], line[-_SEAL_LENGTH:]
+        chain = _link(chain, body.decode(errors="replace"))
+        if number == 1:
+            _check_version(line, path)
+        if seal != _SEAL.format(chain).encode():
+            raise JournalError(
+                f"{path}, line {number}: the line, or one before it, was changed after it was written "
+                f"(its checksum should be {chain}); restore the file from a copy, or cut it after "
+                f"line {number - 1} to go on from there"
+            )
+        events.append(_event(body + b"}", path, number))
+    _check_order(events, path)
+    return events, chain, good
+
+
+def _event(line: bytes, path: Path, number: int) -> Header | AskEvent | ResultEvent | Note:
+    try:
+        return _EVENTS.validate_json(line)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise JournalError(f"{path}, line {number}: not an event of a journal ({where}: {first['msg']})") from error
+
+
+def _check_version(line: bytes, path: Path) -> None:
+    """The first line must be a header of this version; said before anything else can fail."""
+    try:
+        header = TypeAdapter(dict[str, Any]).validate_json(line)
+    except ValidationError:
+        raise JournalError(f"{path}, line 1: not a journal: the first line must be a header in JSON") from None
+    if header.get("event") != "header":
+        raise JournalError(f"{path}, line 1: the first event must be a header, got {header.get('event')!r}")
+    if header.get("version") != VERSION:
+        raise JournalError(
+            f"{path} is a journal of version {header.get('version')!r}, and this program reads version {VERSION}; "
+            f"use the uninas-evo that wrote it ({header.get('versions', {}).get('uninas-evo', 'unknown')})"
+        )
+
+
+def _check_order(events: Sequence[Header | AskEvent | ResultEvent | Note], path: Path) -> None:
+    """Asks must count from 0, and results belong to asks."""
+    asked = 0
+    for line, event in enumerate(events, start=1):
+        if isinstance(event, AskEvent):
+            if event.number != asked:
+                raise JournalError(f"{path}, line {line}: candidate {asked} must come next, got {event.number}")
+            asked += 1
+        elif isinstance(event, ResultEvent) and event.number >= asked:
+            raise JournalError(f"{path}, line {line}: a result of candidate {event.number} before its ask")
+
+
+def _link(chain: str, body: str) -> str:
+    return hashlib.sha256(f"{chain}\n{body}".encode()).hexdigest()[:16]
+
+
+def _write(data: bytes, file: int) -> None:
+    while data:
+        data = data[os.write(file, data) :]
+
+
+def _unwritable(path: Path, error: OSError) -> JournalError:
+    return JournalError(
+        f"{path} cannot be written ({error.strerror}): a run records every result as it arrives; "
+        f"free space or allow writing there, then continue with: uninas-evo resume {path.parent}"
+    )
