@@ -2,6 +2,6 @@
 
 - `pareto`: fronts, hypervolume, attainment surfaces, knee.
 - `statistics`: best-so-far curves, intervals, paired tests, effect sizes.
-- `plots`: thin drawings of those numbers.
+- `plots`, `pareto_plots`: thin drawings of those numbers.
 - `compare`: strategies × seeds under equal budgets.
 """

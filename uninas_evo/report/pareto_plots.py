@@ -1,0 +1,157 @@
+"""Pareto plots in two and three dimensions: a pure function to the data, and thin ones that draw it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from uninas_evo.contracts import Objective
+from uninas_evo.report.pareto import FloatArray, IntArray, front, knee, minimised
+from uninas_evo.report.plots import COUNTS, DASHES, INK, PALETTE, label, legend, new_figure, style
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MARKERS = ("s", "^", "D", "v", "P", "X")
+
+
+@dataclass(frozen=True, slots=True)
+class ParetoData:
+    """The points of a Pareto plot.
+
+    Attributes:
+        objectives: two or three, in the order of the axes.
+        points: (T, O), in the objectives' own units.
+        ids: a label for each point, (T,).
+        front: indices of the non-dominated points, along the first axis.
+        knee: index of the front's knee; None where nothing succeeded.
+        marks: reference points by name, such as presets.
+    """
+
+    objectives: tuple[Objective, ...]
+    points: FloatArray
+    ids: tuple[str, ...]
+    front: IntArray
+    knee: int | None
+    marks: Mapping[str, Sequence[float]] = field(default_factory=dict)
+
+
+def pareto_data(
+    objectives: Sequence[Objective],
+    points: FloatArray,
+    ids: Sequence[str],
+    marks: Mapping[str, Sequence[float]] | None = None,
+) -> ParetoData:
+    """Finds the front and the knee of points (T, O); failed ones (NaN) are left out."""
+    known = np.flatnonzero(np.isfinite(points).all(axis=1))
+    points, ids = points[known], [ids[int(index)] for index in known]
+    low = minimised(points, [objective.goal for objective in objectives])
+    best = front(low)
+    best = best[np.argsort(points[best, 0], kind="stable")]
+    middle = int(best[knee(low[best])]) if len(best) else None
+    return ParetoData(tuple(objectives), points, tuple(ids), best, middle, dict(marks or {}))
+
+
+def pareto_figure(data: ParetoData, title: str = "", labels: bool = True) -> Figure:
+    """All points of a search, its front, its knee and the reference marks, in two or three dimensions."""
+    if len(data.objectives) == 2:
+        return _pareto_2d(data, title, labels)
+    return _pareto_3d(data, title, labels)
+
+
+def _pareto_2d(data: ParetoData, title: str, labels: bool) -> Figure:
+    figure = new_figure()
+    axes = figure.add_subplot()
+    _scatter(axes, data)
+    edge = data.points[data.front]
+    axes.plot(*_staircase(edge, data.objectives).T, color=PALETTE[0], linewidth=1, alpha=0.7)
+    style(axes, data.objectives[0].name, data.objectives[1].name, title)
+    legend(axes, loc="best")
+    if labels:
+        figure.draw_without_rendering()
+        for index in _apart(axes.transData.transform(edge), data):
+            place: dict[str, Any] = {"xytext": (5, -2), "textcoords": "offset points", "va": "top"}
+            axes.annotate(data.ids[index], data.points[index], fontsize=6.5, color=INK, **place)
+    return figure
+
+
+def _pareto_3d(data: ParetoData, title: str, labels: bool) -> Figure:
+    from matplotlib.ticker import EngFormatter, MaxNLocator
+
+    figure = new_figure(6.4, 5.2)
+    axes: Any = figure.add_subplot(projection="3d")
+    _scatter(axes, data)
+    style(axes, data.objectives[0].name, data.objectives[1].name, title)
+    axes.set_zlabel(label(data.objectives[2].name), color=INK, labelpad=12)
+    axes.set_facecolor("none")
+    for axis, objective in zip((axes.xaxis, axes.yaxis, axes.zaxis), data.objectives, strict=True):
+        axis.set_pane_color((0.5, 0.5, 0.5, 0.06))
+        axis.set_major_locator(MaxNLocator(4))
+        axis.set_tick_params(colors=INK, labelsize=8)
+        if objective.name in COUNTS:
+            axis.set_major_formatter(EngFormatter(sep=" "))
+    legend(axes, loc="upper left", bbox_to_anchor=(-0.12, 1.0))
+    axes.set_box_aspect(None, zoom=0.92)
+    if labels:
+        from mpl_toolkits.mplot3d import proj3d  # type: ignore[import-untyped]
+
+        figure.draw_without_rendering()
+        edge = data.points[data.front]
+        flat = np.column_stack(proj3d.proj_transform(*edge.T, axes.get_proj())[:2])
+        for index in _apart(axes.transData.transform(flat), data):
+            axes.text(*data.points[index], f"  {data.ids[index]}", fontsize=6, color=INK)
+    return figure
+
+
+def _scatter(axes: Any, data: ParetoData) -> None:
+    """Dominated points small and pale, the front strong, the knee ringed, marks in black shapes."""
+    beaten = np.setdiff1d(np.arange(len(data.points)), data.front)
+    axes.scatter(*data.points[beaten].T, s=10, color=PALETTE[5], alpha=0.45, linewidths=0, label="dominated")
+    axes.scatter(*data.points[data.front].T, s=26, color=PALETTE[0], linewidths=0, label="front")
+    if data.knee is not None:
+        ring = data.points[[data.knee]].T
+        axes.scatter(*ring, s=110, facecolors="none", edgecolors=PALETTE[1], linewidths=1.6, label="knee")
+    for index, (name, mark) in enumerate(data.marks.items()):
+        shape = MARKERS[index % len(MARKERS)]
+        axes.scatter(*([value] for value in mark), s=42, color=INK, marker=shape, linewidths=0, label=name)
+
+
+def _staircase(edge: FloatArray, objectives: Sequence[Objective]) -> FloatArray:
+    """The boundary of what a 2-D front (P, 2), sorted along the first axis, dominates."""
+    rows = [edge[0]] if len(edge) else []
+    for before, after in itertools.pairwise(edge):
+        corner = (after[0], before[1]) if objectives[0].goal == "minimize" else (before[0], after[1])
+        rows += [np.array(corner), after]
+    return np.array(rows).reshape(-1, 2)
+
+
+def _apart(pixels: FloatArray, data: ParetoData) -> list[int]:
+    """Members of the front, the knee and the ends first, whose labels at (P, 2) pixels do not overlap."""
+    ends = [0, len(pixels) - 1]
+    first = [int(np.flatnonzero(data.front == data.knee)[0]), *ends] if len(pixels) else []
+    kept: list[int] = []
+    for place in [*first, *range(len(pixels))]:
+        gaps = np.abs(pixels[kept] - pixels[place])
+        if not ((gaps[:, 0] < 60) & (gaps[:, 1] < 11)).any():
+            kept.append(place)
+    return [int(data.front[place]) for place in kept]
+
+
+def attainment_figure(
+    surfaces: Mapping[str, FloatArray], objectives: Sequence[Objective], title: str = ""
+) -> Figure:
+    """Median attainment surfaces (P, 2) of several strategies, in the objectives' own units."""
+    figure = new_figure()
+    axes = figure.add_subplot()
+    for index, (name, surface) in enumerate(surfaces.items()):
+        colour, dash = PALETTE[index % len(PALETTE)], DASHES[index // len(PALETTE) % len(DASHES)]
+        edge = surface[np.argsort(surface[:, 0], kind="stable")]
+        steps = _staircase(edge, objectives)
+        axes.plot(*steps.T, color=colour, linestyle=dash, linewidth=1.8, label=name)
+    style(axes, objectives[0].name, objectives[1].name, title)
+    legend(axes, loc="best")
+    return figure

@@ -1,0 +1,154 @@
+"""Drawings: thin functions from numbers to matplotlib figures, without pyplot and without global state.
+
+A figure comes back unsaved; `save` writes it as PNG and SVG, `inline_svg` gives markup for a page, in which
+the ink takes the page's text colour. Colours are Okabe & Ito's, told apart by colour-blind readers too.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from uninas_evo.contracts import Goal, Objective
+from uninas_evo.report.pareto import FloatArray
+from uninas_evo.report.statistics import Curve, best_so_far
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK = "#1d1e20"
+PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", INK)
+DASHES = ("-", "--", "-.", ":")
+UNITS = {
+    "params": "parameters",
+    "flops": "FLOPs",
+    "latency_ms": "latency (ms)",
+    "accuracy": "accuracy (%)",
+    "vkdnw": "VKDNW",
+}
+COUNTS = ("params", "flops")
+
+
+def label(name: str) -> str:
+    """An objective's name with its unit, for an axis."""
+    return UNITS.get(name, name)
+
+
+def new_figure(width: float = 6.4, height: float = 4.2) -> Figure:
+    """An empty figure (inches) with a canvas of its own."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def style(axes: Axes, x: str, y: str, title: str = "") -> None:
+    """Names the axes with their units, in one ink; counts get SI prefixes."""
+    from matplotlib.ticker import EngFormatter
+
+    axes.set(xlabel=label(x), ylabel=label(y))
+    axes.set_title(title, color=INK, fontsize=11)
+    for axis, name in ((axes.xaxis, x), (axes.yaxis, y)):
+        axis.label.set_color(INK)
+        if name in COUNTS:
+            axis.set_major_formatter(EngFormatter(sep=" "))
+    axes.tick_params(colors=INK)
+    axes.grid(color=INK, alpha=0.12, linewidth=0.6)
+    axes.set_axisbelow(True)
+    for name, spine in axes.spines.items():
+        spine.set(color=INK, alpha=0.5, visible=name in ("left", "bottom"))
+
+
+def legend(axes: Axes, **options: Any) -> None:
+    """A legend without frame, in ink."""
+    axes.legend(frameon=False, labelcolor=INK, fontsize=9, **options)
+
+
+def progress_figure(values: FloatArray, objective: Objective, title: str = "") -> Figure:
+    """Every evaluation of one run (T,) as a dot, and the best so far as a line."""
+    figure = new_figure()
+    axes = figure.add_subplot()
+    count = np.arange(1, len(values) + 1)
+    axes.scatter(count, values, s=9, color=PALETTE[5], linewidths=0, label="evaluated")
+    best = best_so_far(values, objective.goal)
+    axes.step(count, best, where="post", color=PALETTE[0], linewidth=1.8, label="best so far")
+    style(axes, "distinct evaluations", objective.name, title)
+    legend(axes, loc="best")
+    return figure
+
+
+def curves_figure(
+    curves: Mapping[str, Curve],
+    quantity: str,
+    title: str = "",
+    optimum: float | None = None,
+    goal: Goal = "maximize",
+) -> Figure:
+    """Anytime curves of several strategies: medians with bands of 90 % over seeds, the best named first.
+
+    The axis starts where the medians are after a twentieth of the budget, so that the end can be read.
+    """
+    figure = new_figure(7.4)
+    axes = figure.add_subplot()
+    for index, (name, curve) in enumerate(curves.items()):
+        colour, dash = PALETTE[index % len(PALETTE)], DASHES[index // len(PALETTE) % len(DASHES)]
+        count = np.arange(1, len(curve.median) + 1)
+        axes.fill_between(count, curve.low, curve.high, step="post", color=colour, alpha=0.1, linewidth=0)
+        axes.step(count, curve.median, where="post", color=colour, linestyle=dash, linewidth=1.8, label=name)
+    if optimum is not None:
+        axes.axhline(optimum, color=INK, linestyle=":", linewidth=1, label="optimum")
+    style(axes, "distinct evaluations", quantity, title)
+    _zoom(axes, curves, optimum)
+    names, finals = list(curves), np.array([curve.median[-1] for curve in curves.values()])
+    order = np.argsort(-finals if goal == "maximize" else finals, kind="stable")
+    handles = {line.get_label(): line for line in axes.get_lines()}
+    ordered = [handles[names[index]] for index in order]
+    ordered = [handles["optimum"], *ordered] if optimum is not None else ordered
+    figure.legend(handles=ordered, loc="outside right center", frameon=False, labelcolor=INK, fontsize=9)
+    return figure
+
+
+def _zoom(axes: Axes, curves: Mapping[str, Curve], optimum: float | None) -> None:
+    """Cuts the axis at the worst median after a twentieth of the evaluations."""
+    medians = np.concatenate([curve.median[len(curve.median) // 20 :] for curve in curves.values()])
+    bands = np.concatenate([np.append(curve.low[-1:], curve.high[-1:]) for curve in curves.values()])
+    known = np.concatenate([medians, bands, [] if optimum is None else [optimum]])
+    known = known[np.isfinite(known)]
+    if len(known) == 0:
+        return
+    low, high = known.min(), known.max()
+    margin = 0.06 * (high - low) or 0.5
+    axes.set_ylim(low - margin, high + margin)
+
+
+def save(figure: Figure, stem: Path) -> tuple[Path, Path]:
+    """Writes `stem`.png (150 dpi) and `stem`.svg, the same bytes for the same figure; gives both paths."""
+    png, svg = stem.with_suffix(".png"), stem.with_suffix(".svg")
+    figure.savefig(png, dpi=150, facecolor="white", metadata={"Software": None})
+    svg.write_text(_svg(figure, facecolor="white"), encoding="utf-8")
+    return png, svg
+
+
+def inline_svg(figure: Figure) -> str:
+    """The figure as an `<svg>` element without background and size, its ink in the page's text colour."""
+    markup = _svg(figure, facecolor="none")
+    markup = re.sub(r"<metadata>.*?</metadata>", "", markup[markup.index("<svg") :], flags=re.DOTALL)
+    head, body = markup.split(">", 1)
+    return re.sub(r' (width|height)="[^"]*"', "", head) + ">" + body.replace(INK, "currentColor")
+
+
+def _svg(figure: Figure, facecolor: str) -> str:
+    import matplotlib
+
+    text = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": "uninas-evo", "svg.fonttype": "path"}):
+        figure.savefig(text, format="svg", facecolor=facecolor, metadata={"Date": None, "Creator": None})
+    return text.getvalue()
