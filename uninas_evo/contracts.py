@@ -71,10 +71,7 @@ class Budget:
 
     def admits(self, cost: Cost) -> bool:
         """Whether a cost lies within all four bounds."""
-        return (
-            self.min_params <= cost.params <= self.max_params
-            and self.min_flops <= cost.flops <= self.max_flops
-        )
+        return self.min_params <= cost.params <= self.max_params and self.min_flops <= cost.flops <= self.max_flops
 
 
 G = TypeVar("G", bound=Hashable)
@@ -159,6 +156,9 @@ class Problem(ABC):
     def from_options(cls, options: pydantic.BaseModel, seed: int) -> Problem:
         """The problem of a run file's `[problem]` table, `options` being an instance of `Options`."""
 
+    def prepare(self, device: str) -> None:  # noqa: B027 - most problems have nothing to prepare
+        """Called once in each worker before the first `evaluate`: imports and settings of libraries go here."""
+
     @abstractmethod
     def evaluate(self, genome: Any, device: str) -> Mapping[str, float]:
         """Scores a genome: a value for every objective, further named values as one likes.
@@ -198,7 +198,7 @@ class Result:
         return self.failure is None
 
 
-class StopSearch(Exception):  # noqa: N818 - a signal like StopIteration, not an error
+class StopSearch(Exception):
     """Raised by `Strategy.ask` when the strategy has nothing more to ask for, ever."""
 
 

@@ -6,6 +6,7 @@ UninasEvoError
 ├── RunFileError      (ValueError)    a run file, or an option of a strategy or problem, is wrong
 ├── JournalError      (RuntimeError)  a run folder cannot be read, replayed, or is in use
 ├── ObjectiveError    (ValueError)    an objective that does not exist or does not fit its strategy
+├── StrategyError     (RuntimeError)  a strategy was told results out of order, or an operator broke its contract
 ├── ProxyError        (RuntimeError)  a proxy cannot score this module
 ├── PoolError         (RuntimeError)  the workers cannot be started
 ├── DataError         (ValueError)    data for training, or a table of a benchmark, is missing or wrong
@@ -40,6 +41,10 @@ class JournalError(UninasEvoError, RuntimeError):
 
 class ObjectiveError(UninasEvoError, ValueError):
     """An objective that does not exist or does not fit its strategy."""
+
+
+class StrategyError(UninasEvoError, RuntimeError):
+    """A strategy was told results out of order, or one of its operators broke its contract."""
 
 
 class ProxyError(UninasEvoError, RuntimeError):
