@@ -10,9 +10,7 @@ from pymoo.util.nds.fast_non_dominated_sort import fast_non_dominated_sort
 from uninas_evo.report import pareto
 
 NAN = float("nan")
-POINTS = hnp.arrays(
-    float, st.tuples(st.integers(1, 12), st.integers(1, 4)), elements=st.integers(0, 5).map(float)
-)
+POINTS = hnp.arrays(float, st.tuples(st.integers(1, 12), st.integers(1, 4)), elements=st.integers(0, 5).map(float))
 
 
 def test_minimised_turns_maximised_columns_only():

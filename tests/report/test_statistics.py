@@ -92,9 +92,7 @@ def test_holm_matches_a_worked_example():
 def test_holm_lies_between_raw_and_bonferroni_and_keeps_the_order(p):
     """Corrected p values are never below the raw ones, never above Bonferroni's, and order-preserving."""
     corrected = stats.holm(p)
-    assert all(
-        raw <= c + 1e-12 and c <= min(1, len(p) * raw) + 1e-12 for raw, c in zip(p, corrected, strict=True)
-    )
+    assert all(raw <= c + 1e-12 and c <= min(1, len(p) * raw) + 1e-12 for raw, c in zip(p, corrected, strict=True))
     for i, j in itertools.combinations(range(len(p)), 2):
         if p[i] < p[j]:
             assert corrected[i] <= corrected[j]
@@ -107,9 +105,7 @@ def test_a12_counts_wins_and_half_ties():
     assert stats.a12(np.array([NAN]), np.array([-9.0])) == 0.0
 
 
-@given(
-    st.lists(st.integers(0, 5), min_size=1, max_size=9), st.lists(st.integers(0, 5), min_size=1, max_size=9)
-)
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=9), st.lists(st.integers(0, 5), min_size=1, max_size=9))
 def test_a12_is_symmetric(a, b):
     """a12(a, b) + a12(b, a) = 1."""
     x, y = np.array(a, float), np.array(b, float)

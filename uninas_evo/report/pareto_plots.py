@@ -141,9 +141,7 @@ def _apart(pixels: FloatArray, data: ParetoData) -> list[int]:
     return [int(data.front[place]) for place in kept]
 
 
-def attainment_figure(
-    surfaces: Mapping[str, FloatArray], objectives: Sequence[Objective], title: str = ""
-) -> Figure:
+def attainment_figure(surfaces: Mapping[str, FloatArray], objectives: Sequence[Objective], title: str = "") -> Figure:
     """Median attainment surfaces (P, 2) of several strategies, in the objectives' own units."""
     figure = new_figure()
     axes = figure.add_subplot()

@@ -1,0 +1,87 @@
+"""What a run folder holds, as numbers: the distinct evaluations of its journal, in the order they were asked."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from uninas_evo.contracts import Cost, Objective
+from uninas_evo.report.pareto import FloatArray, minimised
+from uninas_evo.run.journal import AskEvent, Header, ResultEvent, read_journal
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """The distinct evaluations of one run; T counts them.
+
+    Attributes:
+        run: the resolved run file.
+        seed: the run's seed.
+        objectives: what was optimised, O of them.
+        numbers: the candidates' numbers, (T,).
+        genomes: their texts, (T,).
+        costs: their parameters and FLOPs, (T,).
+        values: the objectives' values, (T, O); a row of NaN for a failure.
+        seconds: what scoring each took, (T,); 0 where a score was shared by another run.
+        asking_s: the rest of the time of a run with one worker: asking, telling, recording.
+    """
+
+    run: dict[str, Any]
+    seed: int
+    objectives: tuple[Objective, ...]
+    numbers: tuple[int, ...]
+    genomes: tuple[str, ...]
+    costs: tuple[Cost, ...]
+    values: FloatArray
+    seconds: FloatArray
+    asking_s: float
+
+    @property
+    def points(self) -> FloatArray:
+        """The values with less being better in all objectives, (T, O)."""
+        return minimised(self.values, [objective.goal for objective in self.objectives])
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The genomes' ids, (T,)."""
+        return tuple(genome_id(text) for text in self.genomes)
+
+
+def genome_id(text: str) -> str:
+    """The first 12 hexadecimal digits of the text's SHA-256, as a genome's own `id`."""
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def read_run(folder: Path) -> RunRecord:
+    """Reads a run folder, also one that is being written; nothing in it is executed.
+
+    Raises:
+        JournalError: there is no journal, or it is damaged.
+    """
+    events = read_journal(folder)
+    header = events[0]
+    assert isinstance(header, Header)
+    objectives = tuple(Objective(name, goal) for name, goal in header.objectives.items())
+    results = {event.number: event for event in events if isinstance(event, ResultEvent)}
+    asks = [
+        event for event in events if isinstance(event, AskEvent) and event.same_as is None and event.number in results
+    ]
+    rows = [results[ask.number].values or {} for ask in asks]
+    values = [[row.get(objective.name, np.nan) for objective in objectives] for row in rows]
+    seconds = np.array([results[ask.number].measured.seconds for ask in asks], float)
+    ended_s = max((event.measured.at for event in results.values()), default=0.0)
+    return RunRecord(
+        run=header.run,
+        seed=header.seed,
+        objectives=objectives,
+        numbers=tuple(ask.number for ask in asks),
+        genomes=tuple(ask.genome or "" for ask in asks),
+        costs=tuple(Cost(ask.params, ask.flops) for ask in asks),
+        values=np.array(values, float).reshape(len(asks), len(objectives)),
+        seconds=seconds,
+        asking_s=max(ended_s - float(seconds.sum()), 0.0),
+    )
