@@ -83,7 +83,8 @@ def _read_block(block: Any, shape: Shape, where: str) -> list[Chain]:
     if isinstance(block, dict) and {"subblock1", "subblock2"} <= set(block):
         return [_read_chain(block[key], shape, f"{where}, {key}") for key in ("subblock1", "subblock2")]
     raise GenomeError(
-        f"{where}: a block is one of {', '.join(_CODES)}, or holds 'subblock1' and 'subblock2', got {block!r:.80}; mend it"
+        f"{where}: a block is one of {', '.join(_CODES)}, or holds 'subblock1' and 'subblock2', "
+        f"got {block!r:.80}; mend it"
     )
 
 

@@ -27,12 +27,12 @@ class StepRule:
         split: probability that a step inside a group of equal attention heads changes one head alone. A tenth: heads
             of the presets stay groups, which run batched, for long, and can still come to differ.
         max_nodes: nodes of one block that an addition may lead to. Without it a walk ends in operations that cost
-            next to nothing, nested without end; sixty is five times the largest block of the presets.
+            next to nothing, nested without end; twenty-four is twice the largest block of the presets.
     """
 
     eliminate: float = 0.3
     split: float = 0.1
-    max_nodes: int = 60
+    max_nodes: int = 24
 
 
 def step(genome: Genome, budget: Budget, rule: StepRule, rng: random.Random) -> Genome | None:

@@ -1,0 +1,124 @@
+"""Layers that torch lacks.
+
+`copies` of a layer, one for each head of an attention group, run batched: their channels lie side by side, copy after
+copy, and they share no weights.
+"""
+
+from __future__ import annotations
+
+from math import isqrt
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from uninas_evo.space.operations import Shape
+
+NORM_EPS = 1e-6
+"""Epsilon of layer norms, the paper's package's."""
+
+
+class ChannelNorm(nn.Module):
+    """Layer norm over the channels at each position: (N, copies·C, H, W) to the same.
+
+    Attributes:
+        weight: (copies·C,), starts at 1.
+        bias: (copies·C,), starts at 0.
+    """
+
+    def __init__(self, channels: int, copies: int = 1) -> None:
+        super().__init__()
+        self.channels = channels
+        self.weight = nn.Parameter(torch.ones(copies * channels))
+        self.bias = nn.Parameter(torch.zeros(copies * channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalises, then scales and shifts every channel."""
+        if x.shape[1] == self.channels:
+            y = functional.layer_norm(x.permute(0, 2, 3, 1), (self.channels,), self.weight, self.bias, NORM_EPS)
+            return y.permute(0, 3, 1, 2)
+        split = torch.unflatten(x, 1, (-1, self.channels)).movedim(2, -1)
+        y = functional.layer_norm(split, (self.channels,), eps=NORM_EPS).movedim(-1, 2).flatten(1, 2)
+        return y * self.weight[:, None, None] + self.bias[:, None, None]
+
+
+class RelPosBias(nn.Module):
+    """Adds a learned relative position bias that all channels of a copy share: (N, copies·C, n², n²) to the same.
+
+    Rows and columns are positions of an n×n grid; entry (i, j) gets the table's value for the offset from j to i.
+
+    Attributes:
+        table: (copies, (2n − 1)²), starts at a normal of standard deviation 0.02, cut at two deviations.
+    """
+
+    def __init__(self, side: int, copies: int = 1) -> None:
+        super().__init__()
+        self.side = side
+        self.table = nn.Parameter(torch.zeros(copies, (2 * side - 1) ** 2))
+
+    def bias(self) -> Tensor:
+        """The bias of every pair of positions: (copies, n², n²).
+
+        Windows of the flipped table: its gradient is a sum over windows, many times faster than that of indexing.
+        """
+        n = self.side
+        flipped = torch.unflatten(self.table, 1, (2 * n - 1, 2 * n - 1)).flip(1, 2)
+        windows = flipped.unfold(1, n, 1).unfold(2, n, 1)
+        return windows.flip(1, 2).reshape(-1, n * n, n * n)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Adds the bias."""
+        bias = self.bias()
+        if x.shape[1] == bias.shape[0]:
+            return x + bias
+        return (torch.unflatten(x, 1, (bias.shape[0], -1)) + bias[:, None]).flatten(1, 2)
+
+
+class Mask(nn.Module):
+    """Keeps the values with |h − w| <= 5 and makes the others 0."""
+
+    BAND = 5
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Masks (…, H, W)."""
+        return x.tril(self.BAND).triu(-self.BAND)
+
+
+def elementary(name: str, shape: Shape, copies: int) -> nn.Module:  # noqa: PLR0912 - one case an operation
+    """The module of an elementary operation other than zero.
+
+    Args:
+        name: as in `OPERATIONS`.
+        shape: (C, H, W) of one copy.
+        copies: how many copies run side by side.
+    """
+    c, h, _ = shape
+    total = copies * c
+    match name:
+        case "softmax":
+            return nn.Softmax(dim=-1)
+        case "sigmoid":
+            return nn.Sigmoid()
+        case "gelu":
+            return nn.GELU()
+        case "dropout":
+            return nn.Dropout(0.5)
+        case "maxpool":
+            return nn.MaxPool2d(3, stride=1, padding=1)
+        case "mask":
+            return Mask()
+        case "batchnorm":
+            return nn.BatchNorm2d(total)
+        case "layernorm":
+            return ChannelNorm(c, copies)
+        case "conv1":
+            return nn.Conv2d(total, total, 1, groups=copies)
+        case "conv3":
+            return nn.Conv2d(total, total, 3, padding=1, groups=copies)
+        case "dw3":
+            return nn.Conv2d(total, total, 3, padding=1, groups=total, bias=False)
+        case "dw5":
+            return nn.Conv2d(total, total, 5, padding=2, groups=total, bias=False)
+        case "relposbias":
+            return RelPosBias(isqrt(h), copies)
+    raise ValueError(f"{name} is no elementary operation; build it as a pair")
