@@ -1,0 +1,219 @@
+"""What every proxy shares: a private copy of the module, seeded weights and inputs, checked logits."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from uninas_evo.errors import ProxyError
+
+NORMS = (nn.modules.batchnorm._BatchNorm, nn.GroupNorm, nn.LayerNorm)
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a module is scored on. Equal inputs must be used for all modules that are compared.
+
+    Attributes:
+        batch: N, images a batch (64: what the papers of VKDNW and AZ-NAS score with).
+        image: the shape (C, H, W) of one image; its pixels are standard normal.
+        seed: keys the images, the labels and the weights.
+        device: where the copy of the module is scored.
+        reinitialise: draw new weights keyed by `seed`; False scores the weights that the module has.
+    """
+
+    batch: int = 64
+    image: tuple[int, int, int] = (3, 32, 32)
+    seed: int = 0
+    device: str = "cpu"
+    reinitialise: bool = True
+
+    def generator(self, *key: object) -> torch.Generator:
+        """A CPU generator that depends on the seed and the key alone."""
+        return keyed_generator(self.seed, *key)
+
+    def images(self, *key: object) -> Tensor:
+        """Standard normal images (N, C, H, W) on the device, the same numbers on every device."""
+        return torch.randn(self.batch, *self.image, generator=self.generator("images", *key)).to(self.device)
+
+    def labels(self, classes: int, *key: object) -> Tensor:
+        """Uniform labels (N,) on the device."""
+        drawn = torch.randint(classes, (self.batch,), generator=self.generator("labels", *key))
+        return drawn.to(self.device)
+
+
+def keyed_generator(*key: object) -> torch.Generator:
+    """A CPU generator seeded by a stable hash of the key."""
+    digest = hashlib.sha256(repr(key).encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+
+
+def prepare(module: nn.Module, inputs: Inputs, *, training: bool = False) -> nn.Module:
+    """A copy of the module to score, on the device, so that the module itself is never touched.
+
+    Args:
+        module: what is to be scored; parameters without `requires_grad` stay frozen.
+        inputs: seed and device.
+        training: batch norms use the statistics of their batch; dropout and drop path stay off in any case.
+
+    Raises:
+        ProxyError: the module cannot be copied, or has no trainable parameter.
+    """
+    try:
+        net = copy.deepcopy(module)
+    except RuntimeError as error:
+        raise ProxyError(
+            f"{type(module).__name__} cannot be copied, and a proxy scores a copy: {error}; "
+            "detach the tensors that the module keeps as attributes"
+        ) from error
+    net.to(inputs.device).eval()
+    if not any(parameter.requires_grad for parameter in net.parameters()):
+        raise ProxyError(
+            f"{type(module).__name__} has no trainable parameter: a proxy needs at least one; "
+            "set requires_grad on those that are to be scored"
+        )
+    if inputs.reinitialise:
+        initialise(net, inputs.seed)
+    for layer in net.modules():
+        if training and isinstance(layer, nn.modules.batchnorm._BatchNorm):
+            layer.train()
+    return net
+
+
+def initialise(net: nn.Module, seed: int) -> None:
+    """Draws a module's weights anew, in place, keyed by the seed and each parameter's name.
+
+    UniNAS networks use their own `uninas_evo.network.initialise`. In any other module convolutions and linear
+    layers get Kaiming normal weights (fan in, ReLU: what the proxies' papers use) and zero biases, norms become the
+    identity with fresh statistics, and parameters of other layers keep their values.
+    """
+    from uninas_evo.network import Network
+    from uninas_evo.network import initialise as initialise_network
+
+    if isinstance(net, Network):
+        initialise_network(net, seed)
+        return
+
+    def kaiming(weight: Tensor, generator: torch.Generator) -> Tensor:
+        return torch.randn(weight.shape, generator=generator) * (2 / weight[0].numel()) ** 0.5
+
+    redraw(net, seed, kaiming)
+
+
+def redraw(net: nn.Module, seed: int, draw: Callable[[Tensor, torch.Generator], Tensor]) -> None:
+    """Sets the weights of convolutions and linear layers to `draw(weight, generator)` and resets the norms."""
+    with torch.no_grad():
+        for name, layer in net.named_modules():
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                layer.weight.copy_(draw(layer.weight, keyed_generator(seed, name)))
+                if layer.bias is not None:
+                    layer.bias.zero_()
+            elif isinstance(layer, NORMS):
+                if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+                    layer.reset_running_stats()
+                if layer.weight is not None:
+                    layer.weight.fill_(1)
+                if layer.bias is not None:
+                    layer.bias.zero_()
+
+
+def check_logits(logits: object, images: int) -> Tensor:
+    """The logits (N, K) of a classifier, checked.
+
+    Raises:
+        ProxyError: the output is not a tensor (N, K) with K of at least 2, or holds NaN or infinity.
+    """
+    shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+    if not isinstance(logits, Tensor) or logits.dim() != 2 or len(logits) != images or logits.shape[1] < 2:
+        raise ProxyError(
+            f"a proxy scores classifiers: the output must be logits of shape (N, K) with N={images} and K of at "
+            f"least 2, got {shape}; give the module a head with two or more classes"
+        )
+    if not torch.isfinite(logits).all():
+        raise ProxyError(
+            "the module's logits hold NaN or infinity at initialisation: a score must be finite; "
+            "normalise the branch whose activations explode"
+        )
+    return logits
+
+
+def finite(value: float, proxy: str) -> float:
+    """The value, if it is a number.
+
+    Raises:
+        ProxyError: the value is NaN or infinite.
+    """
+    if not math.isfinite(value):
+        raise ProxyError(
+            f"{proxy} gave {value}: a score must be finite; the network is disconnected, or its "
+            "activations or gradients overflow: score it with another proxy, or another seed"
+        )
+    return value
+
+
+ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.CELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish, nn.Hardswish)
+
+
+def is_activation(layer: nn.Module) -> bool:
+    """Whether a layer is an activation that splits its inputs at 0."""
+    return isinstance(layer, ACTIVATIONS)
+
+
+def is_norm(layer: nn.Module) -> bool:
+    """Whether a layer normalises its input."""
+    from uninas_evo.network.layers import ChannelNorm
+
+    return isinstance(layer, (*NORMS, ChannelNorm))
+
+
+def features_of(net: nn.Module) -> list[nn.Module]:
+    """The blocks that a network's features pass one after the other: the items of its containers.
+
+    Containers (nn.Sequential, nn.ModuleList) of compound modules are opened; a container of single layers is a
+    block if it holds a convolution or linear layer (a stem), and any other module with children is a block.
+    """
+    blocks: list[nn.Module] = []
+    for child in net.children():
+        if not any(True for _ in child.children()):
+            continue
+        if not isinstance(child, nn.Sequential | nn.ModuleList):
+            blocks.append(child)
+        elif any(any(True for _ in item.children()) for item in child):
+            blocks += features_of(child)
+        elif any(isinstance(item, nn.Conv2d | nn.Linear) for item in child):
+            blocks.append(child)
+    return blocks
+
+
+def last_map(net: nn.Module, images: Tensor) -> Tensor:
+    """The features before pooling: the input of the first pooling to one value a channel, or of the head.
+
+    Taken from `forward_features` where the module has it, as UniNAS networks and timm's models do; else the input of
+    the last linear layer.
+    """
+    if callable(getattr(net, "forward_features", None)):
+        features = net.forward_features(images)  # type: ignore[operator]
+        return features[-1] if isinstance(features, list | tuple) else features
+    kept: list[Tensor] = []
+    linear = [layer for layer in net.modules() if isinstance(layer, nn.Linear)]
+    if not linear:
+        raise ProxyError(
+            f"{type(net).__name__} has neither forward_features nor a linear head: zen reads the features before it; "
+            "give the module a method forward_features(images)"
+        )
+    handle = linear[-1].register_forward_pre_hook(lambda _layer, args: kept.append(args[0]))
+    net(images)
+    handle.remove()
+    return kept[-1]
+
+
+def count_layers(module: nn.Module) -> int:
+    """Convolutions and linear layers with trainable weights."""
+    kinds = (nn.modules.conv._ConvNd, nn.Linear)
+    return sum(isinstance(layer, kinds) and layer.weight.requires_grad for layer in module.modules())

@@ -1,0 +1,208 @@
+"""Proxies that look at activations: zen, naswot, az and the linear regions and kernel of te."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from contextlib import ExitStack
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from uninas_evo.errors import ProxyError
+from uninas_evo.proxies._module import (
+    Inputs,
+    check_logits,
+    features_of,
+    finite,
+    is_activation,
+    last_map,
+    prepare,
+    redraw,
+)
+
+
+def zen(module: nn.Module, inputs: Inputs | None = None, *, step: float = 0.01) -> float:
+    """Log of E‖f(x) − f(x + 0.01 ε)‖₁ + Σ over batch norms of log √mean(σ²); larger is better.
+
+    f is the last feature map before pooling, weights are standard normal.
+    Source: Lin et al., "Zen-NAS", ICCV 2021, with its step.
+    Deviations: one draw of the weights; `inputs.reinitialise=False` keeps the module's own weights.
+    """
+    inputs = inputs or Inputs()
+    net = prepare(module, inputs, training=True)
+    if inputs.reinitialise:
+        redraw(net, inputs.seed, lambda weight, generator: torch.randn(weight.shape, generator=generator))
+    images = inputs.images()
+    with torch.no_grad():
+        before = last_map(net, images)
+        after = last_map(net, images + step * inputs.images("step"))
+        variances = [
+            float(norm.running_var.double().mean())
+            for norm in net.modules()
+            if isinstance(norm, nn.modules.batchnorm._BatchNorm) and norm.running_var is not None
+        ]
+    change = float((before - after).double().abs().flatten(1).sum(1).mean())
+    if change == 0:
+        raise ProxyError(
+            "zen is log 0: the features do not depend on the image; connect the network, or score it with another proxy"
+        )
+    return finite(math.log(change) + sum(0.5 * math.log(v) for v in variances if v > 0), "zen")
+
+
+def naswot(module: nn.Module, inputs: Inputs | None = None) -> float:
+    """Log of |det K|, K counting the units that agree in sign between two images; larger is better.
+
+    Source: Mellor et al., "Neural Architecture Search without Training", ICML 2021.
+    Deviations: random images instead of data; the sign code is read at every ReLU, GELU, SiLU and their kin.
+    """
+    inputs = inputs or Inputs()
+    net = prepare(module, inputs, training=True)
+    kernel = torch.zeros(inputs.batch, inputs.batch, dtype=torch.float64, device=inputs.device)
+    for code in _sign_codes(net, inputs, "naswot"):
+        kernel += (code @ code.T + (1 - code) @ (1 - code.T)).double()
+    sign, logdet = torch.linalg.slogdet(kernel.cpu())
+    if sign == 0:
+        raise ProxyError(
+            "naswot is log 0: two images have the same activation pattern; the network is constant, or has too few "
+            "activations for the batch: use a smaller batch or another proxy"
+        )
+    return finite(float(logdet), "naswot")
+
+
+def te_regions(module: nn.Module, inputs: Inputs | None = None) -> float:
+    """Linear regions that a batch of images falls into: distinct patterns of active units; larger is better.
+
+    Source: Chen et al., "Neural Architecture Search on ImageNet in Four GPU Hours" (TE-NAS), ICLR 2021.
+    Deviations: the whole network rather than a slim stand-in, as in AZ-NAS's comparison; see `naswot` for activations.
+    """
+    inputs = inputs or Inputs()
+    codes = _sign_codes(prepare(module, inputs, training=True), inputs, "te_regions")
+    return float(len(torch.unique(torch.cat(codes, 1), dim=0)))
+
+
+def te_ntk(module: nn.Module, inputs: Inputs | None = None) -> float:
+    """Condition number λ_max / λ_min of the neural tangent kernel of the summed logits; smaller is better.
+
+    Source: Chen et al. (TE-NAS), ICLR 2021. Deviations: random images instead of data; a singular kernel gives 1e5,
+    as there an undefined one does. It costs N backward passes.
+    """
+    inputs = inputs or Inputs()
+    net = prepare(module, inputs, training=True)
+    weights = [p for name, p in net.named_parameters() if p.requires_grad and "weight" in name]
+    outputs = check_logits(net(inputs.images()), inputs.batch).sum(1)
+    if not outputs.requires_grad:
+        return _SINGULAR
+    rows = [
+        torch.cat([g.flatten() for g in torch.autograd.grad(o, weights, retain_graph=True, materialize_grads=True)])
+        for o in outputs
+    ]
+    jacobian = torch.stack(rows).double()
+    v = torch.linalg.eigvalsh((jacobian @ jacobian.T).cpu())
+    return finite(float(v[-1] / v[0]), "te_ntk") if v[0] > 0 else _SINGULAR
+
+
+_SINGULAR = 1e5
+
+
+class AzScores(NamedTuple):
+    """The parts of AZ-NAS that need a forward and a backward pass; complexity is `flops`."""
+
+    expressivity: float
+    progressivity: float
+    trainability: float
+
+
+def az(module: nn.Module, inputs: Inputs | None = None) -> AzScores:
+    """Expressivity, progressivity and trainability, each larger is better; rank-aggregate them with `flops`.
+
+    Expressivity sums over blocks the entropy of the eigenvalues of the features' covariance; progressivity is the
+    smallest increase from block to block; trainability is the mean of 2 − s − 1/s, s the largest singular value of
+    a block's gradient map, found with random signs.
+    Source: Lee & Ham, "AZ-NAS", CVPR 2024. Deviations: a block whose gradient is the identity or 0 gets −1e6 instead
+    of −∞, so that the parts stay finite; blocks are found in the module's containers.
+    """
+    inputs = inputs or Inputs()
+    net = prepare(module, inputs, training=True)
+    maps: list[Tensor] = []
+
+    def keep(_layer: nn.Module, _args: object, output: Any) -> Any:
+        if not isinstance(output, Tensor) or output.dim() not in (3, 4):
+            return output
+        maps.append(output)
+        return output
+
+    with ExitStack() as hooks:
+        for block in features_of(net):
+            hooks.callback(block.register_forward_hook(keep).remove)
+        check_logits(net(inputs.images().requires_grad_()), inputs.batch)
+    if len(maps) < 2:
+        raise ProxyError(
+            f"az compares the features of successive blocks: at least two are needed, found {len(maps)}; put the "
+            "blocks into an nn.Sequential or nn.ModuleList"
+        )
+    entropies = [_channel_entropy(features.detach()) for features in maps]
+    steps = [after - before for before, after in itertools.pairwise(entropies)]
+    generator = inputs.generator("signs")
+    gains = [_gain(a, b, generator) for a, b in itertools.pairwise(maps)]
+    parts = (sum(entropies), min(steps), sum(gains) / len(gains))
+    return AzScores(*(finite(part, "az") for part in parts))
+
+
+def _channels_last(features: Tensor) -> Tensor:
+    """(N, C, H, W) or (N, positions, C) as (N · positions, C)."""
+    return (features.movedim(1, -1) if features.dim() == 4 else features).flatten(0, -2)
+
+
+def _channel_entropy(features: Tensor) -> float:
+    """Entropy of the normalised eigenvalues of the channels' covariance; 0 for constant features."""
+    rows = _channels_last(features).double()
+    rows = rows - rows.mean(0)
+    v = torch.linalg.eigvalsh((rows.T @ rows / len(rows)).cpu()).clamp_min(0)
+    p = v / v.sum().clamp_min(1e-300)
+    return -float((p * (p + 1e-8).log()).sum())
+
+
+def _gain(before: Tensor, after: Tensor, generator: torch.Generator) -> float:
+    """2 − s − 1/s of the linear map that turns a gradient after a block into the one before it."""
+    signs = (torch.randint(2, after.shape, generator=generator) * 2 - 1).to(after)
+    if not after.requires_grad:
+        return _NO_GRADIENT
+    (gradient,) = torch.autograd.grad(after, before, signs, retain_graph=True, materialize_grads=True)
+    if gradient.shape == signs.shape and torch.equal(gradient, signs):
+        return _NO_GRADIENT
+    if gradient.dim() == 4 and gradient.shape[2:] != signs.shape[2:]:
+        gradient = F.pixel_unshuffle(gradient, gradient.shape[2] // signs.shape[2])
+    inner, outer = _channels_last(gradient), _channels_last(signs)
+    s = float(torch.linalg.matrix_norm((inner.T @ outer / len(outer)).double().cpu(), 2))
+    return 2 - s - 1 / (s + 1e-6)
+
+
+_NO_GRADIENT = -1e6  # just below 2 − 1/1e-6, what a vanishing gradient gets
+
+
+def _sign_codes(net: nn.Module, inputs: Inputs, proxy: str) -> list[Tensor]:
+    """For each activation layer its units' signs (N, U) as 0 and 1.
+
+    Raises:
+        ProxyError: the module has no activation layer.
+    """
+    codes: list[Tensor] = []
+
+    def keep(_layer: nn.Module, args: tuple[Any, ...]) -> None:
+        codes.append((args[0].detach().flatten(1) > 0).float())
+
+    with ExitStack() as hooks, torch.no_grad():
+        for layer in net.modules():
+            if is_activation(layer):
+                hooks.callback(layer.register_forward_pre_hook(keep).remove)
+        check_logits(net(inputs.images()), inputs.batch)
+    codes = [code for code in codes if len(code) == inputs.batch]
+    if not codes:
+        raise ProxyError(
+            f"{proxy} reads the signs of activation layers (nn.ReLU, nn.GELU, ...), and "
+            f"{type(net).__name__} has none: use modules for the activations, or another proxy"
+        )
+    return codes
