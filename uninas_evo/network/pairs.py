@@ -88,7 +88,7 @@ def makes_zero(module: nn.Module) -> bool:
 class _Branches(nn.ModuleList):
     """A module list that knows its items are chains."""
 
-    def __getitem__(self, index: int) -> ChainModule:  # type: ignore[override]
+    def __getitem__(self, index: int) -> ChainModule:
         chain = super().__getitem__(index)
         if not isinstance(chain, ChainModule):
             raise TypeError("a coupled pair holds chains")
@@ -127,7 +127,8 @@ class CopyAdd(nn.Module):
         live = [branch for branch in self.branches if not branch.is_zero]
         if not live:
             return torch.zeros_like(x)
-        return live[0](x) if len(live) == 1 else live[0](x) + live[1](x)
+        total: Tensor = live[0](x) if len(live) == 1 else live[0](x) + live[1](x)
+        return total
 
 
 class CopyMultiply(nn.Module):
@@ -145,8 +146,8 @@ class CopyMultiply(nn.Module):
         if value.is_zero:
             return torch.zeros_like(x)
         if gate.is_zero:
-            return 0.5 * value(x)
-        return value(x) * torch.sigmoid(gate(x, broadcast=True))
+            return torch.mul(value(x), 0.5)
+        return torch.mul(value(x), torch.sigmoid(gate(x, broadcast=True)))
 
 
 class Resize(nn.Module):
@@ -250,6 +251,6 @@ class Attention(nn.Module):
         if len(self.groups) == 1:
             done: Tensor = self.groups[0](*y.unbind(2))
             return done.flatten(1, 2)
-        parts = y[:, self.order].split(self.sizes, 1)
+        parts = torch.split(y[:, self.order], self.sizes, 1)
         outputs = [group(*part.unbind(2)) for group, part in zip(self.groups, parts, strict=True)]
         return torch.cat(outputs, 1)[:, self.inverse].flatten(1, 2)
