@@ -1,0 +1,158 @@
+"""The recipe's parts equal timm's own on the same settings."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import timm
+import timm.loss
+import torch
+from PIL import Image
+from timm.data import rand_augment_transform
+from timm.scheduler import CosineLRScheduler
+from torch import nn
+
+from uninas_evo.training import recipe
+from uninas_evo.training.batches import Normalise
+from uninas_evo.training.protocol import Protocol, load_protocol
+from uninas_evo.training.randomness import seeded
+
+
+def test_schedule_is_timms(protocol: Protocol) -> None:
+    """The rate at every step is the linear warm-up and the cosine of timm, and of the formula."""
+    protocol = protocol.replace(epochs=5, warmup_epochs=2, warmup_lr=1e-5, min_lr=1e-4, lr=0.1)
+    steps = 7
+    parameter = nn.Parameter(torch.zeros(2))
+    optimizer = recipe.make_optimizer(nn.ParameterList([parameter]), protocol)
+    schedule = recipe.make_schedule(optimizer, protocol, steps)
+    theirs = CosineLRScheduler(
+        torch.optim.SGD([parameter], lr=0.1), t_initial=5 * steps, lr_min=1e-4, warmup_t=2 * steps,
+        warmup_lr_init=1e-5, t_in_epochs=False,
+    )  # fmt: skip
+    for done in range(5 * steps):
+        if done:
+            schedule.step_update(done)
+            theirs.step_update(done)
+        expected = (
+            1e-5 + done * (0.1 - 1e-5) / 14
+            if done < 14
+            else 1e-4 + 0.5 * (0.1 - 1e-4) * (1 + np.cos(np.pi * done / 35))
+        )
+        assert optimizer.param_groups[0]["lr"] == theirs.optimizer.param_groups[0]["lr"]
+        assert optimizer.param_groups[0]["lr"] == pytest.approx(expected, rel=1e-12)
+
+
+def decayed(optimizer: torch.optim.Optimizer) -> set[int]:
+    return {id(p) for group in optimizer.param_groups if group["weight_decay"] for p in group["params"]}
+
+
+def test_weight_decay_groups_are_timms() -> None:
+    """On a timm network with bias tables, the same parameters decay as in timm's own optimiser."""
+    swin = timm.create_model("swin_tiny_patch4_window7_224", pretrained=False, img_size=64, window_size=2)
+    theirs = timm.optim.create_optimizer_v2(swin, opt="adamw", lr=1e-3, weight_decay=0.05)
+    ours = recipe.make_optimizer(swin, load_protocol("small"))
+    tables = {id(p) for n, p in swin.named_parameters() if n.endswith("relative_position_bias_table")}
+    assert tables
+    assert decayed(ours) - tables == decayed(theirs)
+    assert type(ours) is type(theirs)
+    assert {g["weight_decay"] for g in ours.param_groups} == {0.0, 0.05}
+
+
+def test_neither_norms_nor_biases_nor_tables_decay() -> None:
+    """Weight decay holds for the weights of convolutions and linear layers alone."""
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Linear(4, 4), nn.LayerNorm(4))
+    bias = nn.Module()
+    bias.table = nn.Parameter(torch.zeros(2, 9))
+    network.append(bias)
+    names = {id(p): n for n, p in network.named_parameters()}
+    optimizer = recipe.make_optimizer(network, load_protocol("small"))
+    assert {names[i] for i in decayed(optimizer)} == {"0.weight", "2.weight"}
+
+
+def test_augmentation_policy_is_timms() -> None:
+    """The imagenet protocol's transform does what timm's script composes from the same settings."""
+    protocol = load_protocol("imagenet")
+    ours = recipe.train_transform(protocol, 64)
+    policy = next(t for t in ours.transforms if type(t).__name__ == "RandAugment")
+    theirs = rand_augment_transform(
+        "rand-m15-n2-mstd0.5", {"translate_const": 28, "img_mean": (124, 116, 104), "interpolation": Image.BICUBIC}
+    )
+    assert repr(policy) == repr(theirs)
+    reference = timm.data.create_transform(
+        64, is_training=True, auto_augment="rand-m15-n2-mstd0.5", interpolation="bicubic"
+    )
+    normalise = Normalise(protocol.mean, protocol.std, torch.device("cpu"), channels_last=False)
+    image = Image.effect_noise((90, 70), 80).convert("RGB")
+    for step in range(20):
+        with seeded(step):
+            mine = normalise(torch.from_numpy(np.asarray(ours(image)))[None])
+        with seeded(step):
+            assert torch.allclose(mine[0], reference(image), atol=1e-5)
+
+
+def test_evaluation_transform_is_timms() -> None:
+    """Resize, centre crop and normalisation are those of timm's evaluation."""
+    protocol = load_protocol("imagenet")
+    reference = timm.data.create_transform(64, interpolation="bicubic", crop_pct=0.95)
+    normalise = Normalise(protocol.mean, protocol.std, torch.device("cpu"), channels_last=True)
+    image = Image.effect_noise((90, 70), 80).convert("RGB")
+    pixels = torch.from_numpy(np.asarray(recipe.eval_transform(protocol, 64)(image)))
+    assert torch.allclose(normalise(pixels[None])[0], reference(image), atol=1e-5)
+
+
+def test_loss_under_mixup_is_timms(protocol: Protocol) -> None:
+    """Targets and loss under mixup and cutmix equal timm's mixup with its soft cross-entropy."""
+    mixer = recipe.make_mixup(protocol, 3)
+    assert mixer is not None
+    theirs = timm.data.Mixup(mixup_alpha=0.2, cutmix_alpha=1.0, label_smoothing=0.1, num_classes=3)
+    images, labels = torch.rand(8, 3, 6, 6), torch.arange(8) % 3
+    logits = torch.randn(8, 3)
+    for step in range(10):
+        with seeded(step):
+            x, y = mixer(images.clone(), labels)
+        with seeded(step):
+            xt, yt = theirs(images.clone(), labels)
+        assert torch.equal(x, xt)
+        assert torch.allclose(
+            recipe.make_loss(protocol)(logits, y), timm.loss.SoftTargetCrossEntropy()(logits, yt), atol=1e-6
+        )
+
+
+def test_label_smoothing_is_timms(protocol: Protocol) -> None:
+    """Without mixup the loss is timm's smoothed cross-entropy, and mixup is off."""
+    plain = protocol.replace(mixup=0, cutmix=0)
+    assert recipe.make_mixup(plain, 3) is None
+    logits, labels = torch.randn(8, 3), torch.arange(8) % 3
+    expected = timm.loss.LabelSmoothingCrossEntropy(0.1)(logits, labels)
+    assert torch.allclose(recipe.make_loss(plain)(logits, labels), expected, atol=1e-6)
+
+
+def test_average_is_timms(protocol: Protocol, make_net: Callable[[], nn.Module]) -> None:
+    """The average is timm's, with its warm-up; a decay of 0 switches it off."""
+    average = recipe.make_average(make_net(), protocol.replace(ema_decay=0.99))
+    assert average is not None
+    theirs = timm.utils.ModelEmaV3(make_net(), decay=0.99, use_warmup=True)
+    assert [average.get_decay(s) for s in range(30)] == [theirs.get_decay(s) for s in range(30)]
+    assert recipe.make_average(make_net(), protocol.replace(ema_decay=0)) is None
+
+
+def test_seeded_leaves_the_global_generators_alone() -> None:
+    """Within the block the key decides the draws; after it every global generator stands where it stood."""
+
+    def draw() -> tuple[float, float, float]:
+        return random.random(), float(np.random.rand()), float(torch.rand(()))
+
+    def state() -> tuple[object, ...]:
+        return random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
+
+    before = state()
+    with seeded(1, 2):
+        first = draw()
+    with seeded(1, 2):
+        assert draw() == first
+    with seeded(2, 1):
+        assert draw() != first
+    assert state() == before

@@ -1,0 +1,85 @@
+"""Batches of an epoch: the order and every augmentation are functions of (seed, epoch, step), not of the workers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from uninas_evo.training.images import ImageSet
+from uninas_evo.training.randomness import seed_of, seeded
+from uninas_evo.training.recipe import Transform
+
+EVAL_BATCH = 256
+"""Images a batch in evaluation, where no gradients take memory."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One batch to be read: the key of its randomness and the indices of its images."""
+
+    key: tuple[int, ...]
+    indices: tuple[int, ...]
+
+
+def training_tasks(count: int, batch_size: int, seed: int, epoch: int, rank: int = 0, world: int = 1) -> list[Task]:
+    """The batches of an epoch over `count` images in random order, those that do not fill a batch left out.
+
+    Every process gets each `world`-th image of each batch.
+    """
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed_of(seed, epoch) % 2**63))
+    steps = order[: count - count % batch_size].view(-1, batch_size)[:, rank::world].tolist()
+    return [Task((seed, epoch, step, rank), tuple(indices)) for step, indices in enumerate(steps)]
+
+
+def eval_tasks(count: int, rank: int = 0, world: int = 1) -> list[Task]:
+    """Batches over all images in their order, shared out over the processes."""
+    indices = range(rank, count, world)
+    return [Task((0,), tuple(indices[i : i + EVAL_BATCH])) for i in range(0, len(indices), EVAL_BATCH)]
+
+
+class _Reader(Dataset[tuple[Tensor, Tensor]]):
+    """Reads whole batches, so that the seed is set once a batch: images uint8 (N, 3, H, W) and labels (N,)."""
+
+    def __init__(self, images: ImageSet, transform: Transform) -> None:
+        self.images = images
+        self.transform = transform
+
+    def __getitem__(self, task: Task) -> tuple[Tensor, Tensor]:
+        with seeded(*task.key):
+            batch: list[Any] = [np.asarray(self.transform(self.images.open(i))) for i in task.indices]
+        return torch.from_numpy(np.stack(batch)), torch.from_numpy(self.images.labels[list(task.indices)])
+
+
+def batches(
+    images: ImageSet, transform: Transform, tasks: list[Task], device: torch.device, workers: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Reads the batches of tasks, in their order, onto a device; `workers` processes read ahead (0: none)."""
+    loader: DataLoader[Any] = DataLoader(
+        _Reader(images, transform),
+        sampler=tasks,
+        batch_size=None,
+        num_workers=workers,
+        pin_memory=device.type == "cuda",
+        generator=torch.Generator(),  # else the loader would draw from the global one
+    )
+    for pixels, labels in loader:
+        yield pixels.to(device, non_blocking=True), labels.to(device, non_blocking=True)
+
+
+class Normalise:
+    """Turns uint8 pixels (N, 3, H, W) into floats of zero mean and unit deviation on their device."""
+
+    def __init__(self, mean: tuple[float, ...], std: tuple[float, ...], device: torch.device, channels_last: bool):
+        self.mean = torch.tensor([255 * m for m in mean], device=device).view(1, -1, 1, 1)
+        self.std = torch.tensor([255 * s for s in std], device=device).view(1, -1, 1, 1)
+        self.layout = torch.channels_last if channels_last else torch.contiguous_format
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        """Floats (N, 3, H, W) in the chosen memory layout."""
+        return pixels.to(torch.float32, memory_format=self.layout).sub_(self.mean).div_(self.std)

@@ -1,0 +1,68 @@
+"""One process of a training run: alone, or one of several that `torchrun` started."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, distributed, nn
+from torch.nn.parallel import DistributedDataParallel
+
+
+@dataclass(frozen=True)
+class Process:
+    """The place of this process among `world` ones that train the same network."""
+
+    device: torch.device
+    rank: int = 0
+    world: int = 1
+
+    @property
+    def first(self) -> bool:
+        """Whether this process writes files and reports."""
+        return self.rank == 0
+
+    def wrap(self, network: nn.Module) -> nn.Module:
+        """The network with gradients averaged over the processes."""
+        if self.world == 1:
+            return network
+        return DistributedDataParallel(network, [self.device] if self.device.type == "cuda" else None)
+
+    def sum(self, values: Tensor) -> Tensor:
+        """Sums a tensor over the processes, in place."""
+        if self.world > 1:
+            distributed.all_reduce(values)
+        return values
+
+    def share_buffers(self, network: nn.Module) -> None:
+        """Gives every process the first one's buffers (statistics of batch norms), so that all evaluate alike."""
+        if self.world > 1:
+            for buffer in network.buffers():
+                distributed.broadcast(buffer, 0)
+
+    def wait(self) -> None:
+        """Waits for the others."""
+        if self.world > 1:
+            distributed.barrier()
+
+
+@contextmanager
+def process_group(device: str = "cpu") -> Iterator[Process]:
+    """Joins the processes that `torchrun` started (nccl on GPUs, gloo on CPUs); without it, a process alone."""
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world == 1:
+        yield Process(torch.device(device))
+        return
+    rank = int(os.environ["RANK"])
+    place = torch.device(device)
+    if place.type == "cuda":
+        place = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        torch.cuda.set_device(place)
+    distributed.init_process_group("nccl" if place.type == "cuda" else "gloo")
+    try:
+        yield Process(place, rank, world)
+    finally:
+        distributed.destroy_process_group()

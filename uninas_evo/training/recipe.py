@@ -1,0 +1,106 @@
+"""The recipe's parts, all timm's, made from a protocol: images, optimiser, schedule, mixup, loss, average."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from uninas_evo.training.extras import need
+from uninas_evo.training.protocol import Protocol
+
+Transform = Callable[[Any], Any]
+Mixer = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
+NO_DECAY = ("*.table",)
+"""What weight decay leaves alone beside biases and norms: the bias tables of attention, as timm's Swin does."""
+
+
+def train_transform(protocol: Protocol, image_size: int) -> Transform:
+    """The training transform of timm: a PIL image -> uint8 (3, H, W), normalised later, on the device."""
+    transform: Transform = need("timm.data").create_transform(
+        input_size=image_size,
+        is_training=True,
+        scale=protocol.scale,
+        ratio=protocol.ratio,
+        hflip=protocol.hflip,
+        color_jitter=protocol.color_jitter or None,
+        auto_augment=protocol.auto_augment or None,
+        interpolation=protocol.interpolation,
+        mean=protocol.mean,
+        std=protocol.std,
+        use_prefetcher=True,
+    )
+    return transform
+
+
+def eval_transform(protocol: Protocol, image_size: int) -> Transform:
+    """The evaluation transform of timm (resize, centre crop): a PIL image -> uint8 (3, H, W)."""
+    interpolation = "bicubic" if protocol.interpolation == "random" else protocol.interpolation
+    transform: Transform = need("timm.data").create_transform(
+        input_size=image_size, interpolation=interpolation, crop_pct=protocol.crop_pct, use_prefetcher=True
+    )
+    return transform
+
+
+def make_optimizer(network: nn.Module, protocol: Protocol) -> Optimizer:
+    """The optimiser of timm; no weight decay on norms, biases and bias tables."""
+    optim = need("timm.optim")
+    groups = partial(optim.param_groups_weight_decay, weight_decay=protocol.weight_decay, no_weight_decay_list=NO_DECAY)
+    betas = {"betas": protocol.betas} if protocol.optimizer == "adamw" else {}
+    optimizer: Optimizer = optim.create_optimizer_v2(
+        network, opt=protocol.optimizer, lr=protocol.lr, param_group_fn=groups, **betas
+    )
+    return optimizer
+
+
+def make_schedule(optimizer: Optimizer, protocol: Protocol, steps_per_epoch: int) -> Any:
+    """The cosine schedule of timm with linear warm-up, step by step; call `step_update(steps_done)`."""
+    schedule, _ = need("timm.scheduler").create_scheduler_v2(
+        optimizer,
+        sched="cosine",
+        num_epochs=protocol.epochs,
+        warmup_epochs=protocol.warmup_epochs,
+        warmup_lr=protocol.warmup_lr,
+        min_lr=protocol.min_lr,
+        step_on_epochs=False,
+        updates_per_epoch=steps_per_epoch,
+    )
+    return schedule
+
+
+def make_mixup(protocol: Protocol, classes: int) -> Mixer | None:
+    """Mixup and cutmix of timm, half of the batches each where both are on; labels (N,) -> targets (N, K)."""
+    if not (protocol.mixup or protocol.cutmix):
+        return None
+    mixer: Mixer = need("timm.data").Mixup(
+        mixup_alpha=protocol.mixup,
+        cutmix_alpha=protocol.cutmix,
+        label_smoothing=protocol.label_smoothing,
+        num_classes=classes,
+    )
+    return mixer
+
+
+def make_loss(protocol: Protocol) -> nn.Module:
+    """Cross-entropy for labels (N,) or, under mixup, targets (N, K) that are smoothed already."""
+    mixed = protocol.mixup or protocol.cutmix
+    return nn.CrossEntropyLoss(label_smoothing=0.0 if mixed else protocol.label_smoothing)
+
+
+def make_average(network: nn.Module, protocol: Protocol) -> Any | None:
+    """The exponential moving average of timm, of weights and buffers; None where the protocol has none."""
+    if not protocol.ema_decay:
+        return None
+    average = need("timm.utils").ModelEmaV3
+    return average(network, decay=protocol.ema_decay, use_warmup=protocol.ema_warmup)
+
+
+def set_drop_path(network: nn.Module, rate: float) -> None:
+    """Sets stochastic depth where the network has it (`Network.set_drop_path`)."""
+    setter = getattr(network, "set_drop_path", None)
+    if callable(setter):
+        setter(rate)
