@@ -1,0 +1,53 @@
+"""How a space is searched: every strategy asks for genomes and is told their results.
+
+| name | strategy | objectives |
+|---|---|---|
+| `random_walk` | search steps from the start, without selection | any |
+| `random` | independent samples of the space | any |
+| `uninas` | the paper's search: steps from a population, the best kept | any |
+| `evolution` | (μ + λ) evolution on a DEAP toolbox | one |
+| `aging` | regularised evolution, steady state | one |
+| `nsga2`, `nsga3`, `agemoea`, `smsemoa` | Pareto evolution with pymoo | several |
+| `bayesian` | Bayesian search with Optuna | any |
+
+A strategy is found by its name among the entry points `uninas_evo.strategies`, so that a package of your own can
+add one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.metadata import entry_points
+
+from uninas_evo.contracts import Objective, Strategy
+from uninas_evo.errors import ObjectiveError
+
+__all__ = ["check_objectives"]
+
+_WANTED = {"one": "exactly one objective", "several": "two or more objectives", "any": "one or more objectives"}
+
+
+def check_objectives(strategy: type[Strategy], objectives: Sequence[Objective]) -> None:
+    """Checks that a strategy can follow these objectives.
+
+    Args:
+        strategy: the strategy's class.
+        objectives: what a problem maximises or minimises.
+
+    Raises:
+        ObjectiveError: there are too few or too many objectives; the message names the strategies that fit.
+    """
+    if _fits(strategy, objectives):
+        return
+    loaded = {entry.name: entry.load() for entry in entry_points(group="uninas_evo.strategies")}
+    fitting = sorted(name for name, other in loaded.items() if _fits(other, objectives))
+    cure = f"choose among the strategies that fit: {', '.join(fitting)}" if fitting else "name one"
+    names = ", ".join(objective.name for objective in objectives) or "none"
+    raise ObjectiveError(
+        f"{strategy.__name__} follows {_WANTED[strategy.objectives_allowed]}, got {len(objectives)} ({names}); {cure}"
+    )
+
+
+def _fits(strategy: type[Strategy], objectives: Sequence[Objective]) -> bool:
+    count = len(objectives)
+    return {"one": count == 1, "several": count > 1, "any": count > 0}[strategy.objectives_allowed]

@@ -1,0 +1,59 @@
+"""Aging evolution, also called regularised evolution: the oldest member leaves, not the worst.
+
+Source: Real et al., "Regularized Evolution for Image Classifier Architecture Search", AAAI 2019,
+arXiv 1802.01548, Algorithm 1.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+import pydantic
+
+from uninas_evo.contracts import Candidate, Objective, Result, Space
+from uninas_evo.strategies.base import Draft, Lag, SteadyState
+
+
+class AgingOptions(Lag):
+    """Options of `aging`."""
+
+    population: int = pydantic.Field(20, ge=1, description="members alive at once; 16 to 30 do alike on NAS-Bench-201")
+    sample: int = pydantic.Field(
+        15,
+        ge=1,
+        description="members drawn, without replacement, of which the fittest is the parent; "
+        "three quarters of the population beats a third when evaluations are few",
+    )
+
+
+class AgingEvolution(SteadyState):
+    """Mutates the fittest of a random sample of the youngest members, one candidate at a time.
+
+    A failed candidate takes its turn in the population like any other, with the worst fitness there is, so that it
+    never is a parent while another member is drawn.
+    """
+
+    Options = AgingOptions
+    options: AgingOptions
+    objectives_allowed = "one"
+
+    def __init__(self, space: Space[Any], objectives: Sequence[Objective], *, seed: int, **options: Any) -> None:
+        super().__init__(space, objectives, seed=seed, **options)
+        self.free = self.options.population
+        self.population: deque[tuple[tuple[float, ...], Candidate]] = deque(maxlen=self.options.population)
+
+    def propose(self) -> Candidate:
+        """A sample of the space until the population is full, then a mutant."""
+        return self.novel(self.sample if self._asked < self.free else self._mutant)
+
+    def _mutant(self) -> Draft | None:
+        drawn = self.rng.sample(self.population, min(self.options.sample, len(self.population)))
+        _, parent = max(drawn, key=lambda member: member[0])
+        genome = self.space.mutate(parent.genome, self.rng)
+        return None if genome is None else Draft(genome, (parent.number,), "mutate")
+
+    def learn(self, result: Result) -> None:
+        """The youngest member enters; where the population is full, the oldest leaves."""
+        self.population.append((self.fitness(result), result.candidate))

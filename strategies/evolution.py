@@ -1,0 +1,147 @@
+"""(μ + λ) evolution on a DEAP toolbox, whose operators can be swapped for any of DEAP's or for one's own.
+
+Sources: Bäck, Fogel & Michalewicz, "Handbook of Evolutionary Computation", 1997, section B1.3, for the scheme;
+Fortin et al., "DEAP: Evolutionary Algorithms Made Easy", JMLR 13, 2012, for the toolbox.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pydantic
+from deap import base, tools
+
+from uninas_evo.contracts import Candidate, Objective, Result, Space
+from uninas_evo.strategies.base import Draft, Generational, StrategyOptions
+from uninas_evo.strategies.individual import Individual, fitness_class, global_random, same_genome
+
+
+class EvolutionOptions(StrategyOptions):
+    """Options of `evolution`."""
+
+    population: int = pydantic.Field(
+        16, ge=1, description="μ, the members that survive a generation; 10 to 20 do alike on NAS-Bench-201"
+    )
+    offspring: int = pydantic.Field(
+        8, ge=1, description="λ, the candidates of a generation, which keep as many workers busy; fewer learn sooner"
+    )
+    tournament: int = pydantic.Field(
+        8, ge=1, description="members that compete to be a parent; half of μ beats 3 when evaluations are few"
+    )
+    crossover: float = pydantic.Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="share of the offspring that have two parents, the others are mutants; "
+        "0.3 to 0.5 beats 0 on NAS-Bench-201",
+    )
+    hall_of_fame: int = pydantic.Field(10, ge=1, description="how many of the best ever are kept")
+
+
+class Evolution(Generational):
+    """Offspring by tournament and mutation or crossover; the best μ of parents and offspring survive.
+
+    Args:
+        space: builds and varies genomes.
+        objectives: exactly one.
+        seed: of all draws, DEAP's included.
+        toolbox: a DEAP toolbox whose registered `mutate`, `mate`, `select` and `survive` replace the defaults.
+            `mutate(individual)` and `mate(a, b)` get copies and return a tuple of individuals, of which the first
+            is taken; `select(individuals, k)` and `survive(individuals, k)` return a list. An individual has a
+            `genome`, which is replaced and never changed, and a `fitness`. Genomes must stay inside the budget.
+        options: see `EvolutionOptions`.
+
+    Attributes:
+        population: the survivors, as individuals.
+        hall_of_fame: DEAP's `HallOfFame`: the best individuals ever.
+        logbook: DEAP's `Logbook`: a record for each generation.
+    """
+
+    Options = EvolutionOptions
+    options: EvolutionOptions
+    objectives_allowed = "one"
+
+    def __init__(
+        self,
+        space: Space[Any],
+        objectives: Sequence[Objective],
+        *,
+        seed: int,
+        toolbox: base.Toolbox | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(space, objectives, seed=seed, **options)
+        self.population: list[Individual] = []
+        self.hall_of_fame = tools.HallOfFame(self.options.hall_of_fame, similar=same_genome)
+        self.logbook = tools.Logbook()
+        self.toolbox = self._toolbox(toolbox)
+        self._fitness = fitness_class(objectives)
+        self._deap_rng = random.Random(self.rng.getrandbits(64))
+
+    def breed(self) -> Iterator[Candidate]:
+        """Samples of the space at first, offspring afterwards."""
+        draw, count = (
+            (self._offspring, self.options.offspring) if self.population else (self.sample, self.options.population)
+        )
+        for _ in range(count):
+            yield self.novel(draw)
+
+    def select(self, results: Sequence[Result]) -> None:
+        """The best μ of parents and offspring survive, each genome once."""
+        offspring = [self._individual(result) for result in results]
+        scored = [one for one in offspring if math.isfinite(one.fitness.wvalues[0])]
+        distinct = {one.genome: one for one in [*offspring, *self.population]}
+        with global_random(self._deap_rng):
+            self.population = self.toolbox.survive(list(distinct.values()), self.options.population)
+        self.hall_of_fame.update(scored)
+        values = [one.fitness.values[0] for one in scored]
+        self.logbook.record(
+            generation=len(self.logbook),
+            candidates=len(offspring),
+            failed=len(offspring) - len(scored),
+            mean=math.fsum(values) / len(values) if values else None,
+            best=self.hall_of_fame[0].fitness.values[0] if self.hall_of_fame else None,
+        )
+
+    def _offspring(self) -> Draft | None:
+        with global_random(self._deap_rng):
+            if self.rng.random() < self.options.crossover:
+                parents, origin = self.toolbox.select(self.population, 2), "crossover"
+                child = self.toolbox.mate(*map(self.toolbox.clone, parents))[0]
+            else:
+                parents, origin = self.toolbox.select(self.population, 1), "mutate"
+                child = self.toolbox.mutate(self.toolbox.clone(parents[0]))[0]
+        if child.genome is None:
+            return None
+        return Draft(child.genome, tuple(parent.number for parent in parents), origin)
+
+    def _individual(self, result: Result) -> Individual:
+        weights = self._fitness.weights
+        values = (value * weight for value, weight in zip(self.fitness(result), weights, strict=True))
+        return Individual(result.candidate, self._fitness(tuple(values)))
+
+    def _toolbox(self, given: base.Toolbox | None) -> base.Toolbox:
+        toolbox = base.Toolbox()
+        toolbox.register("mutate", mutate, space=self.space, rng=self.rng)
+        toolbox.register("mate", mate, space=self.space, rng=self.rng)
+        toolbox.register("select", tools.selTournament, tournsize=self.options.tournament)
+        toolbox.register("survive", tools.selBest)
+        for name in ("mutate", "mate", "select", "survive"):
+            if hasattr(given, name):
+                toolbox.register(name, getattr(given, name))
+        return toolbox
+
+
+def mutate(individual: Individual, space: Space[Any], rng: random.Random) -> tuple[Individual]:
+    """One step of the space, as a DEAP operator."""
+    individual.genome = space.mutate(individual.genome, rng)
+    return (individual,)
+
+
+def mate(a: Individual, b: Individual, space: Space[Any], rng: random.Random) -> tuple[Individual, Individual]:
+    """The space's crossover, as a DEAP operator; the child takes the first parent's place."""
+    a.genome = space.crossover(a.genome, b.genome, rng)
+    return a, b

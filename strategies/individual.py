@@ -1,0 +1,55 @@
+"""Genomes as DEAP individuals: a small shell around an immutable genome, and DEAP's randomness made replayable."""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from deap import base
+
+from uninas_evo.contracts import Candidate, Objective
+
+
+def fitness_class(objectives: Sequence[Objective]) -> type[Any]:
+    """A DEAP fitness with weight 1 for each objective to maximise and −1 for each to minimise."""
+    weights = tuple(1.0 if objective.goal == "maximize" else -1.0 for objective in objectives)
+    return type("Fitness", (base.Fitness,), {"weights": weights})
+
+
+class Individual:
+    """A genome and its fitness, as DEAP's operators want them.
+
+    Attributes:
+        genome: immutable; an operator puts another one in its place, None where it found none.
+        fitness: a DEAP fitness.
+        number: the number of its candidate.
+    """
+
+    def __init__(self, candidate: Candidate, fitness: Any) -> None:
+        self.genome, self.number, self.fitness = candidate.genome, candidate.number, fitness
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Individual:
+        """A copy that shares the immutable genome."""
+        clone = copy.copy(self)
+        clone.fitness = copy.deepcopy(self.fitness, memo)
+        return clone
+
+
+def same_genome(a: Individual, b: Individual) -> bool:
+    """Whether two individuals hold the same genome, DEAP's `similar`."""
+    return bool(a.genome == b.genome)
+
+
+@contextmanager
+def global_random(rng: random.Random) -> Iterator[None]:
+    """Lets the global generator, which DEAP draws from, continue rng's stream; puts its own state back."""
+    outside = random.getstate()
+    random.setstate(rng.getstate())
+    try:
+        yield
+    finally:
+        rng.setstate(random.getstate())
+        random.setstate(outside)
