@@ -1,0 +1,76 @@
+"""Commands on genomes: what one costs, and its other forms."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from uninas_evo.cli._app import app
+
+GenomeArgument = Annotated[
+    str, typer.Argument(metavar="GENOME", help="A preset (resnet, efficientnet, vit, coatnet) or a genome's file.")
+]
+
+
+class Form(StrEnum):
+    """The forms a genome is written in."""
+
+    text = "text"
+    json = "json"
+    uninas = "uninas"
+    onnx = "onnx"
+
+
+@app.command()
+def cost(
+    genome: GenomeArgument,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Parameters, FLOPs and nodes of a network, from formulas.
+
+    Example: `uninas-evo cost coatnet --json`
+    """
+    from uninas_evo.space import load_genome
+
+    loaded = load_genome(genome)
+    values = {"params": loaded.params, "flops": loaded.flops, "nodes": len(loaded), "id": loaded.id}
+    if as_json:
+        print(json.dumps(values))
+        return
+    print(f"params {loaded.params:>20,}\nflops  {loaded.flops:>20,}\nnodes  {len(loaded):>20,}\nid     {loaded.id:>20}")
+
+
+@app.command()
+def convert(
+    genome: GenomeArgument,
+    to: Annotated[Form, typer.Option(help="The form to write.")],
+    out: Annotated[Path | None, typer.Option(help="The file to write; stdout by default, needed for onnx.")] = None,
+) -> None:
+    """Writes a genome as text, as JSON, as a model file of the `uninas` package, or as an ONNX network.
+
+    Example: `uninas-evo convert coatnet --to text`
+    """
+    from uninas_evo.errors import GenomeError
+    from uninas_evo.space import genome_to_json, genome_to_package, load_genome
+
+    loaded = load_genome(genome)
+    if to is Form.onnx:
+        if out is None:
+            raise GenomeError("an ONNX network is binary and needs a file; add --out network.onnx")
+        from uninas_evo.network import build
+        from uninas_evo.network.onnx import export_onnx
+
+        export_onnx(build(loaded), out)
+        return
+    write = {Form.text: lambda g: g.text, Form.json: genome_to_json, Form.uninas: genome_to_package}[to]
+    if out is None:
+        print(write(loaded), end="")
+        return
+    try:
+        out.write_text(write(loaded), encoding="utf-8")
+    except OSError as error:
+        raise GenomeError(f"cannot write {out}: {error.strerror}; give a writable path") from None
