@@ -8,7 +8,7 @@ never touched, and no global random generator is drawn from.
     vkdnw(net, Inputs(seed=1)).score
     score(net, ["vkdnw", "naswot", "az"])          # {"vkdnw": ..., "naswot": ..., "az_expressivity": ..., ...}
 
-- `vkdnw`: `vkdnw`, `VkdnwResult`
+- `vkdnw`: `vkdnw`, `vkdnw_single`, `VkdnwResult`
 - `gradients`: `grad_norm`, `snip`, `grasp`, `fisher`, `zico`, `synflow`, `jacov`
 - `activations`: `zen`, `naswot`, `az`, `te_regions`, `te_ntk`
 - `size`: `params`, `flops`
@@ -24,7 +24,7 @@ from uninas_evo.proxies.rank import rank_aggregate, size_correlation
 from uninas_evo.proxies.registry import AGGREGATES, PROXIES, Proxy, aggregate, score
 from uninas_evo.proxies.size import flops, params
 from uninas_evo.proxies.taps import tap
-from uninas_evo.proxies.vkdnw import VkdnwResult, vkdnw
+from uninas_evo.proxies.vkdnw import VkdnwResult, vkdnw, vkdnw_single
 
 __all__ = [
     "AGGREGATES",
@@ -51,6 +51,7 @@ __all__ = [
     "te_ntk",
     "te_regions",
     "vkdnw",
+    "vkdnw_single",
     "zen",
     "zico",
 ]

@@ -12,7 +12,7 @@ from uninas_evo.errors import ProxyError
 from uninas_evo.proxies import activations, gradients, size
 from uninas_evo.proxies._module import Inputs
 from uninas_evo.proxies.rank import rank_aggregate
-from uninas_evo.proxies.vkdnw import vkdnw
+from uninas_evo.proxies.vkdnw import vkdnw, vkdnw_single
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,7 @@ class Proxy:
 
 PROXIES: dict[str, Proxy] = {
     "vkdnw": Proxy(vkdnw, part="score"),
+    "vkdnw_single": Proxy(vkdnw_single, part="score"),
     "zen": Proxy(activations.zen),
     "zico": Proxy(gradients.zico),
     "az_expressivity": Proxy(activations.az, part="expressivity"),
@@ -55,7 +56,7 @@ PROXIES: dict[str, Proxy] = {
 AGGREGATES: dict[str, tuple[str, ...]] = {
     "az": ("az_expressivity", "az_progressivity", "az_trainability", "flops"),
     "te": ("te_regions", "te_ntk"),
-    "vkdnw_agg": ("vkdnw", "az_expressivity", "az_trainability", "flops", "jacov"),
+    "vkdnw_agg": ("vkdnw_single", "az_expressivity", "az_trainability", "flops", "jacov"),
 }
 """Aggregates that only exist over a population, and their parts: AZ-NAS, TE-NAS and VKDNW_agg as published."""
 

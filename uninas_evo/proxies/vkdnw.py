@@ -52,7 +52,7 @@ def vkdnw(
     module: nn.Module,
     inputs: Inputs | None = None,
     *,
-    mode: Mode = "probed",
+    mode: Mode | None = None,
     per_block: bool = True,
     entries: int = 8,
     inits: int = 4,
@@ -74,7 +74,8 @@ def vkdnw(
         module: a classifier (N, C, H, W) -> (N, K). Parameters without `requires_grad` are left out.
         inputs: batch, image shape, seed and device; `reinitialise=False` scores the weights as they are.
         mode: "exact": K − 1 backward passes; "probed": `probes` of them, an unbiased estimate of F;
-            "definition": jacrev and vmap, slow, for modules with layers that have no tap.
+            "definition": jacrev and vmap, slow, for modules with layers that have no tap. None: "probed" by block,
+            "exact" for whole networks, whose many parameters would need as many probes.
         per_block: score each block of a UniNAS network by itself; of other modules the whole network is one group.
         entries: E, choices of one entry for each tensor, evenly spaced; all share the same backward passes.
         inits: initialisations; each has its own images.
@@ -99,7 +100,8 @@ def vkdnw(
         if calibrate:
             _calibrate(net, images)
         groups, blocks = _groups(net, entries, per_block)
-        fishers = _fishers(net, images, groups, mode, probes, drawn.generator("probes"))
+        chosen_mode = mode or ("probed" if blocks else "exact")
+        fishers = _fishers(net, images, groups, chosen_mode, probes, drawn.generator("probes"))
         spectra.append([eigenvalues(fisher) for fisher in fishers])
     entropies = tuple(
         finite(statistics.fmean(float(entropy(group).mean()) for group in groups), "vkdnw") for groups in spectra
@@ -109,6 +111,15 @@ def vkdnw(
     layers = count_layers(module)
     kept = tuple(torch.stack(group) for group in zip(*spectra, strict=True)) if spectrum else None
     return VkdnwResult(mean if blocks else layers + mean, mean, error, entropies, layers, kept)
+
+
+def vkdnw_single(module: nn.Module, inputs: Inputs | None = None) -> VkdnwResult:
+    """VKDNW as published: layers + entropy of the whole network, exact, one entry of each tensor, one initialisation.
+
+    Source: VKDNW_single of Tybl & Neumann, CVPR 2025. Deviation: layers count convolutions and linear layers, where
+    their code counts parameter tensors; on NAS-Bench-201 both rank alike.
+    """
+    return vkdnw(module, inputs, mode="exact", per_block=False, entries=1, inits=1)
 
 
 def init_seed(seed: int, init: int) -> int:

@@ -1,0 +1,146 @@
+"""`uninas-evo score` and `uninas-evo audit`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from uninas_evo.cli._app import app
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rich.table import Table
+    from torch import nn
+
+    from uninas_evo.proxies.audit import Agreement
+
+
+@app.command()
+def score(
+    genome: Annotated[str, typer.Argument(help="A preset's name, a genome's text, or a file that holds one.")],
+    proxy: Annotated[list[str] | None, typer.Option(help="A proxy or aggregate; give it several times.")] = None,
+    batch: Annotated[int, typer.Option(min=2, help="Images a batch.")] = 64,
+    seed: Annotated[int, typer.Option(help="Keys weights and images; compare equal seeds.")] = 0,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Score a network without training it.
+
+    `vkdnw` also reports its standard error over initialisations; an aggregate's name gives its parts.
+
+    Example: `uninas-evo score coatnet --proxy vkdnw --proxy naswot --json`
+    """
+    import json as json_module
+
+    from uninas_evo.network import build
+    from uninas_evo.proxies import PROXIES, Inputs, vkdnw
+    from uninas_evo.proxies import score as score_module
+    from uninas_evo.space import load_genome
+
+    loaded = load_genome(genome)
+    size = loaded.skeleton.image_size
+    inputs = Inputs(batch=batch, image=(3, size, size), seed=seed, device=device)
+    names = proxy or ["vkdnw"]
+    network = build(loaded)
+    values: dict[str, float | None] = {}
+    if "vkdnw" in names:
+        result = vkdnw(network, inputs)
+        values |= {"vkdnw": result.score, "vkdnw_error": result.error}
+    rest = [name for name in names if name != "vkdnw"]
+    values |= score_module(network, rest, inputs) if rest else {}
+    if json:
+        typer.echo(json_module.dumps(values))
+        return
+    for name, value in values.items():
+        goal = f"  ({PROXIES[name].goal})" if name in PROXIES else ""
+        typer.echo(f"{name:18} {value if value is None else format(value, '.6g')}{goal}")
+
+
+@app.command()
+def audit(
+    table: Annotated[Path, typer.Option(help="CSV of NAS-Bench-201: architecture and test accuracy in percent.")],
+    out: Annotated[Path, typer.Option(help="Folder for scores.jsonl, audit.json and scatter.png.")],
+    proxies: Annotated[str, typer.Option(help="Names, with commas between them.")] = "vkdnw_single,params,flops,layers",
+    dataset: Annotated[str, typer.Option(help="cifar10 or cifar100.")] = "cifar10",
+    networks: Annotated[int, typer.Option(min=10, help="How many, drawn at random by the seed.")] = 300,
+    batch: Annotated[int, typer.Option(min=2, help="Images a batch.")] = 64,
+    seed: Annotated[int, typer.Option(help="Draws the networks, weights and images.")] = 0,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
+) -> None:
+    """Judge proxies by the real accuracies of NAS-Bench-201.
+
+    Prints Kendall's τ, Spearman's ρ and nDCG with 95 % bootstrap intervals, and draws the scatter. Scores are
+    written as they come: the same command goes on where it was interrupted, and more networks or proxies add to it.
+
+    Example: `uninas-evo audit --table nasbench201.csv.gz --proxies vkdnw_single,naswot,az --out audit`
+    """
+    import json
+    import random
+    from dataclasses import asdict
+    from functools import partial
+
+    from rich.console import Console
+
+    from uninas_evo.problems.nasbench201 import read_table
+    from uninas_evo.proxies import Inputs
+    from uninas_evo.proxies.audit import agreements, score_networks
+
+    accuracies = read_table(table, dataset)
+    names = [name.strip() for name in proxies.split(",") if name.strip()]
+    chosen = random.Random(seed).sample(sorted(accuracies), min(networks, len(accuracies)))
+    inputs = Inputs(batch=batch, seed=seed, device=device)
+    classes = {"cifar10": 10, "cifar100": 100}[dataset]
+    scores = score_networks(chosen, partial(_build_cell, classes=classes), names, inputs, out / "scores.jsonl", workers)
+    rows = agreements(scores, accuracies, names, seed=seed)
+    (out / "audit.json").write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+    console = Console()
+    console.width = max(console.width, 110)
+    console.print(_table(rows))
+    _scatter(scores, accuracies, rows, out / "scatter.png")
+
+
+def _build_cell(text: str, classes: int) -> nn.Module:
+    from uninas_evo.problems.nasbench201_space import NASBench201Space
+
+    space = NASBench201Space(classes)
+    return space.build(space.decode(text))
+
+
+def _table(rows: list[Agreement]) -> Table:
+    """The agreements as a table, estimates with their intervals."""
+    from rich.table import Table
+
+    table = Table("proxy", "Kendall τ", "Spearman ρ", "nDCG", "networks", "failed")
+    for row in rows:
+        estimates = (f"{x.value:.3f} [{x.low:.3f}, {x.high:.3f}]" for x in (row.kendall, row.spearman, row.ndcg))
+        table.add_row(row.proxy, *estimates, str(row.networks), str(row.failures))
+    return table
+
+
+def _scatter(
+    scores: Mapping[str, Mapping[str, float | None]],
+    accuracies: Mapping[str, float],
+    rows: list[Agreement],
+    path: Path,
+) -> None:
+    """Draws accuracy over the rank of each proxy, one panel a proxy."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from scipy.stats import rankdata
+
+    from uninas_evo.proxies.audit import ranking
+
+    columns = min(4, len(rows))
+    lines = -(-len(rows) // columns)
+    figure = Figure(figsize=(3 * columns, 2.8 * lines), layout="constrained")
+    FigureCanvasAgg(figure)
+    truth = [accuracies[text] for text in scores]
+    for index, row in enumerate(rows):
+        axes = figure.add_subplot(lines, columns, index + 1)
+        axes.scatter(rankdata(ranking(scores, row.proxy)[0]), truth, s=4, alpha=0.5)
+        axes.set(title=f"{row.proxy}: τ {row.kendall.value:.3f}", xlabel="rank", ylabel="accuracy (%)")
+    figure.savefig(path, dpi=150)
