@@ -20,6 +20,7 @@ from torch.func import functional_call
 
 from uninas_evo.errors import ProxyError
 from uninas_evo.network.layers import NORM_EPS, ChannelNorm, RelPosBias
+from uninas_evo.network.pairs import HeadGroup
 
 Pull = Callable[[Tensor], Tensor]
 """Takes the gradient with respect to a layer's output, returns (N, E): the derivative for each chosen entry."""
@@ -71,7 +72,7 @@ class TappedForward:
     """One forward pass of a module whose chosen entries are tapped; `rows` then asks for derivatives.
 
     Args:
-        module: a module in eval mode, whose samples do not influence one another.
+        module: a copy of a module in eval mode, whose samples do not influence one another.
         images: (N, C, H, W).
         entries: what to differentiate by.
 
@@ -90,6 +91,7 @@ class TappedForward:
         self._into = images.new_zeros(self._shape)
         self._met: set[int] = set()
         bare = _bare_parameters(module, entries)
+        _unfuse(module)
         with torch.enable_grad(), _frozen(module), ExitStack() as hooks:
             for layer in module.modules():
                 tapped = [n for n, p in layer._parameters.items() if p is not None and id(p) in self._columns]
@@ -182,6 +184,13 @@ def _frozen(module: nn.Module) -> Iterator[None]:
     finally:
         for parameter in trainable:
             parameter.requires_grad_(True)
+
+
+def _unfuse(module: nn.Module) -> None:
+    """Makes attention heads call their bias tables as layers, instead of handing them to a fused kernel."""
+    for layer in module.modules():
+        if isinstance(layer, HeadGroup) and any(isinstance(node, RelPosBias) for node in layer.scores.nodes):
+            layer.is_fused = False
 
 
 def _find_tap(layer: nn.Module) -> Tap | None:
