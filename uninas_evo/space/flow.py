@@ -11,7 +11,7 @@ from uninas_evo.space.genome import Genome
 from uninas_evo.space.graph import Chain, Node
 from uninas_evo.space.operations import HEAD_CHAINS, HEAD_WIDTH
 
-_HALVES = {
+HALVES = {
     "chunk2": ("chunk2", "concat2"),
     "chunk3": ("chunk3", "concat3"),
     "copy_add": ("copy", "add"),
@@ -20,6 +20,7 @@ _HALVES = {
     "conv_red4": ("conv_red4", "conv_exp4"),
     "global_avg": ("global_avg", "upsample"),
 }
+"""What the two halves of a coupled pair are called; attention has more parts than two."""
 
 
 def flow_graph(genome: Genome) -> networkx.DiGraph:
@@ -78,8 +79,8 @@ class _Flow:
             return self.add(name, before, operation.name, operation.kind, n.shape, own, copies)
         if operation.name == "attention":
             return self.attention(n, name, before, copies)
-        first, second = _HALVES[operation.name]
-        opening, closing = _halves(n, own)
+        first, second = HALVES[operation.name]
+        opening, closing = half_costs(n, own)
         fork = self.add(name, before, first, operation.kind, n.shape, opening, copies)
         ends = [self.chain(b, f"{name}/{i + 1}", fork, copies) for i, b in enumerate(n.branches)]
         merge = self.add(f"{name}/{second}", "", second, operation.kind, n.branches[0].shape, closing, copies)
@@ -109,7 +110,7 @@ class _Flow:
         return merge
 
 
-def _halves(n: Node, own: Cost) -> tuple[Cost, Cost]:
+def half_costs(n: Node, own: Cost) -> tuple[Cost, Cost]:
     """The cost of the two halves of a coupled pair."""
     c, inner = n.shape[0], n.branches[0].shape[0]
     if n.operation.name in ("conv_exp4", "conv_red4"):

@@ -72,19 +72,22 @@ class Skeleton:
     @cached_property
     def cost(self) -> Cost:
         """Parameters and FLOPs of all but the chains: stem, norms, downsampling, residual additions, head."""
-        total = self._stem_cost() + self._head_cost()
+        total = self.stem_cost + self.head_cost
         for stage, place in self.blocks:
-            total = total + self._block_cost(stage, first=place == 0)
+            total = total + self.block_cost(stage, first=place == 0)
         return total
 
-    def _stem_cost(self) -> Cost:
+    @property
+    def stem_cost(self) -> Cost:
+        """Two convolutions with a norm and an activation between them, on half the resolution."""
         first, second = self.stem
         area = (self.image_size // 2) ** 2
         params = 27 * first + 2 * first + 9 * first * second
         flops = (54 * first + 2 * first + 3 * first + 18 * first * second) * area
         return Cost(params, flops)
 
-    def _block_cost(self, stage: int, *, first: bool) -> Cost:
+    def block_cost(self, stage: int, *, first: bool) -> Cost:
+        """Norms and residual additions of a block; downsampling on both ways in the first one of a stage."""
         c, h, w = self.stage_shape(stage)
         area = h * w
         norms_and_additions = Cost(2 * c, 4 * c * area)  # norm₂ and the two residual additions
@@ -96,7 +99,9 @@ class Skeleton:
         widening = Cost(2 * (before + 1) * c, 2 * 2 * before * c * area) if before != c else Cost(0, 0)
         return norms_and_additions + norm1 + pooling + widening
 
-    def _head_cost(self) -> Cost:
+    @property
+    def head_cost(self) -> Cost:
+        """Norm, global average and the classifier."""
         c, h, w = self.stage_shape(len(self.channels) - 1)
         return Cost(2 * c + (c + 1) * self.classes, 3 * c * h * w + 2 * c * self.classes)
 
