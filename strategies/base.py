@@ -11,7 +11,8 @@ import math
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import pydantic
 
@@ -43,8 +44,9 @@ class Lag(StrategyOptions):
     )
 
 
-class Draft(NamedTuple):
-    """A candidate without a number: the arguments of `Strategy.candidate`."""
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A candidate that has no number yet."""
 
     genome: Any
     parents: tuple[int, ...] = ()
@@ -84,13 +86,21 @@ class SearchStrategy(Strategy):
         for make in (draw, self.sample):
             for _ in range(MAX_TRIES):
                 draft = make() or draft
-                if draft is not None and draft.genome not in self._known:
-                    return self.candidate(*draft)
-        return self.candidate(*(draft or self.sample()))
+                if draft is not None and not self.asked(draft.genome):
+                    return self.number(draft)
+        return self.number(draft or self.sample())
+
+    def number(self, draft: Draft) -> Candidate:
+        """Makes a draft the next candidate."""
+        return self.candidate(draft.genome, draft.parents, draft.origin)
 
     def sample(self) -> Draft:
         """A genome composed with uniform choices."""
         return Draft(self.space.sample(self.rng))
+
+    def asked(self, genome: Any) -> bool:
+        """Whether a genome was asked before."""
+        return genome in self._known
 
     def fitness(self, result: Result) -> tuple[float, ...]:
         """A value for each objective, greater is better; minus infinity in all of them for a failure."""
