@@ -192,9 +192,7 @@ def canonical(events: Iterable[Header | AskEvent | ResultEvent | Note]) -> list[
     return [event.model_dump(exclude={"measured"}) for event in kept]
 
 
-def _parse(
-    content: bytes, path: Path
-) -> tuple[list[Header | AskEvent | ResultEvent | Note], str, int]:
+def _parse(content: bytes, path: Path) -> tuple[list[Header | AskEvent | ResultEvent | Note], str, int]:
     """Events, last checksum and length of the part of a journal that is whole."""
     events: list[Header | AskEvent | ResultEvent | Note] = []
     chain = ""

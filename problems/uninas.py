@@ -1,0 +1,292 @@
+"""The main problem: training-free scores, costs and the user's own functions in the UniNAS space."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+
+from uninas_evo.contracts import Budget, Goal, Objective, Problem
+from uninas_evo.errors import ObjectiveError
+from uninas_evo.problems.function import UserFunction, form_of, named
+from uninas_evo.space import PRESETS, Genome, Skeleton, StepRule, UninasSpace, load_genome
+
+COSTS = ("params", "flops")
+LATENCY = "latency_ms"
+
+
+class BudgetOptions(BaseModel):
+    """The `[problem.budget]` table: bounds that no candidate leaves, all inclusive."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    min_params: float = Field(0, ge=0, description="fewest parameters")
+    max_params: float = Field(float("inf"), ge=0, description="most parameters")
+    min_flops: float = Field(0, ge=0, description="fewest FLOPs of one image")
+    max_flops: float = Field(float("inf"), ge=0, description="most FLOPs of one image")
+
+
+class ObjectiveOptions(BaseModel):
+    """An objective that needs more than its name: `{name = "my_fitness.py:score", goal = "minimize"}`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(description='a proxy, "params", "flops", "latency_ms", "file.py:function" or "module:function"')
+    goal: Goal | None = Field(None, description='"maximize" or "minimize"; a proxy or cost knows its own')
+    values: dict[str, Goal] = Field(
+        default_factory=dict,
+        description="for a function that returns several named values: which count, and their goals",
+    )
+
+
+class UninasOptions(BaseModel):
+    """The `[problem]` table of a run file for the UniNAS space."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    start: str = Field(
+        "coatnet",
+        description="where the search begins: a preset (resnet, efficientnet, vit, coatnet), or a genome's file; "
+        "the default has convolutions and attention, so that both can be kept or dropped",
+    )
+    skeleton: Skeleton | None = Field(
+        None,
+        description="image_size, classes, stem, channels, depths of a preset; unset: the paper's 224 px skeleton",
+    )
+    budget: BudgetOptions = Field(default_factory=BudgetOptions, description="bounds on parameters and FLOPs")
+    objectives: list[str | ObjectiveOptions] = Field(
+        ["vkdnw"],
+        min_length=1,
+        description='names of proxies, "params", "flops", "latency_ms", or functions of your own; also '
+        '`objective = "..."` for a single one',
+    )
+    batch: int = Field(64, ge=1, description="images that proxies score with; 64 as in the proxies' papers")
+    proxies: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="settings of a proxy by its name, such as `vkdnw = {inits = 8}`"
+    )
+    step: StepRule = Field(default_factory=StepRule, description="how a search step is drawn")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _single(cls, content: Any) -> Any:
+        """`objective = x` is short for `objectives = [x]`."""
+        if isinstance(content, dict) and "objective" in content:
+            if "objectives" in content:
+                raise ValueError("give either objective or objectives, not both")
+            content = {key: value for key, value in content.items() if key != "objective"} | {
+                "objectives": [content["objective"]]
+            }
+        return content
+
+    @field_validator("start")
+    @classmethod
+    def _embedded(cls, start: str, info: ValidationInfo) -> str:
+        """A file's genome is taken into the run file as text, so that a run folder stands alone."""
+        if start in PRESETS:
+            return start
+        beside = _folder(info) / start if "\n" not in start else Path(start)
+        return load_genome(str(beside) if "\n" not in start and beside.is_file() else start).text
+
+    @field_validator("objectives")
+    @classmethod
+    def _located(cls, objectives: list[str | ObjectiveOptions], info: ValidationInfo) -> list[str | ObjectiveOptions]:
+        """Files of functions are looked for beside the run file, then in the working folder."""
+        located: list[str | ObjectiveOptions] = []
+        for one in objectives:
+            if isinstance(one, str):
+                located.append(_locate(one, _folder(info)))
+            else:
+                located.append(one.model_copy(update={"name": _locate(one.name, _folder(info))}))
+        return located
+
+
+class UninasProblem(Problem):
+    """Scores genomes of the UniNAS space; each genome is built once for all objectives.
+
+    Args:
+        space: where genomes come from.
+        objectives: proxies, "params", "flops", "latency_ms", functions of your own (see `problems.function`), or
+            `ObjectiveOptions` where a goal or several values must be told.
+        seed: fixes images and weights.
+        batch: images that proxies score with.
+        proxies: settings of a proxy by its name.
+
+    Raises:
+        ObjectiveError: an objective does not exist, stands there twice, or a proxy has no such setting.
+    """
+
+    Options = UninasOptions
+    space: UninasSpace
+
+    def __init__(
+        self,
+        space: UninasSpace,
+        objectives: Sequence[str | Callable[..., Any] | ObjectiveOptions | Mapping[str, Any]] = ("vkdnw",),
+        *,
+        seed: int = 0,
+        batch: int = 64,
+        proxies: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        self.space = space
+        self.seed = seed
+        self.batch = batch
+        self.settings = {name: dict(settings) for name, settings in (proxies or {}).items()}
+        specs = [_spec(one) for one in objectives]
+        self._names = [name for name, _ in specs if isinstance(name, str)]
+        self._functions = [(name, options) for name, options in specs if isinstance(name, UserFunction)]
+        self.objectives = tuple(one for name, options in specs for one in _objectives(name, options))
+        names = [objective.name for objective in self.objectives]
+        if len(set(names)) < len(names):
+            raise ObjectiveError(f"every objective must have a name of its own, got {', '.join(names)}")
+        self.sources = tuple(file for function, _ in self._functions if (file := function.file) is not None)
+        _check_settings(self.settings)
+
+    @classmethod
+    def from_options(cls, options: BaseModel, seed: int) -> Self:
+        """The problem of a run file's `[problem]` table."""
+        fields = UninasOptions.model_validate(options.model_dump())
+        budget = Budget(**fields.budget.model_dump())
+        space = UninasSpace(load_genome(fields.start, fields.skeleton), budget, fields.step)
+        return cls(space, fields.objectives, seed=seed, batch=fields.batch, proxies=fields.proxies)
+
+    def prepare(self, device: str) -> None:
+        """Imports torch and the user's functions, and makes torch choose operations that repeat exactly."""
+        import torch
+
+        warnings.filterwarnings("ignore", message=".*deterministic.*", category=UserWarning)
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.backends.cudnn.benchmark = False
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cuda.matmul.allow_tf32 = False
+        for function, _ in self._loaded:
+            form_of(function)
+
+    @cached_property
+    def _loaded(self) -> list[tuple[Callable[..., Any], tuple[str, ObjectiveOptions]]]:
+        return [(function.load(), (function.name, options)) for function, options in self._functions]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Loaded functions stay behind: each worker loads its own."""
+        return {key: value for key, value in self.__dict__.items() if key != "_loaded"}
+
+    def evaluate(self, genome: Genome, device: str) -> dict[str, float]:
+        """A value for every objective, and `vkdnw_se`, the standard error of VKDNW over initialisations."""
+        values: dict[str, Any] = {"params": float(genome.params), "flops": float(genome.flops)}
+        network = None
+        if [name for name in self._names if name not in COSTS]:
+            network = self._built(genome)
+            values.update(self._proxy_values(network, genome, device))
+        for function, (name, options) in self._loaded:
+            form = form_of(function)
+            if form == "network":
+                network = self._built(genome) if network is None else network
+                raw = function(network.to(device))
+            else:
+                raw = function(genome) if form == "genome" else function(genome, device)
+            values.update(named(raw, name, options.values))
+        return values
+
+    def _built(self, genome: Genome) -> Any:
+        from uninas_evo.network import initialise
+
+        network = self.space.build(genome)
+        initialise(network, self.seed)  # type: ignore[arg-type]
+        return network
+
+    def _proxy_values(self, network: Any, genome: Genome, device: str) -> dict[str, float]:
+        """The values of all proxies among the objectives; proxies of one function share one call."""
+        from uninas_evo.problems.latency import latency_ms
+        from uninas_evo.proxies import PROXIES, Inputs
+
+        size = genome.skeleton.image_size
+        inputs = Inputs(batch=self.batch, image=(3, size, size), seed=self.seed, device=device)
+        results: dict[Any, Any] = {}
+        values: dict[str, float] = {}
+        for name in self._names:
+            if name == LATENCY:
+                values[name] = latency_ms(network, size, device, **self.settings.get(name, {}))
+            elif name not in COSTS:
+                proxy = PROXIES[name]
+                if proxy.function not in results:
+                    results[proxy.function] = proxy.function(network, inputs, **self.settings.get(name, {}))
+                result = results[proxy.function]
+                values[name] = result if proxy.part is None else getattr(result, proxy.part)
+                error = getattr(result, "error", None)
+                if error is not None:
+                    values[f"{name}_se"] = error
+        return values
+
+
+def _spec(one: Any) -> tuple[str | UserFunction, ObjectiveOptions]:
+    """An objective as it may be written, as a name or function with its options."""
+    if isinstance(one, Mapping):
+        one = ObjectiveOptions.model_validate(one)
+    options = one if isinstance(one, ObjectiveOptions) else None
+    target = one.name if isinstance(one, ObjectiveOptions) else one
+    if isinstance(target, str) and ":" not in target:
+        return target, options or ObjectiveOptions(name=target)
+    function = UserFunction(target)
+    return function, options or ObjectiveOptions(name=function.name)
+
+
+def _objectives(target: str | UserFunction, options: ObjectiveOptions) -> list[Objective]:
+    """The objectives that one entry stands for."""
+    if options.values:
+        if isinstance(target, str):
+            raise ObjectiveError(f"`values` are for functions that return several; {target} returns one value")
+        return [Objective(name, goal) for name, goal in options.values.items()]
+    if isinstance(target, UserFunction):
+        return [Objective(target.name, options.goal or "maximize")]
+    return [Objective(target, options.goal or _default_goal(target))]
+
+
+def _default_goal(name: str) -> Goal:
+    if name in (*COSTS, LATENCY):
+        return "minimize"
+    from uninas_evo.proxies import PROXIES
+
+    if name not in PROXIES:
+        from difflib import get_close_matches
+
+        known = [*PROXIES, LATENCY]
+        near = get_close_matches(name, known, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ObjectiveError(
+            f"there is no objective {name!r}: use {', '.join(known)}, or 'file.py:function' for your own{hint}"
+        )
+    return PROXIES[name].goal
+
+
+def _check_settings(settings: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raises an `ObjectiveError` where a proxy has no setting of a name."""
+    for name, given in settings.items():
+        if name == LATENCY:
+            allowed = ["batch", "repeats"]
+        else:
+            from uninas_evo.proxies import PROXIES
+
+            _default_goal(name)
+            parameters = inspect.signature(PROXIES[name].function).parameters.values()
+            allowed = [one.name for one in parameters if one.kind is one.KEYWORD_ONLY]
+        for setting in given.keys() - set(allowed):
+            raise ObjectiveError(
+                f"problem.proxies.{name} has no setting {setting!r} (value {given[setting]!r}); "
+                f"it has {', '.join(allowed) or 'none'}"
+            )
+
+
+def _folder(info: ValidationInfo) -> Path:
+    return Path((info.context or {}).get("folder", "."))
+
+
+def _locate(name: str, folder: Path) -> str:
+    target, colon, function = name.rpartition(":")
+    if not colon or not target.endswith(".py"):
+        return name
+    beside = folder / target
+    return f"{(beside if beside.is_file() else Path(target)).absolute()}:{function}"

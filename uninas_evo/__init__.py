@@ -1,0 +1,102 @@
+"""Evolutionary neural-architecture search in the UniNAS space.
+
+Searching:
+    search: a whole search in one call; `SearchResult` is what it gives.
+    Loop, Journal: the loop of ask, score and tell, and its record, for driving a search by hand.
+
+What is searched:
+    UninasProblem: training-free scores, costs and functions of your own in the UniNAS space.
+    UninasSpace, Skeleton, Genome, Budget: genomes and the bounds on them.
+    load_genome, preset: a genome from a name, a file or a text.
+    build: the `torch.nn.Module` of a genome.
+
+Extending:
+    Space, Problem, Strategy, Objective, Candidate, Result, StopSearch: the contracts.
+    UninasEvoError: the root of every error that a user can mend.
+
+Names are imported when they are first used, so that `import uninas_evo` is instant.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from uninas_evo.contracts import (
+        Budget,
+        Candidate,
+        Cost,
+        Objective,
+        Problem,
+        Result,
+        Space,
+        StopSearch,
+        Strategy,
+    )
+    from uninas_evo.errors import UninasEvoError
+    from uninas_evo.network import build
+    from uninas_evo.problems.uninas import UninasProblem
+    from uninas_evo.run.journal import Journal
+    from uninas_evo.run.loop import Loop
+    from uninas_evo.run.search import SearchResult, search
+    from uninas_evo.space import Genome, Skeleton, UninasSpace, load_genome, preset
+
+_HOMES = {
+    "uninas_evo.contracts": (
+        "Budget",
+        "Candidate",
+        "Cost",
+        "Objective",
+        "Problem",
+        "Result",
+        "Space",
+        "StopSearch",
+        "Strategy",
+    ),
+    "uninas_evo.errors": ("UninasEvoError",),
+    "uninas_evo.network": ("build",),
+    "uninas_evo.problems.uninas": ("UninasProblem",),
+    "uninas_evo.run.journal": ("Journal",),
+    "uninas_evo.run.loop": ("Loop",),
+    "uninas_evo.run.search": ("SearchResult", "search"),
+    "uninas_evo.space": ("Genome", "Skeleton", "UninasSpace", "load_genome", "preset"),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Budget",
+    "Candidate",
+    "Cost",
+    "Genome",
+    "Journal",
+    "Loop",
+    "Objective",
+    "Problem",
+    "Result",
+    "SearchResult",
+    "Skeleton",
+    "Space",
+    "StopSearch",
+    "Strategy",
+    "UninasEvoError",
+    "UninasProblem",
+    "UninasSpace",
+    "build",
+    "load_genome",
+    "preset",
+    "search",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a name from its home when it is first used."""
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module 'uninas_evo' has no attribute {name!r}; it has {', '.join(__all__)}")
+    return getattr(importlib.import_module(home), name)
+
+
+def __dir__() -> list[str]:
+    """The names that can be imported."""
+    return __all__

@@ -1,0 +1,128 @@
+"""Checking options against their pydantic models, and telling every mistake in a user's words."""
+
+from __future__ import annotations
+
+import difflib
+import typing
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+Place = tuple[str | int, ...]
+
+
+def check(model: type[BaseModel], content: Mapping[str, Any], place: Place, folder: Path) -> tuple[Any, list[str]]:
+    """An instance of the model, or None, and the mistakes: field, rule, value and the nearest right word.
+
+    Args:
+        model: what the content must be.
+        content: the fields.
+        place: where the content stands in its file.
+        folder: where relative paths are looked for first; validators find it as `info.context["folder"]`.
+    """
+    try:
+        options = model.model_validate(content, context={"folder": folder})
+    except ValidationError as error:
+        return None, _told(error, model, place)
+    _absolute(options, folder)
+    return options, []
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """A clause that names the word most alike, empty where none is."""
+    found = difflib.get_close_matches(word, list(words), n=1, cutoff=0.6)
+    return f"; did you mean {found[0]!r}?" if found else ""
+
+
+def _told(error: ValidationError, model: type[BaseModel], place: Place) -> list[str]:
+    """One line for each wrong field; a field with several allowed forms gets one line for all of them."""
+    lines: dict[str, list[str]] = {}
+    for found in error.errors(include_url=False):
+        where, known = _fields(found["loc"], model)
+        name = ".".join(str(part) for part in (*place, *where))
+        lines.setdefault(name, []).append(_rule(dict(found), where, known))
+    return [f"{name}: {' or '.join(dict.fromkeys(rules))}" for name, rules in lines.items()]
+
+
+def _rule(found: dict[str, Any], where: Place, known: list[str]) -> str:
+    kind, value = found["type"], found["input"]
+    word = str(where[-1]) if where else ""
+    if kind in ("extra_forbidden", "unexpected_keyword_argument"):
+        return f"there is no such field, got {_short(value)}{nearest(word, known) or _choices(known)}"
+    if kind == "missing":
+        return "this field is needed and is missing"
+    message = found["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    expected = str(found.get("ctx", {}).get("expected", ""))
+    hint = nearest(str(value), [one.strip(" '") for one in expected.replace(" or ", ",").split(",")])
+    return f"{message}, got {_short(value)}{hint if expected else ''}"
+
+
+def _choices(known: list[str]) -> str:
+    return f"; the fields are {', '.join(known)}" if known else ""
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _fields(location: Place, model: type[BaseModel]) -> tuple[Place, list[str]]:
+    """The part of an error's location that names fields of the file, and the fields known where it ends.
+
+    Pydantic's locations also name the members of unions ("list[str]", "CpuWorkers"), which a user never wrote.
+    """
+    where: list[str | int] = []
+    known = _names(model)
+    current: list[Any] = [model]
+    for position, part in enumerate(location):
+        last = position == len(location) - 1
+        inner = [hint for one in current for hint in _hints(one, part)]
+        if inner or (last and any(_names(one) for one in current)):
+            known = [name for one in current for name in _names(one)]
+            where.append(part)
+            current = inner
+        elif named := [one for one in current if getattr(one, "__name__", None) == part]:
+            current = named
+            known = [name for one in current for name in _names(one)]
+    return tuple(where), known
+
+
+def _hints(owner: Any, part: str | int) -> list[Any]:
+    """The types that a field, or an item of a list or table, may have."""
+    if isinstance(part, str) and part in _names(owner):
+        if isinstance(owner, type) and issubclass(owner, BaseModel):
+            return _members(owner.model_fields[part].annotation)
+        return _members(typing.get_type_hints(owner)[part])
+    arguments = typing.get_args(owner)
+    if arguments and isinstance(part, int) is not issubclass(typing.get_origin(owner) or list, Mapping):
+        return _members(arguments[-1 if isinstance(part, str) else 0])
+    return []
+
+
+def _members(annotation: Any) -> list[Any]:
+    """The members of a union, or the one type itself; annotations are looked through."""
+    origin = typing.get_origin(annotation)
+    if origin is typing.Annotated:
+        return _members(typing.get_args(annotation)[0])
+    if origin is typing.Union or str(origin) == "<class 'types.UnionType'>":
+        return [one for argument in typing.get_args(annotation) for one in _members(argument)]
+    return [annotation]
+
+
+def _names(owner: Any) -> list[str]:
+    if isinstance(owner, type) and issubclass(owner, BaseModel):
+        return list(owner.model_fields)
+    return list(getattr(owner, "__dataclass_fields__", ()))
+
+
+def _absolute(options: BaseModel, folder: Path) -> None:
+    """Makes a model's paths absolute: beside the run file where there is such a file, else in the working folder."""
+    for name in type(options).model_fields:
+        value = getattr(options, name)
+        if isinstance(value, BaseModel):
+            _absolute(value, folder)
+        elif isinstance(value, Path) and not value.is_absolute():
+            beside = folder / value
+            object.__setattr__(options, name, (beside if beside.exists() else value).absolute())
