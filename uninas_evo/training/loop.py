@@ -10,7 +10,7 @@ import json
 import math
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -30,8 +30,8 @@ CHECKED = 50
 HOPELESS = 3.0
 """A mean loss of an epoch above so many times ln K, the loss of guessing, is a diverged run (after the warm-up)."""
 
-Progress = Callable[[int, int, int, float], None]
-"""Is told the epoch, the step, the steps of an epoch, and the mean loss of the last `CHECKED` steps."""
+Progress = Callable[[Mapping[str, float]], None]
+"""Is told `epoch, step, steps, loss` (mean of the last `CHECKED` steps) now and then, and each epoch's metrics line."""
 
 
 @dataclass(frozen=True)
@@ -224,6 +224,8 @@ class _Run:
         self.history.append(line)
         if self.process.first:
             self._save(evaluated, best=best)
+            if self.progress:
+                self.progress(line)
         self.process.wait()
 
     def _steps(self, epoch: int) -> float:
@@ -249,7 +251,8 @@ class _Run:
                 total += value
                 recent.zero_()
                 if self.progress:
-                    self.progress(epoch, step + 1, self.steps, value / (step % CHECKED + 1))
+                    loss = value / (step % CHECKED + 1)
+                    self.progress({"epoch": epoch + 1, "step": step + 1, "steps": self.steps, "loss": loss})
         mean = total / self.steps
         chance = math.log(max(len(self.splits.classes), 2))
         if epoch >= self.protocol.warmup_epochs and mean > HOPELESS * chance:

@@ -1,0 +1,181 @@
+"""Commands on training: train a network, compare winners with presets, export what was trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from uninas_evo.cli._app import app
+
+if TYPE_CHECKING:
+    from uninas_evo.training.options import TrainOptions
+
+DataOption = Annotated[
+    str, typer.Option(help="A folder with train/ and val/ of one folder a class, one of IDX files, or an .npz file.")
+]
+ProtocolOption = Annotated[str, typer.Option(help="imagenet, small, or the path of a TOML file.")]
+DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, or auto: a GPU where there is one.")]
+WorkersOption = Annotated[int, typer.Option(min=0, help="Processes that read images ahead; 8 are usual beside a GPU.")]
+
+
+@app.command()
+def train(
+    source: Annotated[
+        str,
+        typer.Argument(metavar="GENOME|RUN_DIR", help="A preset, a genome's file, or a run folder: its best genome."),
+    ],
+    data: DataOption,
+    protocol: ProtocolOption = "small",
+    out: Annotated[Path | None, typer.Option(help="The training's folder; trained/ID/seed-SEED by default.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of weights, order and augmentation.")] = 0,
+    device: DeviceOption = "auto",
+    workers: WorkersOption = 0,
+    change: Annotated[
+        list[str] | None, typer.Option("--set", help="Change a setting of the protocol, such as epochs=30.")
+    ] = None,
+) -> None:
+    """Trains a network and reports its test accuracy; the same command resumes a training that was killed.
+
+    Under `torchrun` all its processes train together.
+
+    Example: `uninas-evo train runs/my-search --data /usr/share/datasets/fashion-mnist`
+    """
+    from uninas_evo.run.journal import FILE_NAME
+    from uninas_evo.space import load_genome
+    from uninas_evo.training import load_protocol, read_splits, train_genome
+    from uninas_evo.training.process import process_group
+    from uninas_evo.training.rivals import folder_of, winners
+
+    is_run = (Path(source) / FILE_NAME).is_file()
+    genome = winners(source, 1)[0] if is_run else load_genome(source)
+    settings = load_protocol(protocol).replace(**_changes(change or []))
+    folder = out or folder_of(Path(source) / "train" if is_run else Path("trained"), "winner 1", genome, seed)
+    with process_group(_device(device)) as process, _progress(settings.epochs, process.first) as progress:
+        splits = read_splits(data, settings.val_fraction)
+        result = train_genome(
+            genome, splits, settings, folder, seed=seed, process=process, workers=workers, progress=progress
+        )
+        if process.first:
+            print(f"test accuracy {result.test_accuracy:.2%}")
+            print(f"validation    {result.val_accuracy:.2%} (epoch {result.best_epoch} of {settings.epochs})")
+            print(f"params        {result.params:,}")
+            print(f"trained in    {result.seconds:.0f} s, {result.images_per_s:.0f} images/s")
+            print(f"folder        {folder}")
+
+
+@app.command()
+def handover(
+    run_dir: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a search.")],
+    data: Annotated[
+        str | None, typer.Option(help="As for train; by default what [train] in the run file says.")
+    ] = None,
+    protocol: Annotated[str | None, typer.Option(help="imagenet, small, or the path of a TOML file.")] = None,
+    top: Annotated[int | None, typer.Option(min=1, help="How many winners; 1 by default.")] = None,
+    random: Annotated[int | None, typer.Option(min=0, help="How many random networks; 2 by default.")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Trainings of each network; 1 by default.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, or auto.")] = None,
+    workers: Annotated[int | None, typer.Option(min=0, help="Processes that read images ahead.")] = None,
+) -> None:
+    """Trains a search's winners, presets at its budget and random networks alike, and prints who is better.
+
+    Options that are not given come from `[train]` in the run file. The same command goes on where it stopped.
+
+    Example: `uninas-evo handover runs/my-search --data /usr/share/datasets/fashion-mnist --seeds 3`
+    """
+    from uninas_evo.training.comparison import as_markdown, handover
+
+    given = {"data": data, "protocol": protocol, "top": top, "random": random, "seeds": seeds, "workers": workers}
+    given["device"] = _device(device) if device else None
+    options = _options(run_dir, {name: value for name, value in given.items() if value is not None})
+    print(as_markdown(handover(run_dir, options, _say)), end="")
+
+
+@app.command()
+def export(
+    source: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a training that has ended.")],
+    to: Annotated[list[str] | None, typer.Option(help="onnx or torch; both by default. Repeat for several.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where the files go; beside the weights by default.")] = None,
+) -> None:
+    """Writes a trained network as ONNX and as a `torch.export` program, each checked to give the same outputs.
+
+    Example: `uninas-evo export trained/3f0c/seed-0 --to onnx`
+    """
+    from uninas_evo.training.formats import FORMATS, export
+
+    folder = out or (source if source.is_dir() else source.parent)
+    for path in export(source, folder, to or tuple(FORMATS)):
+        print(path)
+
+
+def _changes(settings: list[str]) -> dict[str, Any]:
+    from uninas_evo.run.runfile import apply_setting
+
+    content: dict[str, Any] = {}
+    for setting in settings:
+        apply_setting(content, setting)
+    return content
+
+
+def _device(name: str) -> str:
+    if name != "auto":
+        return name
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _options(run_dir: Path, given: Mapping[str, Any]) -> TrainOptions:
+    """The options of the run file's `[train]` table, changed by those given.
+
+    Raises:
+        RunFileError: data is told by neither, or a value is wrong.
+    """
+    from pydantic import ValidationError
+
+    from uninas_evo.errors import RunFileError
+    from uninas_evo.training.options import TrainOptions
+    from uninas_evo.training.rivals import train_table
+
+    try:
+        return TrainOptions.model_validate(train_table(run_dir) | dict(given))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(map(str, first["loc"]))
+        raise RunFileError(
+            f"the training's option {field!r} is wrong or missing: {first['msg']}; "
+            f"give --{field}, or set it in [train] of the run file"
+        ) from None
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)
+
+
+@contextmanager
+def _progress(epochs: int, shown: bool) -> Iterator[Callable[[Mapping[str, float]], None] | None]:
+    """A bar on a terminal's stderr, and a line an epoch."""
+    if not shown:
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("training", total=epochs)
+
+        def tell(line: Mapping[str, float]) -> None:
+            if "val_accuracy" not in line:
+                done = line["epoch"] - 1 + line["step"] / line["steps"]
+                bar.update(task, completed=done, description=f"epoch {line['epoch']:.0f} loss {line['loss']:.3f}")
+                return
+            bar.console.print(
+                f"epoch {line['epoch']:.0f}/{epochs}: loss {line['loss']:.3f}, validation {line['val_accuracy']:.2%}, "
+                f"{line['images_per_s']:.0f} images/s, {line['seconds']:.0f} s",
+                highlight=False,
+            )
+
+        yield tell

@@ -1,0 +1,28 @@
+"""The `[train]` table of a run file: how winners are trained when the search is over."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
+
+
+class TrainOptions(BaseModel):
+    """What is trained against what, all with the same protocol and seeds."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    data: str = Field(description="a folder with train/ and val/, one of IDX files, or an .npz file")
+    protocol: str = Field("small", description="imagenet, small, or the path of a TOML file")
+    top: PositiveInt = Field(1, description="how many of the search's best genomes are trained")
+    presets: list[Literal["resnet", "efficientnet", "vit", "coatnet"]] = Field(
+        ["resnet", "efficientnet", "vit", "coatnet"],
+        description="hand-crafted networks, their widths scaled to the same budget; all by default, since the best "
+        "of them differs from budget to budget",
+    )
+    random: NonNegativeInt = Field(
+        2, description="random networks of the winner's size: the least that a search must beat"
+    )
+    seeds: PositiveInt = Field(1, description="trainings of each network; 3 or more show how much luck there is")
+    device: str = Field("cpu", description="cpu, cuda or cuda:1")
+    workers: NonNegativeInt = Field(0, description="processes that read images ahead; 8 are usual beside a GPU")
