@@ -108,7 +108,7 @@ class Block(nn.Module):
         self.chain2 = chain2
         self.drop_path = DropPath()
         for norm, chain in ((self.norm1, chain1), (self.norm2, chain2)):
-            if chain.live:
+            if chain.is_constant:
                 norm.requires_grad_(False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -120,7 +120,7 @@ class Block(nn.Module):
     def _residual(self, shortcut: Tensor, x: Tensor, norm: nn.Module, chain: ChainModule) -> Tensor:
         if chain.is_zero:
             return shortcut
-        branch = chain(shortcut if chain.live else norm(x), broadcast=True)
+        branch = chain(shortcut if chain.is_constant else norm(x), broadcast=True)
         dropped: Tensor = self.drop_path(branch)
         return shortcut + dropped
 
@@ -238,7 +238,7 @@ class _Builder:
             case "copy_add":
                 return CopyAdd(branches)
             case "copy_multiply":
-                return CopyMultiply(branches)
+                return CopyMultiply(*branches)
             case "global_avg":
                 return GlobalAvg(branches[0])
             case "conv_exp4" | "conv_red4":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from math import sqrt
 
 import torch
@@ -13,43 +13,60 @@ from uninas_evo.network.layers import RelPosBias
 from uninas_evo.space.operations import HEAD_WIDTH
 
 
-class Zero(nn.Module):
+class Part(nn.Module):
+    """A module that knows what becomes of its input.
+
+    Attributes:
+        is_zero: whether the output is 0 whatever the input.
+        is_constant: whether the output does not depend on the input, but for its shape: nothing before it has to run.
+    """
+
+    is_zero = False
+    is_constant = False
+
+
+class Zero(Part):
     """0 everywhere."""
+
+    is_zero = True
+    is_constant = True
 
     def forward(self, x: Tensor) -> Tensor:
         """Zeros of the input's shape."""
         return torch.zeros_like(x)
 
 
-class GlobalAvg(nn.Module):
+class GlobalAvg(Part):
     """global_avg…upsample: a chain on the averages over all positions, (N, C, 1, 1)."""
 
     def __init__(self, chain: ChainModule) -> None:
         super().__init__()
         self.chain = chain
+        self.is_zero, self.is_constant = chain.is_zero, chain.is_constant
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to (N, C, 1, 1); the chain that holds this node expands it."""
-        pooled: Tensor = self.chain(x.mean((2, 3), keepdim=True))
+        pooled: Tensor = self.chain(x[:, :, :1, :1] if self.is_constant else x.mean((2, 3), keepdim=True))
         return pooled
 
 
-class ChainModule(nn.Module):
+class ChainModule(Part):
     """The nodes of a chain one after the other.
 
     Attributes:
-        nodes: all of them; those before `live` lie before a zero: they do not run and their parameters ask for no
+        nodes: all of them; those before `start` have no influence: they do not run and their parameters ask for no
             gradients.
-        live: number of the first node that runs.
-        is_zero: whether the output is 0 whatever the input.
+        start: number of the first node that runs: the last one that is constant.
     """
 
     def __init__(self, nodes: Sequence[nn.Module]) -> None:
         super().__init__()
         self.nodes = nn.ModuleList(nodes)
-        self.live = max((i + 1 for i, node in enumerate(nodes) if makes_zero(node)), default=0)
-        self.is_zero = 0 < self.live == len(nodes)
-        for node in nodes[: self.live]:
+        parts = {i: node for i, node in enumerate(nodes) if isinstance(node, Part)}
+        self.start = max((i for i, part in parts.items() if part.is_constant), default=0)
+        self.is_constant = any(part.is_constant for part in parts.values())
+        self.is_zero = len(nodes) - 1 in parts and parts[len(nodes) - 1].is_zero
+        for node in nodes[: self.start]:
             node.requires_grad_(False)
 
     def forward(self, x: Tensor, broadcast: bool = False) -> Tensor:
@@ -58,11 +75,9 @@ class ChainModule(nn.Module):
         With `broadcast`, a chain that ends in global_avg gives (N, C, 1, 1), for callers that broadcast anyway.
         """
         size = x.shape[2:]
-        if self.live:
-            x = torch.zeros_like(x)
         last = len(self.nodes) - 1
         for position, node in enumerate(self.nodes):
-            if position < self.live:
+            if position < self.start:
                 continue
             x = node(x)
             if isinstance(node, GlobalAvg) and not (broadcast and position == last):
@@ -70,40 +85,26 @@ class ChainModule(nn.Module):
         return x
 
 
-def makes_zero(module: nn.Module) -> bool:
-    """Whether a node's output is 0 whatever its input."""
-    match module:
-        case CopyMultiply():
-            return module.branches[0].is_zero
-        case CopyAdd() | Chunk():
-            return all(branch.is_zero for branch in module.branches)
-        case GlobalAvg():
-            return module.chain.is_zero
-        case Attention():
-            return module.is_zero
-        case _:
-            return isinstance(module, Zero)
+def blank(x: Tensor, *shape: int) -> Tensor:
+    """Zeros that take no memory, for the input of what only looks at its shape."""
+    return x.new_zeros(()).expand(shape)
 
 
-class _Branches(nn.ModuleList):
-    """A module list that knows its items are chains."""
+class Fork(Part):
+    """A coupled pair of several chains; its output is their concatenation or sum unless a subclass says otherwise."""
 
-    def __getitem__(self, index: int) -> ChainModule:
-        chain = super().__getitem__(index)
-        if not isinstance(chain, ChainModule):
-            raise TypeError("a coupled pair holds chains")
-        return chain
-
-    def __iter__(self) -> Iterator[ChainModule]:  # type: ignore[override]
-        return (self[i] for i in range(len(self)))
+    def __init__(self, branches: Sequence[ChainModule]) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(branches)
+        self.is_zero = all(branch.is_zero for branch in branches)
+        self.is_constant = all(branch.is_constant for branch in branches)
 
 
-class Chunk(nn.Module):
+class Chunk(Fork):
     """chunk…concat: one chain for each part of the channels."""
 
     def __init__(self, branches: Sequence[ChainModule], copies: int) -> None:
-        super().__init__()
-        self.branches = _Branches(branches)
+        super().__init__(branches)
         self.copies = copies
 
     def forward(self, x: Tensor) -> Tensor:
@@ -115,42 +116,37 @@ class Chunk(nn.Module):
         return torch.cat(done, 2).flatten(1, 2)
 
 
-class CopyAdd(nn.Module):
+class CopyAdd(Fork):
     """copy…add: the sum of two chains on the same input."""
-
-    def __init__(self, branches: Sequence[ChainModule]) -> None:
-        super().__init__()
-        self.branches = _Branches(branches)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to the same."""
-        live = [branch for branch in self.branches if not branch.is_zero]
-        if not live:
-            return torch.zeros_like(x)
-        total: Tensor = live[0](x) if len(live) == 1 else live[0](x) + live[1](x)
-        return total
+        terms = [branch(x) for branch in self.branches if isinstance(branch, ChainModule) and not branch.is_zero]
+        return torch.zeros_like(x) if not terms else sum(terms[1:], start=terms[0])
 
 
-class CopyMultiply(nn.Module):
+class CopyMultiply(Fork):
     """copy…multiply: x₀ · sigmoid(x₁) of two chains on the same input."""
 
-    def __init__(self, branches: Sequence[ChainModule]) -> None:
-        super().__init__()
-        self.branches = _Branches(branches)
-        if self.branches[0].is_zero:
-            self.branches[1].requires_grad_(False)
+    def __init__(self, value: ChainModule, gate: ChainModule) -> None:
+        super().__init__([value, gate])
+        self.gate_is_zero = gate.is_zero
+        self.is_zero = value.is_zero
+        if self.is_zero:
+            self.is_constant = True
+            gate.requires_grad_(False)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to the same."""
         value, gate = self.branches
-        if value.is_zero:
+        if self.is_zero:
             return torch.zeros_like(x)
-        if gate.is_zero:
+        if self.gate_is_zero:
             return torch.mul(value(x), 0.5)
         return torch.mul(value(x), torch.sigmoid(gate(x, broadcast=True)))
 
 
-class Resize(nn.Module):
+class Resize(Part):
     """conv_exp4…conv_red4 and conv_red4…conv_exp4: a chain between two 1×1 convolutions."""
 
     def __init__(self, opening: nn.Conv2d, chain: ChainModule, closing: nn.Conv2d) -> None:
@@ -158,26 +154,28 @@ class Resize(nn.Module):
         self.opening = opening
         self.chain = chain
         self.closing = closing
-        if chain.is_zero:
+        self.is_constant = chain.is_constant
+        if self.is_constant:
             opening.requires_grad_(False)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to the same."""
+        n, _, h, w = x.shape
         if self.chain.is_zero:  # the closing convolution gives its bias, everywhere the same
-            zeros = x.new_zeros(x.shape[0], self.closing.in_channels, 1, 1)
-            return self.closing(zeros).expand(-1, -1, *x.shape[2:])  # type: ignore[no-any-return]
-        y: Tensor = self.closing(self.chain(self.opening(x)))
+            y: Tensor = self.closing(blank(x, n, self.closing.in_channels, 1, 1))
+            return y.expand(-1, -1, h, w)
+        y = self.chain(blank(x, n, self.closing.in_channels, h, w) if self.is_constant else self.opening(x))
+        y = self.closing(y)
         return y
 
 
-class HeadGroup(nn.Module):
+class HeadGroup(Part):
     """Attention heads of equal structure, batched; they share no weights.
 
     Attributes:
         places: the places of the heads among those of one copy of the attention.
         is_fused: whether the scores' chain is of biases and a last softmax, which run as one kernel.
         is_cut: whether queries, keys, values and scores have no influence.
-        is_zero: whether the output is 0 whatever the input.
     """
 
     def __init__(self, chains: Sequence[ChainModule], places: tuple[int, ...]) -> None:
@@ -186,23 +184,29 @@ class HeadGroup(nn.Module):
         self.places = places
         names = [type(node) for node in self.scores.nodes]
         self.is_fused = names[-1:] == [nn.Softmax] and all(name is RelPosBias for name in names[:-1])
-        self.is_cut = bool(self.out.live) or self.v.is_zero or self.scores.is_zero
+        self.is_cut = self.v.is_zero or self.scores.is_zero or self.out.is_constant
+        fixed_scores = self.scores.is_constant or (self.q.is_constant and self.k.is_constant)
+        self.is_constant = self.is_cut or (self.v.is_constant and fixed_scores)
         self.is_zero = self.out.is_zero or (self.is_cut and not self.out.nodes)
+        if self.is_cut or self.scores.is_constant:
+            self.q.requires_grad_(False)
+            self.k.requires_grad_(False)
         if self.is_cut:
-            for chain in (self.q, self.k, self.v, self.scores):
-                chain.requires_grad_(False)
+            self.v.requires_grad_(False)
+            self.scores.requires_grad_(False)
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Queries, keys and values (N, heads, 32, H, W) to the same shape."""
         n, heads, _, h, w = v.shape
         if self.is_cut:
-            y = torch.zeros_like(v)
+            return _run(self.out, torch.zeros_like(v))
+        v = _run(self.v, v).flatten(3).transpose(2, 3)
+        if self.scores.is_constant:
+            y = self.scores(blank(v, n, heads, h * w, h * w)) @ v
         else:
-            q, k, v = (
-                _run(chain, x).flatten(3).transpose(2, 3) for chain, x in ((self.q, q), (self.k, k), (self.v, v))
-            )
-            y = self._attend(q, k, v).transpose(2, 3).reshape(n, heads, HEAD_WIDTH, h, w)
-        return _run(self.out, y)
+            q, k = (_run(chain, x).flatten(3).transpose(2, 3) for chain, x in ((self.q, q), (self.k, k)))
+            y = self._attend(q, k, v)
+        return _run(self.out, y.transpose(2, 3).reshape(n, heads, HEAD_WIDTH, h, w))
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """(N, heads, HW, 32) each to the same shape (paper, equations 1 and 2)."""
@@ -224,7 +228,7 @@ def _run(chain: ChainModule, x: Tensor) -> Tensor:
     return torch.unflatten(y, 1, (x.shape[1], -1))
 
 
-class Attention(nn.Module):
+class Attention(Part):
     """conv_chunk3…matmul1…matmul2: heads of width 32 with chains on queries, keys, values, scores and output.
 
     Attributes:
@@ -237,7 +241,8 @@ class Attention(nn.Module):
         self.project = project
         self.groups = nn.ModuleList(groups)
         self.is_zero = all(group.is_zero for group in groups)
-        if all(group.is_cut for group in groups):
+        self.is_constant = all(group.is_constant for group in groups)
+        if self.is_constant:
             project.requires_grad_(False)
         heads = sum(len(group.places) for group in groups)
         order = [copy * heads + place for group in groups for copy in range(copies) for place in group.places]
@@ -247,7 +252,8 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, copies·C, H, W) to the same."""
-        y = torch.unflatten(self.project(x), 1, (-1, 3, HEAD_WIDTH))
+        n, c, h, w = x.shape
+        y = torch.unflatten(blank(x, n, 3 * c, h, w) if self.is_constant else self.project(x), 1, (-1, 3, HEAD_WIDTH))
         if len(self.groups) == 1:
             done: Tensor = self.groups[0](*y.unbind(2))
             return done.flatten(1, 2)
