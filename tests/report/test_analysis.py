@@ -17,9 +17,9 @@ SCORE = Objective("accuracy", "maximize")
 SIZE = Objective("params", "minimize")
 
 
-def cell(values, *, seed=0, fresh=None, objectives=(SCORE,), seconds=None, genomes=None, asking_s=0.5):
+def cell(values, *, seed=0, fresh=None, objectives=(SCORE,)):
     rows = np.array(values, float).reshape(len(values), len(objectives))
-    texts = tuple(genomes or (f"g{row}" for row in range(len(rows))))
+    texts = tuple(f"g{row}" for row in range(len(rows)))
     record = RunRecord(
         run={},
         seed=seed,
@@ -28,10 +28,9 @@ def cell(values, *, seed=0, fresh=None, objectives=(SCORE,), seconds=None, genom
         genomes=texts,
         costs=tuple(Cost(1, 1) for _ in rows),
         values=rows,
-        seconds=np.full(len(rows), 1.0) if seconds is None else np.array(seconds, float),
-        asking_s=asking_s,
+        seconds=np.ones(len(rows)),
     )
-    return Cell(record, fresh or {})
+    return Cell(record, fresh or {}, asking_s=0.5)
 
 
 def single(**options):
@@ -80,7 +79,7 @@ def test_compare_gives_paired_numbers():
     assert (pair.better, pair.equal, pair.worse, pair.a12) == (2, 0, 0, 1.0)
     np.testing.assert_array_equal(comparison.queries["good"], [2, 3])
     np.testing.assert_array_equal(comparison.queries["random"], [np.inf, np.inf])
-    assert comparison.timings["good"].asking_s == 0.5
+    assert comparison.timings["good"] == analysis.Timing(asking_s=0.5, scoring_s=3.0)
 
 
 def test_compare_refuses_unpaired_seeds():
@@ -95,17 +94,6 @@ def test_compare_of_nothing_scored_says_so():
     cells = {"a": [cell([[NAN, NAN]], objectives=[SCORE, SIZE])]}
     with pytest.raises(JournalError, match="not one candidate of 'toy' has a score"):
         analysis.compare("toy", cells, 1, "a")
-
-
-def test_shared_scores_count_in_full():
-    """A score that another run of the seed had paid for counts with the time it took there."""
-    cells = {
-        "a": [cell([1, 2], genomes=["x", "y"], seconds=[3.0, 1.0])],
-        "b": [cell([1, 2], genomes=["x", "z"], seconds=[0.0, 2.0])],
-    }
-    comparison = analysis.compare("toy", cells, 2, "a")
-    assert comparison.timings["a"].scoring_s == 4.0
-    assert comparison.timings["b"].scoring_s == 5.0
 
 
 def test_several_objectives_have_surfaces_in_their_own_units():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -26,15 +25,17 @@ class Cell:
     Attributes:
         record: the run.
         fresh: re-scored values of the genomes that were ever best; empty where scores have no noise.
+        asking_s: seconds that the strategy took to ask and be told.
     """
 
     record: RunRecord
     fresh: Fresh
+    asking_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Mean seconds of one run of a strategy; scoring counts every distinct evaluation, shared ones too."""
+    """Mean seconds of one run of a strategy; a shared score counts with the time it took."""
 
     asking_s: float
     scoring_s: float
@@ -136,7 +137,7 @@ def compare(
         summaries=statistics.summaries(finals, goal),
         against={pair.a: pair for pair in statistics.compare_pairs(finals, goal, others)},
         pairs=statistics.compare_pairs(finals, goal),
-        timings=_timings(cells),
+        timings={name: _timing(row) for name, row in cells.items()},
         reference=None if reference is None else reference * signs,
         surfaces={name: _surface(row, evaluations) * signs for name, row in cells.items()}
         if len(objectives) in (2, 3)
@@ -205,18 +206,8 @@ def _surface(cells: Sequence[Cell], evaluations: int) -> FloatArray:
     return pareto.attainment(fronts, 50)
 
 
-def _timings(cells: Mapping[str, Sequence[Cell]]) -> dict[str, Timing]:
-    """A shared score counts in every run that used it, with the time it took where it was made."""
-    records = {name: [cell.record for cell in row] for name, row in cells.items()}
-    longest: dict[tuple[int, str], float] = {}
-    for record in itertools.chain(*records.values()):
-        for genome, seconds in zip(record.genomes, record.seconds, strict=True):
-            key = (record.seed, genome)
-            longest[key] = max(longest.get(key, 0.0), float(seconds))
-    return {
-        name: Timing(
-            float(np.mean([record.asking_s for record in row])),
-            float(np.mean([sum(longest[record.seed, genome] for genome in record.genomes) for record in row])),
-        )
-        for name, row in records.items()
-    }
+def _timing(cells: Sequence[Cell]) -> Timing:
+    return Timing(
+        float(np.mean([cell.asking_s for cell in cells])),
+        float(np.mean([cell.record.seconds.sum() for cell in cells])),
+    )

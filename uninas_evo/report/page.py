@@ -93,7 +93,7 @@ def legend(comparison: Comparison) -> str:
     return (
         f"Interval: bootstrap (BCa) of the mean over seeds. p: two-sided Wilcoxon signed-rank test against "
         f"{comparison.baseline}, Holm-corrected over the strategies. A12: chance that a run beats one of "
-        f"{comparison.baseline}. Seconds are means of one run; scoring counts shared scores in full."
+        f"{comparison.baseline}. Seconds are means of one run; a shared score counts with the time it took."
     )
 
 

@@ -26,8 +26,7 @@ class RunRecord:
         genomes: their texts, (T,).
         costs: their parameters and FLOPs, (T,).
         values: the objectives' values, (T, O); a row of NaN for a failure.
-        seconds: what scoring each took, (T,); 0 where a score was shared by another run.
-        asking_s: the rest of the time of a run with one worker: asking, telling, recording.
+        seconds: what scoring each took, (T,).
     """
 
     run: dict[str, Any]
@@ -38,7 +37,6 @@ class RunRecord:
     costs: tuple[Cost, ...]
     values: FloatArray
     seconds: FloatArray
-    asking_s: float
 
     @property
     def points(self) -> FloatArray:
@@ -73,7 +71,6 @@ def read_run(folder: Path) -> RunRecord:
     rows = [results[ask.number].values or {} for ask in asks]
     values = [[row.get(objective.name, np.nan) for objective in objectives] for row in rows]
     seconds = np.array([results[ask.number].measured.seconds for ask in asks], float)
-    ended_s = max((event.measured.at for event in results.values()), default=0.0)
     return RunRecord(
         run=header.run,
         seed=header.seed,
@@ -83,5 +80,4 @@ def read_run(folder: Path) -> RunRecord:
         costs=tuple(Cost(ask.params, ask.flops) for ask in asks),
         values=np.array(values, float).reshape(len(asks), len(objectives)),
         seconds=seconds,
-        asking_s=max(ended_s - float(seconds.sum()), 0.0),
     )

@@ -1,0 +1,266 @@
+"""The runs of a comparison: one cell a strategy and seed, each a run folder that resumes.
+
+The cells of one problem and seed go to one worker, one after the other, and share their scores: a genome that
+several strategies ask for is scored once. Everything random follows from the seed, so neither the order nor the
+number of workers changes a cell.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean
+
+from pydantic import BaseModel, ValidationError
+
+from uninas_evo.contracts import Candidate, Result, Strategy
+from uninas_evo.errors import JournalError, PoolError
+from uninas_evo.report.analysis import Cell, finalists
+from uninas_evo.report.comparefile import CompareFile
+from uninas_evo.report.record import read_run
+from uninas_evo.run.display import open_display
+from uninas_evo.run.files import write_text
+from uninas_evo.run.journal import FILE_NAME as JOURNAL
+from uninas_evo.run.journal import AskEvent, ResultEvent, read_journal
+from uninas_evo.run.pool import Done, InProcessPool, Job, Pool
+from uninas_evo.run.runfile import RunFile, changes, check_changes
+from uninas_evo.run.search import execute, header_of, plan_of
+
+CELL_FILE = "cell.json"
+Scores = dict[tuple[str, int | None], Done]
+"""Genome text and seed (None: the run's own) -> what scoring it gave."""
+
+
+class CellFacts(BaseModel):
+    """What a comparison knows of a cell beside its journal.
+
+    Attributes:
+        evaluations: how many it ran.
+        rescore: with how many fresh seeds.
+        asking_s: seconds that the strategy took to ask and be told.
+        fresh: genome text -> mean values over fresh seeds.
+    """
+
+    evaluations: int | None
+    rescore: int
+    asking_s: float
+    fresh: dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Group:
+    """The cells of one problem and seed.
+
+    Attributes:
+        problem: its name in the compare file.
+        seed: the paired seed.
+        runs: strategy -> the run file of its cell.
+        folders: strategy -> the cell's run folder.
+        rescore: how many fresh seeds score again what was ever best.
+    """
+
+    problem: str
+    seed: int
+    runs: Mapping[str, RunFile]
+    folders: Mapping[str, Path]
+    rescore: int
+
+
+class SharedScores(Pool):
+    """A pool that answers from scores that are known, and hands the rest to another pool.
+
+    A shared score keeps the seconds that it took, so that each run's journal holds what its scores cost.
+    """
+
+    def __init__(self, pool: Pool, known: Scores) -> None:
+        self.pool = pool
+        self.known = known
+        self.devices = pool.devices
+        self._ready: list[Done] = []
+
+    @property
+    def idle(self) -> int:
+        """Jobs that can be submitted now without waiting in line."""
+        return self.pool.idle
+
+    def submit(self, job: Job) -> None:
+        """Answers at once where the score is known."""
+        done = self.known.get((job.genome, job.seed))
+        if done is None:
+            self.pool.submit(job)
+        else:
+            self._ready.append(replace(done, job=job))
+
+    def wait(self, timeout_s: float | None = None) -> list[Done]:
+        """Known scores first; then those of the other pool, which become known unless they are failures."""
+        if self._ready:
+            ready, self._ready = self._ready, []
+            return ready
+        done = self.pool.wait(timeout_s)
+        self.known.update({(one.job.genome, one.job.seed): one for one in done if one.failure is None})
+        return done
+
+
+class Timed(Strategy):
+    """A strategy with a stopwatch: `asking_s` counts the seconds inside `ask` and `tell`."""
+
+    def __init__(self, strategy: Strategy) -> None:
+        self.strategy = strategy
+        self.asking_s = 0.0
+
+    def ask(self) -> Sequence[Candidate]:
+        """Asks the strategy."""
+        with self._watch():
+            return self.strategy.ask()
+
+    def tell(self, results: Sequence[Result]) -> None:
+        """Tells the strategy."""
+        with self._watch():
+            self.strategy.tell(results)
+
+    @contextmanager
+    def _watch(self) -> Iterator[None]:
+        begin = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.asking_s += time.perf_counter() - begin
+
+
+def groups(file: CompareFile, out: Path) -> list[Group]:
+    """All groups of a comparison, seed by seed, so that one that was interrupted holds whole seeds."""
+    return [
+        Group(
+            problem,
+            seed,
+            {name: with_seed(run, seed) for name, run in named.items()},
+            {name: cell_folder(out, problem, name, seed) for name in named},
+            file.options.rescore,
+        )
+        for seed in file.seeds
+        for problem, named in file.runs.items()
+    ]
+
+
+def with_seed(run: RunFile, seed: int) -> RunFile:
+    """The same run file with another seed."""
+    return replace(run, options=run.options.model_copy(update={"seed": seed}))
+
+
+def cell_folder(out: Path, problem: str, strategy: str, seed: int) -> Path:
+    """Where a cell's run lies."""
+    return out / "cells" / problem / strategy / f"seed-{seed}"
+
+
+def run_group(group: Group, device: str) -> None:
+    """Runs, or continues, the cells of a group in this process, on one device.
+
+    Raises:
+        RunFileError: a cell's folder holds another run than the compare file says.
+        JournalError: a cell's folder is damaged or in use.
+        PoolError: the start cannot be scored, or a run was interrupted.
+    """
+    known: Scores = {}
+    for name, run in group.runs.items():
+        folder = group.folders[name]
+        if (folder / JOURNAL).exists():
+            changed = changes(header_of(folder).run, run.resolved())
+            check_changes(changed, str(folder))
+            known.update(recall(folder))
+        if not _complete(folder, run, group.rescore):
+            _run_cell(folder, run, group, device, known)
+
+
+def _run_cell(folder: Path, run: RunFile, group: Group, device: str, known: Scores) -> None:
+    plan = plan_of(run)
+    timed = Timed(plan.strategy)
+    with SharedScores(InProcessPool(plan.problem, device, run.options.pool.threads), known) as pool:
+        result = execute(
+            replace(plan, strategy=timed),
+            folder,
+            display=open_display(quiet=True),
+            resume=(folder / JOURNAL).exists(),
+            pool=pool,
+        )
+        if result.end.kind == "interrupted":
+            raise PoolError(f"{folder}: {result.end.text}; compare again to go on from there")
+        fresh = rescored(folder, pool, fresh_seeds(group.seed, group.rescore))
+    facts = CellFacts(evaluations=run.options.evaluations, rescore=group.rescore, asking_s=timed.asking_s, fresh=fresh)
+    write_text(folder / CELL_FILE, facts.model_dump_json(indent=1))
+
+
+def _complete(folder: Path, run: RunFile, rescore: int) -> bool:
+    """Whether a cell was run and scored again as it should be."""
+    if not (folder / CELL_FILE).exists():
+        return False
+    facts = read_facts(folder)
+    return facts.evaluations == run.options.evaluations and facts.rescore == rescore
+
+
+def recall(folder: Path) -> Scores:
+    """The scores that a run's journal holds."""
+    events = read_journal(folder)
+    texts = {event.number: event.genome for event in events if isinstance(event, AskEvent)}
+    known: Scores = {}
+    for event in events:
+        if isinstance(event, ResultEvent) and event.values is not None:
+            text, measured = texts[event.number] or "", event.measured
+            job = Job(event.number, text)
+            known[text, None] = Done(job, event.values, None, measured.seconds, measured.device, measured.worker)
+    return known
+
+
+def rescored(folder: Path, pool: Pool, seeds: Sequence[int]) -> dict[str, dict[str, float]]:
+    """Genome text -> mean values over fresh seeds, of what a run ever held as best; empty without seeds.
+
+    A genome that fails with all of them has no values: it counts as a failure.
+    """
+    fresh = {}
+    for text in finalists(read_run(folder)) if seeds else ():
+        rows = []
+        for number, seed in enumerate(seeds):
+            pool.submit(Job(number, text, seed))
+            rows += [done.values for done in pool.wait() if done.values is not None]
+        fresh[text] = {name: fmean(row[name] for row in rows) for name in (rows[0] if rows else ())}
+    return fresh
+
+
+def fresh_seeds(seed: int, count: int) -> list[int]:
+    """Seeds that no run uses, the same for all strategies of a paired seed."""
+    rng = random.Random(f"fresh seeds of the comparison's seed {seed}")
+    return [rng.getrandbits(31) | 1 << 31 for _ in range(count)]
+
+
+def read_cells(some: Iterable[Group]) -> dict[str, dict[str, list[Cell]]]:
+    """Problem -> strategy -> the cells in the order of their seeds.
+
+    Raises:
+        JournalError: a cell is not complete or damaged.
+    """
+    cells: dict[str, dict[str, list[Cell]]] = {}
+    for group in some:
+        for name, folder in group.folders.items():
+            facts = read_facts(folder)
+            cell = Cell(read_run(folder), facts.fresh, facts.asking_s)
+            cells.setdefault(group.problem, {}).setdefault(name, []).append(cell)
+    return cells
+
+
+def read_facts(folder: Path) -> CellFacts:
+    """What a comparison wrote beside a cell's journal.
+
+    Raises:
+        JournalError: the cell is not complete, or the file is damaged.
+    """
+    path = folder / CELL_FILE
+    try:
+        return CellFacts.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise JournalError(
+            f"{path} cannot be read: it must hold what a comparison wrote when the run beside it ended "
+            f"({error}); delete it and compare again"
+        ) from None
