@@ -9,6 +9,7 @@ What is searched:
     UninasSpace, Skeleton, Genome, Budget: genomes and the bounds on them.
     load_genome, preset: a genome from a name, a file or a text.
     build: the `torch.nn.Module` of a genome.
+    load: a trained network from its folder.
 
 Extending:
     Space, Problem, Strategy, Objective, Candidate, Result, StopSearch: the contracts.
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from uninas_evo.run.loop import Loop
     from uninas_evo.run.search import SearchResult, search
     from uninas_evo.space import Genome, Skeleton, UninasSpace, load_genome, preset
+    from uninas_evo.training.formats import load
 
 _HOMES = {
     "uninas_evo.contracts": (
@@ -61,6 +63,7 @@ _HOMES = {
     "uninas_evo.run.loop": ("Loop",),
     "uninas_evo.run.search": ("SearchResult", "search"),
     "uninas_evo.space": ("Genome", "Skeleton", "UninasSpace", "load_genome", "preset"),
+    "uninas_evo.training.formats": ("load",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -83,6 +86,7 @@ __all__ = [
     "UninasProblem",
     "UninasSpace",
     "build",
+    "load",
     "load_genome",
     "preset",
     "search",

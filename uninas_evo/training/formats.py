@@ -126,7 +126,7 @@ def _write_program(network: Network, path: Path) -> Tensor:
 def _compare(form: str, outputs: Tensor, network: Network) -> None:
     with torch.no_grad():
         ours: Tensor = network(_probe(network))
-    difference = float((outputs - ours).abs().max() / ours.abs().max().clamp(min=1))
+    difference = float((outputs.detach() - ours).abs().max() / ours.abs().max().clamp(min=1))
     if not difference <= TOLERANCE:
         raise TrainingError(
             f"the {form} network gives other outputs than ours: they must agree to {TOLERANCE:g}, the difference is "
