@@ -91,7 +91,9 @@ def audit(
 
     accuracies = read_table(table, dataset)
     names = [name.strip() for name in proxies.split(",") if name.strip()]
-    chosen = random.Random(seed).sample(sorted(accuracies), min(networks, len(accuracies)))
+    order = sorted(accuracies)
+    random.Random(seed).shuffle(order)  # so that more networks extend fewer
+    chosen = order[:networks]
     inputs = Inputs(batch=batch, seed=seed, device=device)
     classes = {"cifar10": 10, "cifar100": 100}[dataset]
     scores = score_networks(chosen, partial(_build_cell, classes=classes), names, inputs, out / "scores.jsonl", workers)

@@ -96,7 +96,7 @@ def vkdnw(
     for init in range(inits if inputs.reinitialise else 1):
         drawn = replace(inputs, seed=init_seed(inputs.seed, init))
         net = prepare(module, drawn)
-        images = drawn.images()
+        images = drawn.images().to(next(net.parameters()).dtype)
         if calibrate:
             _calibrate(net, images)
         groups, blocks = _groups(net, entries, per_block)
