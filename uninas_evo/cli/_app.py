@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import click
 import typer
 from typer.core import TyperGroup
 
@@ -14,7 +13,7 @@ from uninas_evo.errors import UninasEvoError
 class _Group(TyperGroup):
     """Turns a user's mistake into one message on stderr and exit code 2, in the shell and in tests alike."""
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except UninasEvoError as error:

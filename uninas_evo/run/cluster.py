@@ -41,7 +41,8 @@ class DaskPool(Pool):
         from joblib.externals.loky.cloudpickle_wrapper import dumps
 
         try:
-            self._client = Client(address, timeout=10)
+            connect: Any = Client
+            self._client = connect(address, timeout=10)
         except (OSError, TimeoutError, ValueError) as error:
             raise PoolError(
                 f"the Dask scheduler at {address!r} does not answer: {error}; "
@@ -52,7 +53,7 @@ class DaskPool(Pool):
             raise PoolError(f"the Dask scheduler at {address!r} has no workers; start some with `dask worker`")
         self.devices = [str(name) for name in workers]
         self._task = (dumps(problem), Settings("auto", threads))
-        self._executor = self._client.get_executor(pure=False)
+        self._executor: Any = self._client.get_executor(pure=False)
         self._time_limit_s = float("inf") if time_limit_s is None else time_limit_s
         self._running: dict[Any, tuple[Job, float]] = {}
 

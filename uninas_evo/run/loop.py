@@ -283,7 +283,7 @@ def _interrupts(notice: Callable[[], None]) -> Iterator[None]:
         signal.signal(number, earlier[number])
         notice()
 
-    earlier = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    earlier: dict[int, Any] = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for number in earlier:
         signal.signal(number, handler)
     try:

@@ -10,7 +10,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from typing_extensions import override
@@ -37,8 +37,6 @@ class _Slot:
     future: concurrent.futures.Future[Any] | None = None
     job: Job | None = None
     deadline: float = float("inf")
-    died: set[int] = field(default_factory=set)
-    """Numbers of the jobs that this worker has died of once."""
 
 
 class ProcessPool(Pool):
@@ -72,6 +70,7 @@ class ProcessPool(Pool):
         self._payload = dumps(problem)
         self._time_limit_s = float("inf") if time_limit_s is None else time_limit_s
         self._queue: deque[Job] = deque()
+        self._died: set[Job] = set()  # jobs whose worker died once
         self._slots = []
         for number, name in enumerate(devices):
             settings = Settings(name.partition(":")[0], threads, memory_limit_bytes, os.getpid())
@@ -161,19 +160,22 @@ class ProcessPool(Pool):
         if not future.done():
             if time.monotonic() < slot.deadline:
                 return None
+            if job is None:
+                self._give_up(slot, TimeoutError(f"not ready after {START_LIMIT_S:g} s"))
+                return None
             self._restart(slot)
-            return job and self._failed(slot, job, f"outlived the time limit of {self._time_limit_s:g} s")
+            return self._failed(slot, job, f"outlived the time limit of {self._time_limit_s:g} s")
         slot.future = slot.job = None
         error = future.exception()
         if error is None:
-            return job and self._done(slot, job, future.result())
+            return None if job is None else self._done(slot, job, future.result())
         if job is None:
             self._give_up(slot, error)
             return None
         self._restart(slot)
-        if job.number in slot.died:
+        if job in self._died:
             return self._failed(slot, job, f"killed its worker twice ({cause(error)})")
-        slot.died.add(job.number)
+        self._died.add(job)
         self._queue.appendleft(job)
         return None
 
@@ -186,12 +188,17 @@ class ProcessPool(Pool):
         return self._done(slot, job, Score(None, reason, 0.0))
 
     def _restart(self, slot: _Slot) -> None:
+        self._close(slot)
+        self._open(slot)
+
+    def _close(self, slot: _Slot) -> None:
         if slot.executor is not None:
             slot.executor.shutdown(wait=True, kill_workers=True)  # type: ignore[call-arg]
-        self._open(slot)
+            slot.executor = None
 
     def _give_up(self, slot: _Slot, error: BaseException) -> None:
         """Goes on without a device; an error where it was the last."""
+        self._close(slot)
         self._slots.remove(slot)
         if not self._slots:
             raise PoolError(
@@ -201,14 +208,15 @@ class ProcessPool(Pool):
 
     @override
     def activity(self) -> list[Activity]:
-        return [Activity(slot.number, self.devices[slot.number], slot.job and slot.job.number) for slot in self._slots]
+        return [
+            Activity(slot.number, self.devices[slot.number], None if slot.job is None else slot.job.number)
+            for slot in self._slots
+        ]
 
     @override
     def close(self) -> None:
         for slot in self._slots:
-            if slot.executor is not None:
-                slot.executor.shutdown(wait=True, kill_workers=True)  # type: ignore[call-arg]
-                slot.executor = None
+            self._close(slot)
 
 
 def cause(error: BaseException) -> str:

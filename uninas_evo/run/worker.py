@@ -17,7 +17,8 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -140,13 +141,19 @@ def score(genome: str, seed: int | None = None) -> Score:
 
 def score_anywhere(payload: bytes, settings: Settings, genome: str, seed: int | None = None) -> Score:
     """Scores a genome in a process that may not have been started yet (a Dask worker)."""
-    global _worker  # noqa: PLW0603
-    if _worker is None or getattr(_worker, "payload", None) != payload:
-        from joblib.externals.loky.cloudpickle_wrapper import loads
+    return _remote(payload, settings).score(genome, seed)
 
-        _worker = Worker(loads(payload), settings)
-        _worker.payload = payload  # type: ignore[attr-defined]
-    return _worker.score(genome, seed)
+
+@lru_cache(maxsize=1)
+def _remote(payload: bytes, settings: Settings) -> Worker:
+    from joblib.externals.loky.cloudpickle_wrapper import loads
+
+    device = settings.device
+    if device == "auto":
+        import torch
+
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return Worker(loads(payload), replace(settings, device=device))
 
 
 def describe(device: str) -> str:
