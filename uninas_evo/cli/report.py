@@ -142,5 +142,5 @@ def _print(table: Table) -> None:
     from rich.console import Console
 
     console = Console(highlight=False)
-    console.width = max(console.width, 150)
+    console.width = max(console.width, 160)
     console.print(table)

@@ -16,8 +16,9 @@ from pathlib import Path
 from statistics import fmean
 
 from pydantic import BaseModel, ValidationError
+from typing_extensions import override
 
-from uninas_evo.contracts import Candidate, Result, Strategy
+from uninas_evo.contracts import Candidate, Problem, Result, Strategy
 from uninas_evo.errors import JournalError, PoolError
 from uninas_evo.report.analysis import Cell, finalists
 from uninas_evo.report.comparefile import CompareFile
@@ -33,6 +34,9 @@ from uninas_evo.run.search import execute, header_of, plan_of
 CELL_FILE = "cell.json"
 Scores = dict[tuple[str, int | None], Done]
 """Genome text and seed (None: the run's own) -> what scoring it gave."""
+_QUEUE = 64
+_TOGETHER_S = 0.1
+"""Results within a tenth of a second are recorded together: a disk takes milliseconds to make a record safe."""
 
 
 class CellFacts(BaseModel):
@@ -70,38 +74,44 @@ class Group:
     rescore: int
 
 
-class SharedScores(Pool):
-    """A pool that answers from scores that are known, and hands the rest to another pool.
+class SharingPool(InProcessPool):
+    """Scores in this process, and answers from what runs of the same problem and seed have scored.
 
-    A shared score keeps the seconds that it took, so that each run's journal holds what its scores cost.
+    A shared score keeps the seconds that it took, so that each run's journal holds what its scores cost. Results
+    that come quickly are handed over together, so that the journal waits for the disk once for all of them.
+
+    Args:
+        problem: what is scored.
+        known: the shared scores; new ones join them, failures do not.
+        device: where, such as "cpu" or "cuda".
+        threads: threads of a torch operation.
     """
 
-    def __init__(self, pool: Pool, known: Scores) -> None:
-        self.pool = pool
+    def __init__(self, problem: Problem, known: Scores, device: str = "cpu", threads: int = 1) -> None:
+        super().__init__(problem, device, threads)
         self.known = known
-        self.devices = pool.devices
-        self._ready: list[Done] = []
 
     @property
+    @override
     def idle(self) -> int:
-        """Jobs that can be submitted now without waiting in line."""
-        return self.pool.idle
+        return _QUEUE - len(self._jobs)
 
-    def submit(self, job: Job) -> None:
-        """Answers at once where the score is known."""
-        done = self.known.get((job.genome, job.seed))
-        if done is None:
-            self.pool.submit(job)
-        else:
-            self._ready.append(replace(done, job=job))
-
+    @override
     def wait(self, timeout_s: float | None = None) -> list[Done]:
-        """Known scores first; then those of the other pool, which become known unless they are failures."""
-        if self._ready:
-            ready, self._ready = self._ready, []
-            return ready
-        done = self.pool.wait(timeout_s)
-        self.known.update({(one.job.genome, one.job.seed): one for one in done if one.failure is None})
+        begin = time.monotonic()
+        done: list[Done] = []
+        while self._jobs and (not done or time.monotonic() - begin < _TOGETHER_S):
+            done.append(self._known_or_new())
+        return done
+
+    def _known_or_new(self) -> Done:
+        job = self._jobs[0]
+        key = (job.genome, job.seed)
+        if key in self.known:
+            return replace(self.known[key], job=self._jobs.popleft())
+        (done,) = super().wait()
+        if done.failure is None:
+            self.known[key] = done
         return done
 
 
@@ -178,7 +188,7 @@ def run_group(group: Group, device: str) -> None:
 def _run_cell(folder: Path, run: RunFile, group: Group, device: str, known: Scores) -> None:
     plan = plan_of(run)
     timed = Timed(plan.strategy)
-    with SharedScores(InProcessPool(plan.problem, device, run.options.pool.threads), known) as pool:
+    with SharingPool(plan.problem, known, device, run.options.pool.threads) as pool:
         result = execute(
             replace(plan, strategy=timed),
             folder,

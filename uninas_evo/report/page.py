@@ -62,5 +62,6 @@ def legend(comparison: Comparison) -> str:
     return (
         f"Interval: bootstrap (BCa) of the mean over seeds. p: two-sided Wilcoxon signed-rank test against "
         f"{comparison.baseline}, Holm-corrected over the strategies. A12: chance that a run beats one of "
-        f"{comparison.baseline}; + / = / −: on how many seeds it did better, as well, worse. {optimum}Seconds are means of one run; a shared score counts with the time it took."
+        f"{comparison.baseline}; + / = / −: seeds on which it did better, as well, worse. {optimum}"
+        f"Seconds are means of one run; a shared score counts with the time it took."
     )

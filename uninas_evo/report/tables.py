@@ -20,11 +20,11 @@ HEADINGS = {
     "interval": "95 % interval",
     "median": "median",
     "regret": "mean regret",
-    "until_optimum": "median evaluations to the optimum",
-    "found_optimum": "runs that found it",
+    "until_optimum": "to optimum",
+    "found_optimum": "found",
     "p_holm": "p (Holm)",
     "a12": "A12",
-    "seeds": "better / equal / worse",
+    "seeds": "+ / = / −",
     "asking_s": "asking (s)",
     "scoring_s": "scoring (s)",
 }
@@ -124,7 +124,7 @@ def for_people(rows: Sequence[Row]) -> list[dict[str, str]]:
     texts = []
     for row in rows:
         low, high = number(row["low"]), number(row["high"])
-        shown = {**row, "interval": f"{low} to {high}", "seeds": None}
+        shown = {**row, "interval": f"{low}–{high}", "seeds": None}
         if row["p"] is not None:
             shown["seeds"] = f"{row['better']} / {row['equal']} / {row['worse']}"
         texts.append({key: _text(key, shown[key]) for key in HEADINGS if key in shown})
