@@ -88,7 +88,9 @@ class TappedForward:
         self._entries = entries
         self._shape = (len(images), len(entries), len(entries[0].index))
         self._root = torch.zeros((), device=images.device, dtype=images.dtype, requires_grad=True)
-        self._into = images.new_zeros(self._shape)
+        # The rows of the running backward pass. A list, so that hooks hold it and not self: the graph holds hooks, and a
+        # cycle through it would never be freed.
+        self._into: list[Tensor] = []
         self._met: set[int] = set()
         bare = _bare_parameters(module, entries)
         _unfuse(module)
@@ -108,10 +110,10 @@ class TappedForward:
 
         T counts parameters, E entries of each; entries that the logits do not depend on have derivative 0.
         """
-        self._into = self.logits.new_zeros(self._shape)
+        self._into[:] = [self.logits.new_zeros(self._shape)]
         if self.logits.requires_grad:
             torch.autograd.grad(self.logits, self._root, cotangent, retain_graph=True, allow_unused=True)
-        return self._into
+        return self._into[0]
 
     def _hook(self, names: Sequence[str]) -> Callable[[nn.Module, tuple[Any, ...], Any], Tensor]:
         def hook(layer: nn.Module, args: tuple[Any, ...], output: Any) -> Tensor:
@@ -137,9 +139,11 @@ class TappedForward:
         if not output.requires_grad:
             output = output + self._root
 
+        into = self._into
+
         def collect(gradient: Tensor) -> None:
             for column, pull in pulls:
-                self._into[:, column] += pull(gradient)
+                into[0][:, column] += pull(gradient)
 
         output.register_hook(collect)
         return output
