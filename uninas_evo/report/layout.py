@@ -87,7 +87,7 @@ def text_width(content: str, size: float, bold: bool = False) -> float:
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import TextToPath
 
-    font = FontProperties("DejaVu Sans", weight="bold" if bold else "normal", size=size)
+    font = FontProperties(family="DejaVu Sans", weight="bold" if bold else "normal", size=size)
     width: Any = TextToPath().get_text_width_height_descent(content, font, False)[0]
     return round(SAFETY * float(width), 2)
 

@@ -1,0 +1,44 @@
+"""Commands that show: draw."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from uninas_evo.cli._app import app
+
+GenomeArgument = Annotated[
+    str, typer.Argument(metavar="GENOME", help="A preset (resnet, efficientnet, vit, coatnet) or a genome's file.")
+]
+
+
+@app.command()
+def draw(
+    genome: GenomeArgument,
+    out: Annotated[Path, typer.Option(help="The file; .svg, .png or .html says the format.")],
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="OTHER", help="A second genome of the same skeleton: side by side, differences marked."),
+    ] = None,
+) -> None:
+    """Draw a network: stages, blocks, chains and coupled pairs, with the shape and cost of every operation.
+
+    The HTML page folds, zooms, tells on hovering, and shades by share of the cost.
+
+    Example: `uninas-evo draw best.txt --out best.html --against coatnet`
+    """
+    from uninas_evo.report.drawing import draw as draw_file
+    from uninas_evo.space import PRESETS, load_genome, preset
+
+    first = load_genome(genome)
+    other = None
+    if against is not None:  # a preset stands on the first genome's skeleton
+        other = preset(against, first.skeleton) if against in PRESETS else load_genome(against)
+    typer.echo(draw_file(first, out, _title(genome), other, _title(against or "")))
+
+
+def _title(source: str) -> str:
+    """The preset's or the file's name."""
+    return Path(source).stem if "\n" not in source else ""
