@@ -21,14 +21,22 @@ LATENCY = "latency_ms"
 
 
 class BudgetOptions(BaseModel):
-    """The `[problem.budget]` table: bounds that no candidate leaves, all inclusive."""
+    """The `[problem.budget]` table: bounds that no candidate leaves, all inclusive; unset: no bound."""
 
     model_config = ConfigDict(extra="forbid")
 
-    min_params: float = Field(0, ge=0, description="fewest parameters")
-    max_params: float = Field(float("inf"), ge=0, description="most parameters")
-    min_flops: float = Field(0, ge=0, description="fewest FLOPs of one image")
-    max_flops: float = Field(float("inf"), ge=0, description="most FLOPs of one image")
+    min_params: float | None = Field(None, ge=0, description="fewest parameters")
+    max_params: float | None = Field(None, ge=0, description="most parameters")
+    min_flops: float | None = Field(None, ge=0, description="fewest FLOPs of one image")
+    max_flops: float | None = Field(None, ge=0, description="most FLOPs of one image")
+
+    def budget(self) -> Budget:
+        """The bounds as a budget.
+
+        Raises:
+            BudgetError: a lower bound lies above its upper one.
+        """
+        return Budget(**self.model_dump(exclude_none=True))
 
 
 class ObjectiveOptions(BaseModel):
@@ -150,8 +158,7 @@ class UninasProblem(Problem):
     def from_options(cls, options: BaseModel, seed: int) -> Self:
         """The problem of a run file's `[problem]` table."""
         fields = UninasOptions.model_validate(options.model_dump())
-        budget = Budget(**fields.budget.model_dump())
-        space = UninasSpace(load_genome(fields.start, fields.skeleton), budget, fields.step)
+        space = UninasSpace(load_genome(fields.start, fields.skeleton), fields.budget.budget(), fields.step)
         return cls(space, fields.objectives, seed=seed, batch=fields.batch, proxies=fields.proxies)
 
     def prepare(self, device: str) -> None:

@@ -95,14 +95,25 @@ def list_(
 
 
 def _finish(result: SearchResult, folder: Path, quiet: bool) -> None:
-    """Prints the summary; an interrupted run says how to go on."""
+    """Does what comes after a search, and prints its summary; an interrupted run says how to go on."""
+    from uninas_evo.run.search import reopen
     from uninas_evo.run.tables import summary_table
 
-    if not quiet:
-        _print(summary_table(result))
     if result.end.kind == "interrupted":
         typer.echo(f"{result.end.text}; nothing is lost, go on with: uninas-evo resume {folder}", err=True)
         raise typer.Exit(INTERRUPTED)
+    options = reopen(folder)[0].options
+    if result.front and options.after.plot:
+        from uninas_evo.report.folder import plot_run
+
+        plot_run(folder)
+    if not quiet:
+        _print(summary_table(result))
+    if result.front and options.train is not None:
+        from uninas_evo.training.comparison import as_markdown, handover
+
+        rows = handover(folder, options.train, lambda line: typer.echo(line, err=True))
+        typer.echo(as_markdown(rows))
 
 
 def _print(table: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import typing
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -38,25 +39,29 @@ def nearest(word: str, words: Iterable[str]) -> str:
 
 def _told(error: ValidationError, model: type[BaseModel], place: Place) -> list[str]:
     """One line for each wrong field; a field with several allowed forms gets one line for all of them."""
-    lines: dict[str, list[str]] = {}
+    rules: dict[str, list[str]] = {}
+    got: dict[str, str] = {}
+    hints: dict[str, str] = {}
     for found in error.errors(include_url=False):
         where, known = _fields(found["loc"], model)
         name = ".".join(str(part) for part in (*place, *where))
-        lines.setdefault(name, []).append(_rule(dict(found), where, known))
-    return [f"{name}: {' or '.join(dict.fromkeys(rules))}" for name, rules in lines.items()]
+        rule, hint = _rule(dict(found), where, known)
+        rules.setdefault(name, []).append(rule)
+        got[name] = "" if found["type"] == "missing" else f", got {_short(found['input'])}"
+        hints[name] = hints.get(name) or hint
+    return [f"{name}: {' or '.join(dict.fromkeys(told))}{got[name]}{hints[name]}" for name, told in rules.items()]
 
 
-def _rule(found: dict[str, Any], where: Place, known: list[str]) -> str:
-    kind, value = found["type"], found["input"]
-    word = str(where[-1]) if where else ""
-    if kind in ("extra_forbidden", "unexpected_keyword_argument"):
-        return f"there is no such field, got {_short(value)}{nearest(word, known) or _choices(known)}"
-    if kind == "missing":
-        return "this field is needed and is missing"
+def _rule(found: dict[str, Any], where: Place, known: list[str]) -> tuple[str, str]:
+    """What a field must be, and a hint at what may have been meant."""
+    if found["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        return "there is no such field", nearest(str(where[-1]), known) or _choices(known)
+    if found["type"] == "missing":
+        return "this field is needed and is missing", ""
     message = found["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    expected = str(found.get("ctx", {}).get("expected", ""))
-    hint = nearest(str(value), [one.strip(" '") for one in expected.replace(" or ", ",").split(",")])
-    return f"{message}, got {_short(value)}{hint if expected else ''}"
+    message = re.sub(r"valid dictionary( or instance of \w+)?", "table", message)
+    expected = str(found.get("ctx", {}).get("expected", "")).replace(" or ", ",")
+    return message, nearest(str(found["input"]), [word.strip(" '") for word in expected.split(",")])
 
 
 def _choices(known: list[str]) -> str:
@@ -74,18 +79,15 @@ def _fields(location: Place, model: type[BaseModel]) -> tuple[Place, list[str]]:
     Pydantic's locations also name the members of unions ("list[str]", "CpuWorkers"), which a user never wrote.
     """
     where: list[str | int] = []
-    known = _names(model)
     current: list[Any] = [model]
-    for position, part in enumerate(location):
-        last = position == len(location) - 1
-        inner = [hint for one in current for hint in _hints(one, part)]
-        if inner or (last and any(_names(one) for one in current)):
-            known = [name for one in current for name in _names(one)]
+    known = _names(model)
+    for part in location:
+        if len(current) > 1:
+            current = [one for one in current if str(part).startswith(getattr(one, "__name__", "?"))]
+        else:
+            known = _names(current[0]) if current else []
             where.append(part)
-            current = inner
-        elif named := [one for one in current if getattr(one, "__name__", None) == part]:
-            current = named
-            known = [name for one in current for name in _names(one)]
+            current = _hints(current[0], part) if current else []
     return tuple(where), known
 
 
@@ -96,8 +98,10 @@ def _hints(owner: Any, part: str | int) -> list[Any]:
             return _members(owner.model_fields[part].annotation)
         return _members(typing.get_type_hints(owner)[part])
     arguments = typing.get_args(owner)
-    if arguments and isinstance(part, int) is not issubclass(typing.get_origin(owner) or list, Mapping):
-        return _members(arguments[-1 if isinstance(part, str) else 0])
+    if typing.get_origin(owner) in (list, tuple) and isinstance(part, int):
+        return _members(arguments[0])
+    if typing.get_origin(owner) is dict and isinstance(part, str):
+        return _members(arguments[1])
     return []
 
 
@@ -107,7 +111,8 @@ def _members(annotation: Any) -> list[Any]:
     if origin is typing.Annotated:
         return _members(typing.get_args(annotation)[0])
     if origin is typing.Union or str(origin) == "<class 'types.UnionType'>":
-        return [one for argument in typing.get_args(annotation) for one in _members(argument)]
+        members = [one for argument in typing.get_args(annotation) for one in _members(argument)]
+        return [one for one in members if one is not type(None)]
     return [annotation]
 
 

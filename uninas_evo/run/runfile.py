@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,13 +14,22 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
 
 from uninas_evo.contracts import Problem, Strategy
-from uninas_evo.errors import ObjectiveError, RunFileError
+from uninas_evo.errors import ObjectiveError, RunFileError, UninasEvoError
 from uninas_evo.run import registry
 from uninas_evo.run.mistakes import check, nearest
 from uninas_evo.run.pool import PoolOptions
+from uninas_evo.training.options import TrainOptions
 
 FILE_NAME = "run.toml"
-CHANGEABLE = ("evaluations", "time_limit_s", "pool.devices", "pool.time_limit_s", "pool.memory_limit_gb", "after")
+CHANGEABLE = (
+    "evaluations",
+    "time_limit_s",
+    "pool.devices",
+    "pool.time_limit_s",
+    "pool.memory_limit_gb",
+    "after",
+    "train",
+)
 """What a resumed run may change: nothing that the record depends on."""
 
 
@@ -53,6 +64,9 @@ class RunOptions(BaseModel):
     )
     pool: PoolOptions = Field(default_factory=PoolOptions, description="where candidates are scored")
     after: AfterOptions = Field(default_factory=AfterOptions, description="what is done at the end")
+    train: TrainOptions | None = Field(
+        None, description="trains the winners against presets and random networks at the end (extra `train`)"
+    )
 
 
 @dataclass(frozen=True)
@@ -226,21 +240,24 @@ def check_objectives(name: str, strategy: type[Strategy], problem: Problem) -> N
     several = len(problem.objectives) > 1
     if strategy.objectives_allowed == ("one" if several else "several"):
         wanted = "several" if several else "one"
-        fitting = [
-            other
-            for other in registry.names("strategy")
-            if registry.find("strategy", other).objectives_allowed in ("any", wanted)
-        ]
         names = ", ".join(objective.name for objective in problem.objectives)
         raise ObjectiveError(
             f"the strategy {name} follows {strategy.objectives_allowed} objective{'' if several else 's'}, and the "
-            f"problem has {len(problem.objectives)} ({names}); use one of: {', '.join(fitting)}"
+            f"problem has {len(problem.objectives)} ({names}); use one of: {', '.join(_following(wanted))}"
         )
+
+
+def _following(wanted: str) -> Iterator[str]:
+    """Names of the installed strategies that can follow as many objectives."""
+    for name in registry.names("strategy"):
+        with contextlib.suppress(UninasEvoError):  # a strategy that cannot be imported is no answer
+            if registry.find("strategy", name).objectives_allowed in ("any", wanted):
+                yield name
 
 
 def to_toml(content: Mapping[str, Any], path: str = "") -> str:
     """TOML of nested tables; tables come after the plain fields of the table they stand in."""
-    lines = [f"{key} = {_value(value)}" for key, value in content.items() if not isinstance(value, Mapping)]
+    lines = [f"{_key(key)} = {_value(value)}" for key, value in content.items() if not isinstance(value, Mapping)]
     for key, value in content.items():
         if isinstance(value, Mapping):
             lines.append(f"\n[{path}{_key(key)}]\n{to_toml(value, f'{path}{_key(key)}.')}".rstrip())
@@ -248,8 +265,7 @@ def to_toml(content: Mapping[str, Any], path: str = "") -> str:
 
 
 def _key(key: str) -> str:
-    bare = key.isascii() and key.replace("_", "").replace("-", "").isalnum()
-    return key if bare else json.dumps(key)
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _value(key)
 
 
 def _value(value: Any) -> str:
@@ -259,4 +275,4 @@ def _value(value: Any) -> str:
         return "[" + ", ".join(map(_value, value)) + "]"
     if isinstance(value, float) and not abs(value) < float("inf"):
         return str(value)  # inf, -inf, nan are TOML
-    return json.dumps(value)
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
