@@ -47,7 +47,7 @@ def _draw_box(axes: Axes, box: Box, scale: float) -> None:
         style: dict[str, Any] = {"facecolor": colour, "alpha": 0.2 if part.kind in COLOURS else 0.05, "linewidth": 0}
         axes.add_patch(Rectangle(corner, box.width, box.height, **style))
         width = 2.2 if part.marked else 0.7
-        edge = {"fill": False, "edgecolor": INK if part.marked else colour, "linewidth": scale * width}
+        edge: dict[str, Any] = {"fill": False, "edgecolor": INK if part.marked else colour, "linewidth": scale * width}
         axes.add_patch(Rectangle(corner, box.width, box.height, **edge))
     if part.kind == "port":
         axes.add_patch(Circle((box.x + 3, box.y + 3), 3, color=_SOFT, linewidth=0))

@@ -41,13 +41,20 @@ for (const drawing of document.querySelectorAll(".drawing")) {
     marked[difference].scrollIntoView({ block: "center", inline: "center" });
   }
 
+  function fit() {
+    zoom(1);
+    for (let turn = 0; turn < 3; turn += 1) { // small letters do not shrink evenly
+      zoom(Math.min(1, (scale * (view.clientWidth - 22)) / networks.getBoundingClientRect().width));
+    }
+  }
+
   const actions = {
     fold: () => drawing.querySelectorAll(".frame.block").forEach((frame) => fold(frame, true)),
     open: () => drawing.querySelectorAll(".frame.folded").forEach((frame) => fold(frame, false)),
     next,
     in: () => zoom(scale * 1.25),
     out: () => zoom(scale / 1.25),
-    fit: () => { zoom(1); zoom(Math.min(1, (view.clientWidth - 20) / networks.getBoundingClientRect().width)); },
+    fit,
   };
 
   drawing.addEventListener("click", (event) => {
