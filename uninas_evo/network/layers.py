@@ -46,32 +46,51 @@ class RelPosBias(nn.Module):
     """Adds a learned relative position bias that all channels of a copy share: (N, copies·C, n², n²) to the same.
 
     Rows and columns are positions of an n×n grid; entry (i, j) gets the table's value for the offset from j to i.
+    On images of another size than the skeleton's, attention tells the grid and the table is interpolated; outside
+    attention, where rows and columns are no pairs of positions, the biases themselves are.
 
     Attributes:
         table: (copies, (2n − 1)²), starts at a normal of standard deviation 0.02, cut at two deviations.
+        grid: height and width of the grid that the input comes from, n and n by default.
     """
 
     def __init__(self, side: int, copies: int = 1) -> None:
         super().__init__()
         self.side = side
+        self.grid = (side, side)
         self.table = nn.Parameter(torch.zeros(copies, (2 * side - 1) ** 2))
+
+    def strips(self) -> Tensor:
+        """Every bias of a row of queries, (copies, n, (2n − 1)·n): n² columns in a row are those of one row of queries.
+
+        The queries of the grid's row r have the bias ``strips[:, :, (n − 1 − r)·n :][:, :, : n²]`` for all n² keys.
+        """
+        n = self.side
+        flipped = torch.unflatten(self.table, 1, (2 * n - 1, 2 * n - 1)).flip(1, 2)
+        return flipped.unfold(2, n, 1).flip(2).transpose(1, 2).flatten(2)
 
     def bias(self) -> Tensor:
         """The bias of every pair of positions: (copies, n², n²).
 
-        Windows of the flipped table: its gradient is a sum over windows, many times faster than that of indexing.
+        Made of windows: its gradient is a sum over windows, many times faster than that of indexing.
         """
         n = self.side
-        flipped = torch.unflatten(self.table, 1, (2 * n - 1, 2 * n - 1)).flip(1, 2)
-        windows = flipped.unfold(1, n, 1).unfold(2, n, 1)
-        return windows.flip(1, 2).reshape(-1, n * n, n * n)
+        return self.strips().unfold(2, n * n, n).flip(2).transpose(1, 2).flatten(1, 2)
 
     def forward(self, x: Tensor) -> Tensor:
         """Adds the bias."""
         bias = self.bias()
+        if bias.shape[1:] != x.shape[2:]:
+            bias = _resized(bias, (x.shape[2], x.shape[3]))
         if x.shape[1] == bias.shape[0]:
             return x + bias
         return (torch.unflatten(x, 1, (bias.shape[0], -1)) + bias[:, None]).flatten(1, 2)
+
+
+def _resized(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """Maps (copies, H, W) at another size, bicubic as Swin's tables are for other windows."""
+    resized = functional.interpolate(maps[None].float(), size, mode="bicubic", align_corners=False)[0]
+    return resized.to(maps.dtype)
 
 
 class Mask(nn.Module):

@@ -182,6 +182,7 @@ class HeadGroup(Part):
         super().__init__()
         self.q, self.k, self.v, self.scores, self.out = chains
         self.places = places
+        self.biases = tuple(node for node in self.scores.modules() if isinstance(node, RelPosBias))
         names = [type(node) for node in self.scores.nodes]
         self.is_fused = names[-1:] == [nn.Softmax] and all(name is RelPosBias for name in names[:-1])
         self.is_cut = self.v.is_zero or self.scores.is_zero or self.out.is_constant
@@ -201,6 +202,7 @@ class HeadGroup(Part):
         if self.is_cut:
             return _run(self.out, torch.zeros_like(v))
         v = _run(self.v, v).flatten(3).transpose(2, 3)
+        self._tell_grid(h, w)
         if self.scores.is_constant:
             y = self.scores(blank(v, n, heads, h * w, h * w)) @ v
         else:
@@ -208,16 +210,43 @@ class HeadGroup(Part):
             y = self._attend(q, k, v)
         return _run(self.out, y.transpose(2, 3).reshape(n, heads, HEAD_WIDTH, h, w))
 
+    def _tell_grid(self, h: int, w: int) -> None:
+        """Tells the scores' biases which grid their rows and columns are positions of."""
+        for bias in self.biases:
+            if bias.grid != (h, w):
+                bias.grid = (h, w)
+
     def _attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """(N, heads, HW, 32) each to the same shape (paper, equations 1 and 2)."""
         if self.is_fused:
-            biases = [node.bias() for node in self.scores.nodes if isinstance(node, RelPosBias)]
-            mask = torch.stack(biases).sum(0).to(q.dtype) if biases else None
-            return functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+            return attend(q, k, v, [node for node in self.scores.nodes if isinstance(node, RelPosBias)])
         if not self.scores.nodes:  # without a chain between them the two products may change their order
             return q @ (k.transpose(2, 3) @ v) / sqrt(HEAD_WIDTH)
         scores: Tensor = self.scores(q @ k.transpose(2, 3) / sqrt(HEAD_WIDTH))
         return scores @ v
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, biases: Sequence[RelPosBias]) -> Tensor:
+    """softmax(q·kᵀ / √32 + biases)·v, (N, heads, HW, 32) each to the same shape.
+
+    torch has no fused kernel for biases that need gradients on the CPU. There the queries go row by row of the image,
+    so that the scores, which outweigh all else, never leave the cache: three times faster at 56×56 positions.
+    """
+    if not biases:
+        return functional.scaled_dot_product_attention(q, k, v)
+    if q.device.type != "cpu" or torch.compiler.is_compiling():
+        mask = torch.stack([node.bias() for node in biases]).sum(0)
+        return functional.scaled_dot_product_attention(q, k, v, attn_mask=mask.to(q.dtype))
+    n, (batch, heads) = biases[0].side, q.shape[:2]
+    strips = torch.stack([node.strips() for node in biases]).sum(0).to(q.dtype).repeat(batch, 1, 1)
+    rows = (q.flatten(0, 1) / sqrt(HEAD_WIDTH)).split(n, 1)
+    keys, values = k.flatten(0, 1).transpose(1, 2), v.flatten(0, 1)
+    done = []
+    for r, row in enumerate(rows):
+        start = (n - 1 - r) * n
+        scores = torch.baddbmm(strips[:, :, start : start + n * n], row, keys)
+        done.append(scores.softmax(-1) @ values)
+    return torch.unflatten(torch.cat(done, 1), 0, (batch, heads))
 
 
 def _run(chain: ChainModule, x: Tensor) -> Tensor:
