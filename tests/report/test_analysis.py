@@ -10,6 +10,7 @@ from uninas_evo.contracts import Cost, Objective
 from uninas_evo.errors import JournalError
 from uninas_evo.report import analysis, page, tables
 from uninas_evo.report.analysis import Cell
+from uninas_evo.report.pareto import Box
 from uninas_evo.report.record import RunRecord
 
 NAN = float("nan")
@@ -62,11 +63,11 @@ def test_finalists_are_all_that_were_ever_best():
     assert analysis.finalists(pair.record) == ["g0", "g1", "g2", "g3"]
 
 
-def test_hypervolume_curve_uses_one_reference():
-    """With several objectives the curve is the front's hypervolume up to the given point."""
+def test_hypervolume_curve_is_a_share_of_one_box():
+    """With several objectives the curve is the front's share of the given box."""
     two = cell([[1, 2], [2, 1], [0, 9]], objectives=[SCORE, SIZE])
-    curve = analysis.quality(two, 3, reference=np.array([0.0, 3.0]))
-    np.testing.assert_array_equal(curve, [1, 4, 4])
+    curve = analysis.quality(two, 3, Box(np.array([-2.0, 1.0]), np.array([0.0, 3.0])))
+    np.testing.assert_array_equal(curve, [1 / 4, 1, 1])
 
 
 def test_compare_gives_paired_numbers():

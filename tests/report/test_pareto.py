@@ -2,6 +2,7 @@
 
 import moocore
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -50,17 +51,30 @@ def test_archive_of_one_objective_is_the_first_best():
     assert [kept.tolist() for kept in pareto.archives(points)] == [[0], [1], [1], [1], [4]]
 
 
-def test_hypervolume_of_a_staircase():
-    """(1, 2) and (2, 1) up to (3, 3) cover 3 units; what lies beyond the reference adds nothing."""
-    points = np.array([[1.0, 2.0], [2.0, 1.0], [NAN, 0.0], [4.0, 0.0]])
-    assert pareto.hypervolume(points, np.array([3.0, 3.0])) == 3.0
-    assert pareto.hypervolume(points[2:3], np.array([3.0, 3.0])) == 0.0
-
-
-def test_reference_point_lies_a_tenth_beyond_the_worst():
+def test_box_reaches_a_tenth_beyond_the_worst():
     """Every objective's range gives its margin; one without range gets a margin of 0.1."""
-    points = np.array([[0.0, 5.0], [10.0, 5.0], [NAN, 99.0]])
-    np.testing.assert_allclose(pareto.reference_point(points), [11.0, 5.1])
+    box = pareto.Box.around(np.array([[0.0, 5.0], [10.0, 5.0], [NAN, 99.0]]))
+    np.testing.assert_allclose(box.ideal, [0.0, 5.0])
+    np.testing.assert_allclose(box.reference, [11.0, 5.1])
+
+
+def test_hypervolume_of_a_staircase():
+    """(1, 2) and (2, 1) cover 3 of the 9 units of a box from 0 to 3; what lies beyond it adds nothing."""
+    box = pareto.Box(np.zeros(2), np.full(2, 3.0))
+    points = np.array([[1.0, 2.0], [2.0, 1.0], [NAN, 0.0], [4.0, 0.0]])
+    assert box.hypervolume(points) == pytest.approx(3 / 9)
+    assert box.hypervolume(points[2:3]) == 0.0
+    scaled = pareto.Box(box.ideal * [1e6, 1], box.reference * [1e6, 1])
+    assert scaled.hypervolume(points * [1e6, 1]) == pytest.approx(3 / 9)
+
+
+@given(POINTS)
+def test_hypervolume_equals_moocore(points):
+    """The share is moocore's hypervolume over the box's volume."""
+    box = pareto.Box.around(points)
+    volume = moocore.hypervolume(points, ref=box.reference)
+    expected = volume / np.prod(box.reference - box.ideal)
+    np.testing.assert_allclose(box.hypervolume(points), expected, rtol=1e-9)
 
 
 def test_knee_is_the_bulge():

@@ -10,7 +10,7 @@ import numpy as np
 from uninas_evo.contracts import Goal, Objective
 from uninas_evo.errors import JournalError
 from uninas_evo.report import pareto, statistics
-from uninas_evo.report.pareto import FloatArray
+from uninas_evo.report.pareto import Box, FloatArray
 from uninas_evo.report.record import RunRecord
 from uninas_evo.report.statistics import Curve, Pair, Summary
 
@@ -117,9 +117,9 @@ def compare(
                 f"a comparison is paired; run the missing cells with `uninas-evo compare`"
             )
     several = len(objectives) > 1
-    reference = _reference(problem, every) if several else None
+    box = _box(problem, every) if several else None
     goal = "maximize" if several else objectives[0].goal
-    qualities = {name: np.stack([quality(cell, evaluations, reference) for cell in row]) for name, row in cells.items()}
+    qualities = {name: np.stack([quality(cell, evaluations, box) for cell in row]) for name, row in cells.items()}
     finals = {name: rows[:, -1] for name, rows in qualities.items()}
     others = [(name, baseline) for name in cells if name != baseline]
     signs = pareto.minimised(np.ones(len(objectives)), [objective.goal for objective in objectives])[0]
@@ -138,7 +138,7 @@ def compare(
         against={pair.a: pair for pair in statistics.compare_pairs(finals, goal, others)},
         pairs=statistics.compare_pairs(finals, goal),
         timings={name: _timing(row) for name, row in cells.items()},
-        reference=None if reference is None else reference * signs,
+        reference=None if box is None else box.reference * signs,
         surfaces={name: _surface(row, evaluations) * signs for name, row in cells.items()}
         if len(objectives) in (2, 3)
         else {},
@@ -151,11 +151,11 @@ def finalists(record: RunRecord) -> list[str]:
     return [record.genomes[index] for index in sorted(ever)]
 
 
-def quality(cell: Cell, evaluations: int, reference: FloatArray | None = None) -> FloatArray:
+def quality(cell: Cell, evaluations: int, box: Box | None = None) -> FloatArray:
     """How good what a run would hand back after each evaluation is, (T,).
 
     What it would hand back is chosen by the run's own scores, and judged by fresh ones where there are any: the
-    value of the best genome, or the hypervolume of the front up to the reference point (minimised).
+    value of the best genome, or the share of the box that the front dominates.
     """
     judged = _judged(cell)
     curve: list[float] = []
@@ -163,13 +163,13 @@ def quality(cell: Cell, evaluations: int, reference: FloatArray | None = None) -
     for kept in pareto.archives(cell.record.points[:evaluations]):
         if curve and before == kept.tolist():
             curve.append(curve[-1])
-        elif reference is not None:
-            curve.append(pareto.hypervolume(judged[kept], reference))
+        elif box is not None:
+            curve.append(box.hypervolume(judged[kept]))
         else:
             curve.append(float(judged[kept[0], 0]) if len(kept) else np.nan)
         before = kept.tolist()
     steps = np.array(curve, float)
-    if reference is None and cell.record.objectives[0].goal == "maximize":
+    if box is None and cell.record.objectives[0].goal == "maximize":
         steps = -steps
     return statistics.padded(steps, evaluations)
 
@@ -187,15 +187,15 @@ def _judged(cell: Cell) -> FloatArray:
     return pareto.minimised(values, [objective.goal for objective in record.objectives])
 
 
-def _reference(problem: str, cells: Sequence[Cell]) -> FloatArray:
-    """One reference point for all runs of a problem, from everything that was scored."""
+def _box(problem: str, cells: Sequence[Cell]) -> Box:
+    """One box for all runs of a problem, around everything that was scored."""
     points = np.vstack([_judged(cell) for cell in cells])
     if not np.isfinite(points).all(axis=1).any():
         raise JournalError(
             f"not one candidate of {problem!r} has a score: read the failures in the cells' journals, mend the "
             f"problem, and compare again in a new folder"
         )
-    return pareto.reference_point(points)
+    return Box.around(points)
 
 
 def _surface(cells: Sequence[Cell], evaluations: int) -> FloatArray:

@@ -177,7 +177,7 @@ def run_group(group: Group, device: str) -> None:
     known: Scores = {}
     for name, run in group.runs.items():
         folder = group.folders[name]
-        if (folder / JOURNAL).exists():
+        if begun(folder):
             changed = changes(header_of(folder).run, run.resolved())
             check_changes(changed, str(folder))
             known.update(recall(folder))
@@ -193,7 +193,7 @@ def _run_cell(folder: Path, run: RunFile, group: Group, device: str, known: Scor
             replace(plan, strategy=timed),
             folder,
             display=open_display(quiet=True),
-            resume=(folder / JOURNAL).exists(),
+            resume=begun(folder),
             pool=pool,
         )
         if result.end.kind == "interrupted":
@@ -209,6 +209,12 @@ def _complete(folder: Path, run: RunFile, rescore: int) -> bool:
         return False
     facts = read_facts(folder)
     return facts.evaluations == run.options.evaluations and facts.rescore == rescore
+
+
+def begun(folder: Path) -> bool:
+    """Whether a run's journal holds its first line: a process may have been killed before it was written."""
+    path = folder / JOURNAL
+    return path.exists() and b"\n" in path.read_bytes()
 
 
 def recall(folder: Path) -> Scores:
@@ -269,8 +275,12 @@ def read_facts(folder: Path) -> CellFacts:
     path = folder / CELL_FILE
     try:
         return CellFacts.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        raise JournalError(
-            f"{path} cannot be read: it must hold what a comparison wrote when the run beside it ended "
-            f"({error}); delete it and compare again"
-        ) from None
+    except OSError as error:
+        reason = str(error.strerror)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    raise JournalError(
+        f"{path} cannot be read ({reason}): it must hold what a comparison wrote when the run beside it ended; "
+        f"delete it and compare again"
+    )

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from uninas_evo.contracts import Cost, Objective
-from uninas_evo.errors import BudgetError, JournalError, ObjectiveError
+from uninas_evo.errors import BudgetError, GenomeError, JournalError, ObjectiveError
 from uninas_evo.report import pareto
 from uninas_evo.report.pareto_plots import pareto_data, pareto_figure
 from uninas_evo.report.plots import COUNTS, curves_figure, progress_figure, save
@@ -86,19 +86,19 @@ def axes_of(record: RunRecord) -> tuple[list[Objective], pareto.FloatArray]:
 
 
 def hypervolume_curve(record: RunRecord) -> pareto.FloatArray:
-    """The front's hypervolume after each evaluation, (T,), up to a point beyond all that the run has scored."""
-    reference = pareto.reference_point(record.points)
+    """The front's hypervolume after each evaluation, (T,), as a share of the box around all that was scored."""
+    box = pareto.Box.around(record.points)
     volumes: list[float] = []
     before: list[int] | None = None
     for kept in pareto.archives(record.points):
         same = before == kept.tolist()
-        volumes.append(volumes[-1] if same else pareto.hypervolume(record.points[kept], reference))
+        volumes.append(volumes[-1] if same else box.hypervolume(record.points[kept]))
         before = kept.tolist()
     return np.array(volumes)
 
 
 def preset_marks(folder: Path, record: RunRecord) -> Marks:
-    """The presets on the run's skeleton, scored by the run's problem with its seed; empty for other spaces.
+    """The presets on the run's skeleton, scored by the run's problem with its seed; only those that fit.
 
     Raises:
         JournalError: the run's own objective is not the recorded one.
@@ -114,7 +114,10 @@ def preset_marks(folder: Path, record: RunRecord) -> Marks:
     worker = Worker(problem, Settings("cpu"))
     marks = {}
     for name in PRESETS:
-        genome = preset(name, problem.space.start.skeleton)
+        try:
+            genome = preset(name, problem.space.start.skeleton)
+        except GenomeError:
+            continue  # attention cannot stand on the first stages of every skeleton
         score = worker.score(genome.text)
         if score.values is not None:
             marks[name] = {"params": genome.params, "flops": genome.flops, **score.values}

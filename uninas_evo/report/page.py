@@ -44,13 +44,14 @@ def method(comparison: Comparison) -> str:
     """One sentence: what was compared, how often, and what is judged."""
     c = comparison
     names = ", ".join(label(objective.name) for objective in c.objectives)
-    judged = "scored again with fresh seeds" if c.rescored else "as it was scored"
+    judged = "by fresh seeds" if c.rescored else "by the score that it had"
     text = (
         f"{len(c.qualities)} strategies, {len(c.seeds)} paired seeds, {c.evaluations} distinct evaluations each; "
         f"objectives: {names}; the best of a run is judged {judged}."
     )
     if c.reference is not None:
-        text += f" Hypervolume up to the reference point ({', '.join(map(number, c.reference.tolist()))})."
+        point = ", ".join(map(number, c.reference.tolist()))
+        text += f" Hypervolume: share of the box up to the reference point ({point})."
     return text
 
 

@@ -7,6 +7,7 @@ single best point, so the same functions follow a best-so-far value. A failed ev
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -50,24 +51,32 @@ def archives(points: FloatArray) -> Iterator[IntArray]:
         yield kept
 
 
-def reference_point(points: FloatArray) -> FloatArray:
-    """A point (O,) slightly worse than the worst of (T, O): a tenth of each objective's range beyond it.
+@dataclass(frozen=True, slots=True)
+class Box:
+    """What a hypervolume is a share of: the box from the ideal point (O,) to the reference point (O,)."""
 
-    The margin lets a front's extreme points count (Ishibuchi et al. 2018, "How to specify a reference point
-    in hypervolume calculation"); one point must serve all fronts that are compared.
-    """
-    finite = points[np.isfinite(points).all(axis=1)]
-    span = np.ptp(finite, axis=0)
-    worst: FloatArray = finite.max(axis=0) + 0.1 * np.where(span > 0, span, 1.0)
-    return worst
+    ideal: FloatArray
+    reference: FloatArray
 
+    @classmethod
+    def around(cls, points: FloatArray) -> Box:
+        """The box of all points (T, O) that are compared, one of them at least a success.
 
-def hypervolume(points: FloatArray, reference: FloatArray) -> float:
-    """The volume that points (T, O) dominate up to the reference point (O,): pymoo's indicator."""
-    from pymoo.indicators.hv import HV
+        The reference point lies a tenth of each objective's range beyond the worst values, so that the extreme
+        points of a front count (Ishibuchi et al. 2018, "How to specify a reference point in hypervolume
+        calculation").
+        """
+        finite = points[np.isfinite(points).all(axis=1)]
+        span = np.ptp(finite, axis=0)
+        return cls(finite.min(axis=0), finite.max(axis=0) + 0.1 * np.where(span > 0, span, 1.0))
 
-    inside = points[np.isfinite(points).all(axis=1)]
-    return float(HV(ref_point=reference)(inside)) if len(inside) else 0.0
+    def hypervolume(self, points: FloatArray) -> float:
+        """The share of the box that points (T, O) dominate, 0 to 1: pymoo's indicator on scaled axes."""
+        from pymoo.indicators.hv import HV
+
+        inside = points[np.isfinite(points).all(axis=1)]
+        scaled = (inside - self.ideal) / (self.reference - self.ideal)
+        return float(HV(ref_point=np.ones(len(self.ideal)))(scaled)) if len(inside) else 0.0
 
 
 def unit_scaled(points: FloatArray) -> FloatArray:

@@ -31,6 +31,7 @@ UNITS = {
     "latency_ms": "latency (ms)",
     "accuracy": "accuracy (%)",
     "vkdnw": "VKDNW",
+    "hypervolume": "hypervolume (share of the box)",
 }
 COUNTS = ("params", "flops")
 

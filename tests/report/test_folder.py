@@ -1,0 +1,157 @@
+"""Plots and picks of a run folder, through the commands that a user gives."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from uninas_evo import load_genome
+from uninas_evo.cli import app
+from uninas_evo.report.folder import axes_of, hypervolume_curve, preset_marks
+from uninas_evo.report.record import genome_id, read_run
+
+RUN = """
+evaluations = 15
+[problem]
+start = "coatnet"
+objectives = OBJECTIVES
+skeleton = { image_size = 16, classes = 4, stem = [8, 8], channels = [16, 32], depths = [1, 1] }
+[strategy]
+name = "random_walk"
+[pool]
+devices = "in-process"
+[after]
+rescore = 0
+plot = false
+"""
+DEPTH = """
+from uninas_evo.space import Genome
+
+def depth(genome: Genome) -> float:
+    return float(len(genome))
+"""
+
+
+def command(*arguments):
+    return CliRunner().invoke(app, [str(one) for one in arguments])
+
+
+def run(folder, objectives):
+    folder.mkdir(exist_ok=True)
+    (folder / "depth.py").write_text(DEPTH)
+    (folder / "run.toml").write_text(RUN.replace("OBJECTIVES", json.dumps(objectives)))
+    out = folder / "out"
+    result = command("run", folder / "run.toml", "--out", out, "--quiet")
+    assert result.exit_code == 0, result.output
+    return out
+
+
+@pytest.fixture(scope="module")
+def single(tmp_path_factory):
+    return run(tmp_path_factory.mktemp("single"), ["depth.py:depth"])
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory):
+    return run(tmp_path_factory.mktemp("several"), ["depth.py:depth", "params", "flops"])
+
+
+def test_a_record_holds_the_distinct_evaluations(several):
+    """Genomes, costs and values belong together, in the order they were asked."""
+    record = read_run(several)
+    assert len(set(record.genomes)) == len(record.genomes) == 15
+    assert [objective.name for objective in record.objectives] == ["depth", "params", "flops"]
+    for text, cost, row in zip(record.genomes, record.costs, record.values, strict=True):
+        genome = load_genome(text)
+        assert row.tolist() == [len(genome), genome.params, genome.flops] == [len(genome), cost.params, cost.flops]
+        assert genome_id(text) == genome.id
+
+
+def test_plot_of_one_objective(single, tmp_path):
+    """One objective is drawn as it grew, and against the parameters."""
+    result = command("plot", single, "--out", tmp_path)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.split() == [str(tmp_path / "pareto.png"), str(tmp_path / "progress.png")]
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"pareto.png", "pareto.svg", "progress.png", "progress.svg"}
+    objectives, points = axes_of(read_run(single))
+    assert [objective.name for objective in objectives] == ["params", "depth"]
+    assert points[0, 0] == read_run(single).costs[0].params
+
+
+def test_plot_of_several_objectives_with_presets(several, tmp_path):
+    """Several objectives are drawn as a front and a hypervolume, with the presets that fit the skeleton."""
+    result = command("plot", several, "--out", tmp_path, "--presets")
+    assert result.exit_code == 0, result.output
+    assert {path.name for path in tmp_path.glob("*.png")} == {"pareto.png", "hypervolume.png"}
+    marks = preset_marks(several, read_run(several))
+    assert set(marks) == {"resnet", "efficientnet", "coatnet"}, "attention cannot stand on 16 channels"
+    assert marks["coatnet"]["depth"] == read_run(several).values[0, 0]
+
+
+def test_hypervolume_grows_to_that_of_the_front(several):
+    """The curve never falls, and ends at the share of the whole front."""
+    curve = hypervolume_curve(read_run(several))
+    assert (curve[1:] >= curve[:-1]).all()
+    assert 0 < curve[-1] <= 1
+
+
+def test_pick_takes_the_best_under_a_limit(several, tmp_path):
+    """The picked genome is the deepest of those within the limit, and is a genome file."""
+    record = read_run(several)
+    limit = sorted(cost.params for cost in record.costs)[7]
+    result = command("pick", several, "--params", limit, "--out", tmp_path / "picked.txt")
+    assert result.exit_code == 0, result.output
+    picked = load_genome(tmp_path / "picked.txt")
+    depths = [row[0] for row, cost in zip(record.values, record.costs, strict=True) if cost.params <= limit]
+    assert picked.params <= limit
+    assert len(picked) == max(depths)
+    assert result.stdout.strip() == str(tmp_path / "picked.txt")
+    assert f"genome {picked.id}: depth {len(picked)}" in result.stderr
+
+
+def test_pick_by_a_cost(several, tmp_path):
+    """--by names the objective that decides, in its own direction."""
+    assert command("pick", several, "--by", "flops", "--out", tmp_path / "p.txt").exit_code == 0
+    assert load_genome(tmp_path / "p.txt").flops == min(cost.flops for cost in read_run(several).costs)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--params", "10"], "no member of"),
+        (["--params", "10"], "the smallest have"),
+        (["--by", "flop"], "did you mean 'flops'?"),
+    ],
+)
+def test_a_pick_that_cannot_be_is_explained(several, arguments, told):
+    """Limits that nothing meets and objectives that do not exist get a message with the cure."""
+    result = command("pick", several, *arguments)
+    assert result.exit_code == 2
+    assert told in " ".join(result.stderr.split())
+
+
+def test_a_folder_without_a_run_is_named(tmp_path):
+    """Plotting what is no run folder says what a run folder is."""
+    result = command("plot", tmp_path)
+    assert result.exit_code == 2
+    assert "journal.jsonl" in result.stderr
+
+
+def test_compare_command_prints_tables_and_the_page(tmp_path):
+    """The command ends with the path of its page; its tables name strategies and columns."""
+    (tmp_path / "depth.py").write_text(DEPTH)
+    (tmp_path / "few.toml").write_text(
+        'evaluations = 4\nseeds = 2\nbaseline = "random"\nrescore = 0\n[pool]\ndevices = "in-process"\n'
+        '[problem]\nobjective = "depth.py:depth"\n'
+        "skeleton = { image_size = 16, classes = 4, stem = [8, 8], channels = [16, 32], depths = [1, 1] }\n"
+        "[strategies.random]\n[strategies.random_walk]\n"
+    )
+    result = command("compare", tmp_path / "few.toml")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[-1] == str(tmp_path / "few" / "index.html")
+    assert "random_walk" in result.stdout
+    assert "p (Holm)" in result.stdout
+    assert "2 of 2 groups of runs are done" in result.stderr
+    quiet = command("compare", tmp_path / "few.toml", "--quiet")
+    assert quiet.stdout.splitlines() == [str(tmp_path / "few" / "index.html")]
