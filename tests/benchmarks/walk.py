@@ -1,0 +1,78 @@
+"""Steps of a random walk per second: ours, recording parameters and FLOPs at each, and the package `uninas`.
+
+Both walks run in this process, from CoAtNet at 224 px, on one core. A step of ours is one attempt at the paper's
+Algorithm 1; a step of the package is one call of `create_new_model`, which makes up to six attempts. Seconds are
+CPU seconds of this process, so that other work on the machine does not count.
+
+    OMP_NUM_THREADS=1 python tests/benchmarks/walk.py [--steps 500000] [--package-steps 24]
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import random
+import time
+
+import numpy as np
+
+from uninas_evo.contracts import Budget
+from uninas_evo.space import StepRule, genome_to_package, preset, step
+
+BUDGET = Budget(max_params=40e6, max_flops=20e9)
+
+
+def ours(steps: int) -> tuple[float, float, int]:
+    """Attempts and accepted steps a second, and nodes of the largest genome."""
+    genome, rule, rng = preset("coatnet"), StepRule(), random.Random(0)
+    sizes = np.empty((steps, 2), np.int64)
+    accepted = largest = 0
+    begin = time.process_time()
+    for number in range(steps):
+        new = step(genome, BUDGET, rule, rng)
+        if new is not None:
+            genome = new
+            accepted += 1
+            largest = max(largest, len(genome))
+        sizes[number] = genome.params, genome.flops
+    seconds = time.process_time() - begin
+    return steps / seconds, accepted / seconds, largest
+
+
+def package(steps: int) -> tuple[float, float]:
+    """Calls and successful calls a second of the package; it prints while it works, which is dropped."""
+    import torch
+    from uninas import UNIModel, UNIModelCfg
+    from uninas.search import create_new_model
+
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    done = 0
+    with contextlib.redirect_stdout(io.StringIO()):
+        model = UNIModel(UNIModelCfg.from_string(genome_to_package(preset("coatnet"))))
+        begin = time.process_time()
+        for _ in range(steps):
+            new = create_new_model(model, flops_max=BUDGET.max_flops, params_max=BUDGET.max_params)
+            if new is not None:
+                model = new
+                done += 1
+        seconds = time.process_time() - begin
+    return steps / seconds, done / seconds
+
+
+def main() -> None:
+    """Measures both, ours first."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=500_000)
+    parser.add_argument("--package-steps", type=int, default=24)
+    options = parser.parse_args()
+    attempts, accepted, largest = ours(options.steps)
+    print(f"ours: {attempts:,.0f} attempts/s, {accepted:,.0f} accepted steps/s, genomes of up to {largest} nodes")
+    calls, successes = package(options.package_steps)
+    print(f"uninas: {calls:.2f} calls/s, {successes:.2f} successful calls/s")
+    print(f"ratio: {attempts / calls:,.0f} by steps, {accepted / successes:,.0f} by successful steps")
+
+
+if __name__ == "__main__":
+    main()
