@@ -61,21 +61,23 @@ class RelPosBias(nn.Module):
         self.table = nn.Parameter(torch.zeros(copies, (2 * side - 1) ** 2))
 
     def strips(self) -> Tensor:
-        """Every bias of a row of queries, (copies, n, (2n − 1)·n): n² columns in a row are those of one row of queries.
+        """Every bias of a row of queries, (copies, W, (2H − 1)·W): HW columns in a row are those of one row of queries.
 
-        The queries of the grid's row r have the bias ``strips[:, :, (n − 1 − r)·n :][:, :, : n²]`` for all n² keys.
+        The queries of the grid's row r have the bias ``strips[:, :, (H − 1 − r)·W :][:, :, : HW]`` for all HW keys.
         """
-        n = self.side
-        flipped = torch.unflatten(self.table, 1, (2 * n - 1, 2 * n - 1)).flip(1, 2)
-        return flipped.unfold(2, n, 1).flip(2).transpose(1, 2).flatten(2)
+        (h, w), n = self.grid, self.side
+        table = torch.unflatten(self.table, 1, (2 * n - 1, 2 * n - 1))
+        if self.grid != (n, n):
+            table = _resized(table, (2 * h - 1, 2 * w - 1))
+        return table.flip(1, 2).unfold(2, w, 1).flip(2).transpose(1, 2).flatten(2)
 
     def bias(self) -> Tensor:
-        """The bias of every pair of positions: (copies, n², n²).
+        """The bias of every pair of positions of the grid: (copies, HW, HW).
 
         Made of windows: its gradient is a sum over windows, many times faster than that of indexing.
         """
-        n = self.side
-        return self.strips().unfold(2, n * n, n).flip(2).transpose(1, 2).flatten(1, 2)
+        h, w = self.grid
+        return self.strips().unfold(2, h * w, w).flip(2).transpose(1, 2).flatten(1, 2)
 
     def forward(self, x: Tensor) -> Tensor:
         """Adds the bias."""

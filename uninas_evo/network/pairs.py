@@ -237,14 +237,14 @@ def attend(q: Tensor, k: Tensor, v: Tensor, biases: Sequence[RelPosBias]) -> Ten
     if q.device.type != "cpu" or torch.compiler.is_compiling():
         mask = torch.stack([node.bias() for node in biases]).sum(0)
         return functional.scaled_dot_product_attention(q, k, v, attn_mask=mask.to(q.dtype))
-    n, (batch, heads) = biases[0].side, q.shape[:2]
+    (h, w), (batch, heads) = biases[0].grid, q.shape[:2]
     strips = torch.stack([node.strips() for node in biases]).sum(0).to(q.dtype).repeat(batch, 1, 1)
-    rows = (q.flatten(0, 1) / sqrt(HEAD_WIDTH)).split(n, 1)
+    rows = (q.flatten(0, 1) / sqrt(HEAD_WIDTH)).split(w, 1)
     keys, values = k.flatten(0, 1).transpose(1, 2), v.flatten(0, 1)
     done = []
     for r, row in enumerate(rows):
-        start = (n - 1 - r) * n
-        scores = torch.baddbmm(strips[:, :, start : start + n * n], row, keys)
+        start = (h - 1 - r) * w
+        scores = torch.baddbmm(strips[:, :, start : start + h * w], row, keys)
         done.append(scores.softmax(-1) @ values)
     return torch.unflatten(torch.cat(done, 1), 0, (batch, heads))
 
