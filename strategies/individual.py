@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from deap import base
+from deap import base, tools
 
-from uninas_evo.contracts import Candidate, Objective
+from uninas_evo.contracts import Candidate, Objective, Result
 
 
 def fitness_class(objectives: Sequence[Objective]) -> type[Any]:
@@ -53,3 +53,21 @@ def global_random(rng: random.Random) -> Iterator[None]:
     finally:
         rng.setstate(random.getstate())
         random.setstate(outside)
+
+
+def best_of(results: Sequence[Result], count: int, fitness: Callable[[Result], tuple[float, ...]]) -> list[Result]:
+    """The best results, each genome once: by rank and crowding distance where there are several objectives.
+
+    Args:
+        results: of equals the first ones stay.
+        count: how many.
+        fitness: a value for each objective, greater is better.
+    """
+    distinct = {result.candidate.genome: result for result in reversed(results)}
+    ordered = sorted(distinct.values(), key=lambda result: result.candidate.number)
+    if not ordered or len(fitness(ordered[0])) == 1:
+        return sorted(ordered, key=fitness, reverse=True)[:count]
+    weighted = type("Fitness", (base.Fitness,), {"weights": (1.0,) * len(fitness(ordered[0]))})
+    shells = [Individual(result.candidate, weighted(fitness(result))) for result in ordered]
+    by_number = {result.candidate.number: result for result in ordered}
+    return [by_number[shell.number] for shell in tools.selNSGA2(shells, count)]

@@ -1,4 +1,7 @@
-"""pymoo's operators on genomes: an array of objects with one column, drafts before they are asked, candidates after."""
+"""Pymoo's operators on genomes: objects in an array of one column.
+
+Drafts become candidates when they are asked; one outside the budget stays a draft.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,6 @@ from typing import Any
 import numpy as np
 from pymoo.core.crossover import Crossover
 from pymoo.core.duplicate import DuplicateElimination
-from pymoo.core.mutation import Mutation
 from pymoo.core.sampling import Sampling
 
 from uninas_evo.contracts import Candidate, Space
@@ -33,34 +35,26 @@ class GenomeSampling(Sampling):  # type: ignore[misc]
         return _column(list(distinct.values()))
 
 
-class GenomeCrossover(Crossover):  # type: ignore[misc]
-    """The space's crossover: two candidates give a draft; where it finds none, the first candidate goes on."""
+class Variation(Crossover):  # type: ignore[misc]
+    """One child of two parents: the space's crossover at a rate, else a mutant of the first parent.
 
-    def __init__(self, space: Space[Any], rng: random.Random, prob: float) -> None:
-        super().__init__(n_parents=2, n_offsprings=1, prob=prob)
-        self.space, self.rng = space, rng
+    Both in one operator, so that a child is either; pymoo would mutate what it crossed.
+    """
+
+    def __init__(self, space: Space[Any], rng: random.Random, rate: float) -> None:
+        super().__init__(n_parents=2, n_offsprings=1, prob=1.0)
+        self.space, self.rng, self.rate = space, rng, rate
 
     def _do(self, problem: Any, X: Any, *args: Any, **kwargs: Any) -> Any:
         return _column([self._child(a, b) for a, b in zip(X[0, :, 0], X[1, :, 0], strict=True)])[None]
 
-    def _child(self, a: Candidate, b: Candidate) -> Draft | Candidate:
-        genome = self.space.crossover(a.genome, b.genome, self.rng)
-        return a if genome is None else Draft(genome, (a.number, b.number), "crossover")
-
-
-class GenomeMutation(Mutation):  # type: ignore[misc]
-    """The space's mutation of every candidate that was not crossed; drafts are left as they are."""
-
-    def __init__(self, space: Space[Any], rng: random.Random) -> None:
-        super().__init__(prob=1.0)
-        self.space, self.rng = space, rng
-
-    def _do(self, problem: Any, X: Any, *args: Any, **kwargs: Any) -> Any:
-        return _column([self._mutant(one) if isinstance(one, Candidate) else one for one in X[:, 0]])
-
-    def _mutant(self, parent: Candidate) -> Draft | Candidate:
-        genome = self.space.mutate(parent.genome, self.rng)
-        return parent if genome is None else Draft(genome, (parent.number,), "mutate")
+    def _child(self, a: Draft | Candidate, b: Draft | Candidate) -> Draft | Candidate:
+        if self.rng.random() < self.rate:
+            genome = self.space.crossover(a.genome, b.genome, self.rng)
+            if genome is not None:
+                return Draft(genome, _numbers(a) + _numbers(b), "crossover")
+        genome = self.space.mutate(a.genome, self.rng)
+        return a if genome is None else Draft(genome, _numbers(a), "mutate")
 
 
 class NoRepeats(DuplicateElimination):  # type: ignore[misc]
@@ -78,6 +72,11 @@ class NoRepeats(DuplicateElimination):  # type: ignore[misc]
             if other is None:
                 seen.add(genome)
         return is_duplicate
+
+
+def _numbers(parent: Draft | Candidate) -> tuple[int, ...]:
+    """A parent's number; a parent outside the budget has none and stands for its own parents."""
+    return (parent.number,) if isinstance(parent, Candidate) else parent.parents
 
 
 def _column(items: list[Any]) -> Any:

@@ -7,10 +7,11 @@ GECCO 2019 (AGE-MOEA); Beume, Naujoks & Emmerich, EJOR 181(3), 2007 (SMS-EMOA); 
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pydantic
@@ -18,19 +19,21 @@ from pymoo.algorithms.moo import nsga2, nsga3, sms
 from pymoo.core.evaluator import Evaluator
 from pymoo.core.problem import Problem as PymooProblem
 from pymoo.core.termination import NoTermination
+from pymoo.operators.mutation.nom import NoMutation
 from pymoo.problems.static import StaticProblem
 from pymoo.util.ref_dirs import get_reference_directions
 
-from uninas_evo.contracts import Budget, Candidate, Cost, Objective, Result, Space, StopSearch
+from uninas_evo.contracts import Budget, Candidate, Objective, Result, Space, StopSearch
 from uninas_evo.errors import MissingExtraError
-from uninas_evo.strategies.base import Generational, StrategyOptions
-from uninas_evo.strategies.operators import GenomeCrossover, GenomeMutation, GenomeSampling, NoRepeats
+from uninas_evo.strategies.base import MAX_TRIES, Generational
+from uninas_evo.strategies.budget import BudgetHandling, excess
+from uninas_evo.strategies.operators import GenomeSampling, NoRepeats, Variation
 
 FAILED = 1e9
 """The constraint violation of a failed candidate: far above any excess over a budget."""
 
 
-class ParetoOptions(StrategyOptions):
+class ParetoOptions(BudgetHandling):
     """Options of `nsga2`, `nsga3`, `agemoea` and `smsemoa`."""
 
     population: int = pydantic.Field(
@@ -41,11 +44,6 @@ class ParetoOptions(StrategyOptions):
     )
     crossover: float = pydantic.Field(
         0.5, ge=0, le=1, description="share of the offspring that have two parents, the others are mutants"
-    )
-    budget: Literal["bounds", "constraints"] = pydantic.Field(
-        "bounds",
-        description="bounds: no candidate leaves the budget; constraints: candidates may, and those outside rank "
-        "behind those inside, for budgets so tight that the way to good networks leads around them",
     )
 
 
@@ -78,8 +76,8 @@ class ParetoStrategy(Generational):
             pop_size=self.options.population,
             n_offsprings=self.options.offspring,
             sampling=GenomeSampling(self.sample),
-            crossover=GenomeCrossover(self.space, self.rng, self.options.crossover),
-            mutation=GenomeMutation(self.space, self.rng),
+            crossover=Variation(self.space, self.rng, self.options.crossover),
+            mutation=NoMutation(),
             eliminate_duplicates=NoRepeats(self.asked),
         )
         problem = PymooProblem(n_var=1, n_obj=len(self.objectives), n_ieq_constr=1, vtype=object)
@@ -90,29 +88,38 @@ class ParetoStrategy(Generational):
         """The pymoo algorithm."""
 
     def breed(self) -> Iterator[Candidate]:
-        """The next generation of pymoo, smaller than wanted where a space has no more."""
-        self._generation = self.algorithm.ask()
-        if self._generation is None or not len(self._generation):
-            raise StopSearch("no genome within reach of the population is new")
-        for individual in self._generation:
-            individual.X[0] = self.number(individual.X[0])
-            yield individual.X[0]
+        """The next generation of pymoo: those inside the budget are asked, the others are never scored."""
+        for _ in range(MAX_TRIES):
+            self._generation = self.algorithm.ask()
+            if self._generation is None or not len(self._generation):
+                break
+            inside = [one for one in self._generation if not self._excess(one.X[0].genome)]
+            for individual in inside:
+                individual.X[0] = self.number(individual.X[0])
+                yield individual.X[0]
+            if inside:
+                return
+            self._tell({})
+        raise StopSearch("pymoo finds nothing new inside the budget")
 
     def select(self, results: Sequence[Result]) -> None:
         """Hands the values to pymoo, which lets the best survive."""
-        values = [self._minimised(result) for result in results]
-        violations = [[self._violation(result)] for result in results]
+        self._tell({result.candidate.number: self.fitness(result) for result in results})
+
+    def _tell(self, fitness: Mapping[int, tuple[float, ...]]) -> None:
+        unknown = (-math.inf,) * len(self.objectives)
+        values, violations = [], []
+        for individual in self._generation:
+            one = individual.X[0]
+            found = fitness.get(one.number, unknown) if isinstance(one, Candidate) else unknown
+            values.append([-value for value in found])
+            violations.append([self._excess(one.genome) or (FAILED if -math.inf in found else 0.0)])
         told = StaticProblem(self.algorithm.problem, F=np.array(values), G=np.array(violations))
         Evaluator().eval(told, self._generation)
         self.algorithm.tell(infills=self._generation)
 
-    def _minimised(self, result: Result) -> list[float]:
-        return [-value for value in self.fitness(result)]
-
-    def _violation(self, result: Result) -> float:
-        if not np.isfinite(self._minimised(result)).all():
-            return FAILED
-        return excess(self.space.cost(result.candidate.genome), self.budget)
+    def _excess(self, genome: Any) -> float:
+        return excess(self.space.cost(genome), self.budget)
 
 
 class NSGA2(ParetoStrategy):
@@ -158,14 +165,3 @@ class SMSEMOA(ParetoStrategy):
     def make(self, **arguments: Any) -> Any:
         """Pymoo's SMS-EMOA."""
         return sms.SMSEMOA(**arguments)
-
-
-def excess(cost: Cost, budget: Budget) -> float:
-    """By how much of a bound a cost lies outside the budget, 0 inside."""
-    return max(
-        0.0,
-        cost.params / max(budget.max_params, 1) - 1,
-        cost.flops / max(budget.max_flops, 1) - 1,
-        budget.min_params / max(cost.params, 1) - 1,
-        budget.min_flops / max(cost.flops, 1) - 1,
-    )

@@ -88,6 +88,10 @@ class Space(ABC, Generic[G]):
     def with_budget(self, budget: Budget) -> Self:
         """The same space inside another budget."""
 
+    def with_start(self, start: G) -> Self:
+        """The same space begun at another of its genomes; itself where `compose` does not depend on the start."""
+        return self
+
     @abstractmethod
     def compose(self, choose: Choose) -> G:
         """Builds a genome by asking `choose(name, options)` for every decision."""

@@ -50,6 +50,10 @@ class UninasSpace(Space[Genome]):
         """The same space inside another budget."""
         return type(self)(self.start, budget, self.rule)
 
+    def with_start(self, start: Genome) -> Self:
+        """The same space with another start network: what `compose` edits and walks begin at."""
+        return type(self)(start, self.budget, self.rule)
+
     def compose(self, choose: Choose) -> Genome:
         """Applies an edit script to the start network (see `uninas_evo.space.compose`)."""
         return compose(self.start, choose, self.budget, self.rule)

@@ -1,0 +1,160 @@
+"""Bayesian search with Optuna: a trial answers every decision that composes a genome.
+
+Sources: Bergstra et al., "Algorithms for Hyper-Parameter Optimization", NeurIPS 2011, and Watanabe, arXiv 2304.11127
+(TPE); Akiba et al., "Optuna", KDD 2019 (ask and tell).
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import optuna
+import pydantic
+from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.trial import Trial, TrialState
+
+from uninas_evo.contracts import Budget, Candidate, Objective, Result, Space
+from uninas_evo.strategies.base import MAX_TRIES, Lag, SteadyState
+from uninas_evo.strategies.budget import BudgetHandling, excess
+
+MODEL_TRIES = 10
+"""Trials of a sampler for a new genome before random choices take over: a settled model repeats itself."""
+
+
+class BayesianOptions(Lag, BudgetHandling):
+    """Options of `bayesian`."""
+
+    sampler: Literal["tpe", "gp", "nsga2", "random"] = pydantic.Field(
+        "tpe",
+        description="Optuna's sampler; tpe handles decisions that hang on decisions and asks in milliseconds, "
+        "gp needs seconds beyond 100 evaluations",
+    )
+    startup: int = pydantic.Field(
+        20, ge=1, description="random evaluations before a model is made; 20 beats 10 on NAS-Bench-201"
+    )
+    restart: int = pydantic.Field(
+        0,
+        ge=0,
+        description="results after which compose begins at the best genome so far instead of the start; 0: never",
+    )
+
+
+class Bayesian(SteadyState):
+    """Asks an Optuna study for every decision of `space.compose`, and tells it the values.
+
+    A genome that was asked before is not asked again: its trial ends as failed, which samplers leave out, and the
+    sampler draws anew. A candidate that failed, or lies outside a budget that is a constraint, ends as pruned,
+    which tpe learns to avoid.
+
+    Args:
+        space: its `compose` is the encoding.
+        objectives: one or several.
+        seed: of all draws, Optuna's included.
+        options: see `BayesianOptions`.
+
+    Attributes:
+        study: the Optuna study, in memory; `export_study` writes it to a storage.
+    """
+
+    Options = BayesianOptions
+    options: BayesianOptions
+    objectives_allowed = "any"
+
+    def __init__(self, space: Space[Any], objectives: Sequence[Objective], *, seed: int, **options: Any) -> None:
+        super().__init__(space, objectives, seed=seed, **options)
+        self._encoding = space if self.options.budget == "bounds" else space.with_budget(Budget())
+        self._random = RandomSampler(seed=self.rng.getrandbits(32))
+        with _quiet():
+            self._sampler = _sampler(self.options, self.rng.getrandbits(32))
+            self.study = optuna.create_study(directions=[objective.goal for objective in self.objectives])
+        self._trials: dict[int, Trial] = {}
+        self._best: tuple[tuple[float, ...], Any] = ((-math.inf,), None)
+        self._learned_since = 0
+
+    def propose(self) -> Candidate:
+        """The sampler's next genome that is new; random choices inside the budget where it has none."""
+        choices = (
+            (self._sampler, self._encoding, MODEL_TRIES),
+            (self._random, self.space, MAX_TRIES),
+        )
+        for self.study.sampler, space, tries in choices:
+            for _ in range(tries):
+                trial = self.study.ask()
+                genome = space.compose(trial.suggest_categorical)
+                if self._wanted(trial, genome):
+                    trial.set_user_attr("candidate", self._asked)
+                    self._trials[self._asked] = trial
+                    return self.candidate(genome, origin="compose")
+        return self.candidate(genome, origin="compose")  # exhausted: a repeat, whose trial has ended
+
+    def learn(self, result: Result) -> None:
+        """Tells the study; where it is time, compose begins at the best genome from now on."""
+        trial, fitness = self._trials.pop(result.candidate.number, None), self.fitness(result)
+        if trial is not None and -math.inf in fitness:
+            self.study.tell(trial, state=TrialState.PRUNED)
+        elif trial is not None:
+            self.study.tell(trial, [result.values[objective.name] for objective in self.objectives])
+            self._best = max(self._best, (fitness, result.candidate.genome), key=lambda pair: pair[0])
+        self._learned_since += 1
+        if self.options.restart and self._learned_since >= self.options.restart and self._best[1] is not None:
+            self._restart(self._best[1])
+
+    def _restart(self, start: Any) -> None:
+        self._learned_since = 0
+        self.space, self._encoding = self.space.with_start(start), self._encoding.with_start(start)
+
+    def _wanted(self, trial: Trial, genome: Any) -> bool:
+        """Whether a genome is to be scored; ends its trial where not."""
+        over = excess(self.space.cost(genome), self.space.budget)
+        if self.options.budget == "constraints":
+            trial.set_constraint("budget", over)
+        if over > 0:
+            self.study.tell(trial, state=TrialState.PRUNED)
+        elif self.asked(genome):
+            self.study.tell(trial, state=TrialState.FAIL)
+        return over == 0 and not self.asked(genome)
+
+
+def export_study(study: optuna.Study, storage: str | optuna.storages.BaseStorage, name: str) -> None:
+    """Writes a study's finished trials to an Optuna storage, which optuna-dashboard opens.
+
+    Args:
+        study: a `Bayesian.study`.
+        storage: a URL such as "sqlite:///study.db", or an Optuna storage.
+        name: the study's name there.
+
+    Raises:
+        optuna.exceptions.DuplicatedStudyError: the storage holds a study of this name.
+    """
+    with _quiet():
+        copy = optuna.create_study(storage=storage, study_name=name, directions=study.directions)
+    copy.add_trials(trial for trial in study.trials if trial.state.is_finished())
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps Optuna from logging that a study was made, and from warning that a sampler is experimental."""
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            yield
+    finally:
+        optuna.logging.set_verbosity(level)
+
+
+def _sampler(options: BayesianOptions, seed: int) -> BaseSampler:
+    match options.sampler:
+        case "tpe":
+            return TPESampler(seed=seed, n_startup_trials=options.startup)
+        case "gp":
+            return GPSampler(seed=seed, n_startup_trials=options.startup)
+        case "nsga2":
+            return NSGAIISampler(seed=seed)
+        case "random":
+            return RandomSampler(seed=seed)

@@ -1,0 +1,69 @@
+"""The paper's search: walks of search steps from a population, of which the best are kept (arXiv 2510.06035)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pydantic
+
+from uninas_evo.contracts import Candidate, Objective, Result, Space
+from uninas_evo.strategies.base import Draft, Generational, StrategyOptions
+from uninas_evo.strategies.individual import best_of
+
+
+class UninasOptions(StrategyOptions):
+    """Options of `uninas`."""
+
+    population: int = pydantic.Field(8, ge=1, description="networks kept after each iteration; as many walks start")
+    steps: int = pydantic.Field(
+        2,
+        ge=1,
+        description="search steps of a walk, each of them scored: longer walks cross valleys, shorter ones climb",
+    )
+
+
+class UninasSearch(Generational):
+    """In each iteration a walk begins at every network kept; of all seen, the best are kept.
+
+    With several objectives the kept ones are a Pareto archive: by non-dominated rank, then by crowding distance.
+
+    Args:
+        space: its start is the first network.
+        objectives: one or several.
+        seed: of all draws.
+        options: see `UninasOptions`.
+
+    Attributes:
+        kept: what the next walks begin at, best first.
+    """
+
+    Options = UninasOptions
+    options: UninasOptions
+    objectives_allowed = "any"
+
+    def __init__(self, space: Space[Any], objectives: Sequence[Objective], *, seed: int, **options: Any) -> None:
+        super().__init__(space, objectives, seed=seed, **options)
+        self.kept: list[Result] = []
+
+    def breed(self) -> Iterator[Candidate]:
+        """The start at first, then the steps of all walks."""
+        starts = [result.candidate for result in self.kept]
+        if not starts:
+            starts = [self.candidate(self.space.start, origin="start")]
+            yield starts[0]
+        for walk in range(self.options.population):
+            last = starts[walk % len(starts)]
+            for _ in range(self.options.steps):
+                last = self.novel(lambda place=last: self._step(place))
+                yield last
+
+    def select(self, results: Sequence[Result]) -> None:
+        """Keeps the best of those kept and those scored."""
+        scored = [result for result in results if -math.inf not in self.fitness(result)]
+        self.kept = best_of([*self.kept, *scored], self.options.population, self.fitness)
+
+    def _step(self, place: Candidate) -> Draft | None:
+        genome = self.space.mutate(place.genome, self.rng)
+        return None if genome is None else Draft(genome, (place.number,), "mutate")
