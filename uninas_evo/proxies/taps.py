@@ -88,8 +88,8 @@ class TappedForward:
         self._entries = entries
         self._shape = (len(images), len(entries), len(entries[0].index))
         self._root = torch.zeros((), device=images.device, dtype=images.dtype, requires_grad=True)
-        # The rows of the running backward pass. A list, so that hooks hold it and not self: the graph holds hooks, and a
-        # cycle through it would never be freed.
+        # The rows of the running backward pass. A list, so that hooks hold it and not self: the graph holds the
+        # hooks, and a cycle through it would never be freed.
         self._into: list[Tensor] = []
         self._met: set[int] = set()
         bare = _bare_parameters(module, entries)

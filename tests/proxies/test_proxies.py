@@ -1,0 +1,309 @@
+"""The other proxies: values computed by hand, private copies, determinism, and errors instead of NaN."""
+
+from __future__ import annotations
+
+import copy
+import math
+import random
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from uninas_evo.errors import ProxyError
+from uninas_evo.network import build
+from uninas_evo.problems.nasbench201_space import NASBench201Space
+from uninas_evo.proxies import (
+    PROXIES,
+    Inputs,
+    az,
+    fisher,
+    flops,
+    grad_norm,
+    grasp,
+    jacov,
+    naswot,
+    params,
+    score,
+    snip,
+    synflow,
+    te_ntk,
+    te_regions,
+    zen,
+    zico,
+)
+from uninas_evo.space import Skeleton, preset
+
+INPUTS = Inputs(batch=6, image=(3, 4, 4), reinitialise=False)
+
+
+def small(norm: bool = True) -> nn.Module:
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(3, 5, 3, padding=1), nn.BatchNorm2d(5) if norm else nn.Identity(), nn.ReLU()]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(5, 4))
+
+
+def loss_of(net: nn.Module, batch: int = 0) -> torch.Tensor:
+    return F.cross_entropy(net(INPUTS.images(batch)), INPUTS.labels(4, batch))
+
+
+def test_gradient_proxies_are_their_formulas() -> None:
+    """grad_norm, snip and zico, from the gradients that a plain backward pass leaves."""
+    net = small().train()
+    loss_of(net).backward()
+    gradients = {name: p.grad.double() for name, p in net.named_parameters()}
+    assert grad_norm(small(), INPUTS) == pytest.approx(
+        math.sqrt(sum(float(g.square().sum()) for g in gradients.values())), rel=1e-5
+    )
+    weights = ("0.weight", "5.weight")
+    by_hand = sum(float((net.get_parameter(w).detach() * gradients[w]).abs().sum()) for w in weights)
+    assert snip(small(), INPUTS) == pytest.approx(by_hand, rel=1e-5)
+    net.zero_grad()
+    loss_of(net, 1).backward()
+    total = 0.0
+    for name in weights:
+        a, b = gradients[name].numpy(), net.get_parameter(name).grad.double().numpy()
+        ratio = np.mean(np.abs([a, b]), 0)[a != b] / np.std([a, b], 0)[a != b]
+        total += math.log(ratio.sum())
+    assert zico(small(), INPUTS) == pytest.approx(total, rel=1e-3)
+
+
+def test_grasp_is_a_hessian_product() -> None:
+    """−w·(H g), with H g from finite differences of the gradient along g."""
+    net = small(norm=False).double()
+    weights = [net[0].weight, net[5].weight]
+    images, labels = INPUTS.images(0).double(), INPUTS.labels(4, 0)
+
+    def gradient() -> list[torch.Tensor]:
+        return list(torch.autograd.grad(F.cross_entropy(net(images), labels), weights))
+
+    g, step = gradient(), 1e-4
+    start = [w.detach().clone() for w in weights]
+    ends = []
+    for sign in (1, -1):
+        with torch.no_grad():
+            for w, s, d in zip(weights, start, g, strict=True):
+                w.copy_(s + sign * step * d)
+        ends.append(gradient())
+    by_hand = -sum(float((s * (a - b) / (2 * step)).sum()) for s, a, b in zip(start, *ends, strict=True))
+    assert grasp(small(norm=False), INPUTS) == pytest.approx(by_hand, rel=1e-3)
+
+
+def test_fisher_is_its_formula() -> None:
+    """½ mean over images of (Σ a · ∂L/∂a)² of each channel, once for each of its weights."""
+    net = small(norm=False)
+    features = net[0](INPUTS.images(0))
+    logits = net[1:](features)
+    loss = F.cross_entropy(logits, INPUTS.labels(4, 0))
+    by_features, by_logits = torch.autograd.grad(loss, [features, logits])
+    convolution = (features * by_features).sum((2, 3)).square().mean(0).sum() / 2 * 27
+    head = (logits * by_logits).square().mean(0).sum() / 2 * 5
+    assert fisher(small(norm=False), INPUTS) == pytest.approx(float(convolution + head), rel=1e-4)
+
+
+def test_synflow_is_the_path_norm() -> None:
+    """Norms bypassed, absolute weights, an image of ones: the sum over layers of all paths, on a log scale."""
+    net = small()
+    assert isinstance(net[5], nn.Linear)
+    bare = nn.Sequential(net[0], net[3], net[4], net[5]).double()
+    for parameter in bare.parameters():
+        parameter.data.abs_()
+    output = bare(torch.ones(1, 3, 4, 4, dtype=torch.float64)).sum()
+    gradients = torch.autograd.grad(output, [net[0].weight, net[5].weight])
+    total = sum(float((w * g).sum()) for w, g in zip([net[0].weight, net[5].weight], gradients, strict=True))
+    assert synflow(small(), INPUTS) == pytest.approx(math.log(total))
+
+
+def test_synflow_cannot_overflow() -> None:
+    """A thousand layers that multiply their input by a thousand: the score grows by log 1000 a layer."""
+
+    def deep(layers: int) -> nn.Module:
+        body = nn.Sequential(*(nn.Sequential(nn.Conv2d(3, 3, 1, bias=False), nn.ReLU()) for _ in range(layers)))
+        net = nn.Sequential(body, nn.Flatten(), nn.Linear(48, 2, bias=False))
+        for parameter in net.parameters():
+            nn.init.constant_(parameter, 1000 / 3)
+        return net
+
+    growth = synflow(deep(1000), INPUTS) - synflow(deep(999), INPUTS)
+    assert growth == pytest.approx(math.log(1000) + math.log(1001 / 1000), abs=1e-6)
+
+
+def test_activation_proxies_count_signs() -> None:
+    """naswot and te_regions from the signs before the activation."""
+    net = small()
+    code = (net[1](net[0](INPUTS.images())) > 0).flatten(1).double()
+    kernel = code @ code.T + (1 - code) @ (1 - code).T
+    assert naswot(small(), INPUTS) == pytest.approx(float(torch.linalg.slogdet(kernel)[1]), rel=1e-9)
+    assert te_regions(small(), INPUTS) == len(torch.unique(code, dim=0))
+
+
+def test_jacov_prefers_uncorrelated_gradients() -> None:
+    """The formula on the correlation matrix of the input gradients."""
+    net = small(norm=False)
+    images = INPUTS.images().requires_grad_()
+    (gradient,) = torch.autograd.grad(net(images).sum(), images)
+    v = np.linalg.eigvalsh(np.corrcoef(gradient.flatten(1).double().numpy())).clip(0) + 1e-5
+    assert jacov(small(norm=False), INPUTS) == pytest.approx(-np.sum(np.log(v) + 1 / v), rel=1e-3)
+
+
+def test_ntk_of_a_linear_network() -> None:
+    """For one linear layer with K outputs the kernel is K times the Gram matrix of the images."""
+    net = nn.Sequential(nn.Flatten(), nn.Linear(48, 4))
+    rows = INPUTS.images().flatten(1).double()
+    assert te_ntk(net, INPUTS) == pytest.approx(float(torch.linalg.cond(rows @ rows.T)), rel=1e-3)
+
+
+def test_zen_adds_the_scales_of_batch_norms() -> None:
+    """Scaling the weights before a batch norm is divided out by it and added back."""
+    inputs = Inputs(batch=16, image=(3, 4, 4), reinitialise=False)
+    plain, scaled = small(), small()
+    for net in (plain, scaled):
+        net[1].momentum = 1.0
+    scaled[0].weight.data *= 100
+    scaled[0].bias.data *= 100
+    assert zen(scaled, inputs) - zen(plain, inputs) == pytest.approx(math.log(100), abs=1e-3)
+
+
+def test_size() -> None:
+    """Parameters, and two FLOPs for each multiplication of convolution and head."""
+    assert params(small(), INPUTS) == 3 * 5 * 9 + 5 + 10 + 5 * 4 + 4
+    assert flops(small(), INPUTS) == 2 * (3 * 5 * 9 * 16 + 5 * 4)
+
+
+class Blocks(nn.Module):
+    """A stem and two blocks with known features: white, then half of the channels, then all."""
+
+    def __init__(self, last: nn.Module) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(4, 4, 1, bias=False))
+        self.blocks = nn.Sequential(nn.Sequential(nn.Conv2d(4, 4, 1, bias=False)), last)
+        nn.init.dirac_(self.stem[0].weight)
+        nn.init.dirac_(self.blocks[0][0].weight)
+        self.blocks[0][0].weight.data[2:] = 0
+        self.head = nn.Linear(4, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.blocks(self.stem(x)).mean((2, 3)))
+
+
+def test_az_of_known_features() -> None:
+    """Entropy log 4 of white features, log 2 of their half; an identity map gets the worst trainability."""
+    inputs = Inputs(batch=64, image=(4, 8, 8), reinitialise=False)
+    parts = az(Blocks(nn.Sequential(nn.Conv2d(4, 4, 1, bias=False))), inputs)
+    assert parts.progressivity == pytest.approx(math.log(2) - math.log(4), abs=0.01)
+    half = Blocks(nn.Sequential(nn.Identity(), nn.Conv2d(4, 4, 1, bias=False)))
+    nn.init.dirac_(half.blocks[1][1].weight)
+    known = az(half, inputs)
+    assert known.expressivity == pytest.approx(math.log(4) + 2 * math.log(2), abs=0.02)
+    assert known.trainability < -1e5
+
+
+NETWORKS = {
+    "UniNAS": build(preset("coatnet", Skeleton(image_size=16, classes=4, stem=(8, 16), channels=(32,), depths=(1,)))),
+    "cell": NASBench201Space().build(NASBench201Space().sample(random.Random(1))),
+}
+
+
+@pytest.mark.parametrize("name", PROXIES)
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_every_proxy_leaves_no_trace(name: str, kind: str) -> None:
+    """A proxy's value depends on the module and its inputs alone; module and global generators stay as they are."""
+    net = copy.deepcopy(NETWORKS[kind]).train()
+    next(net.parameters()).requires_grad_(False)
+    asked = [p.requires_grad for p in net.parameters()]
+    before = {key: value.clone() for key, value in net.state_dict().items()}
+    state, python, numpy = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].copy()
+    inputs = Inputs(batch=16, image=(3, 16, 16), seed=3)
+    value = score(net, [name], inputs)[name]
+    assert math.isfinite(value)
+    assert torch.equal(state, torch.get_rng_state())
+    assert python == random.getstate()
+    assert (numpy == np.random.get_state()[1]).all()
+    assert all(torch.equal(before[key], value) for key, value in net.state_dict().items())
+    assert all(module.training for module in net.modules())
+    assert asked == [p.requires_grad for p in net.parameters()]
+    assert all(p.grad is None for p in net.parameters())
+    torch.manual_seed(99)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.add_(1)
+    assert score(net, [name], inputs)[name] == value
+
+
+def test_seeds_matter() -> None:
+    """Another seed draws other weights and images."""
+    net = NETWORKS["cell"]
+    values = [score(net, ["naswot", "snip"], Inputs(batch=8, image=(3, 16, 16), seed=s)) for s in (0, 1)]
+    assert values[0] != values[1]
+
+
+class Disconnected(nn.Module):
+    """A head that sees zeros instead of the features."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution, self.activation, self.head = nn.Conv2d(3, 5, 1), nn.ReLU(), nn.Linear(5, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.activation(self.convolution(x * 0)).mean((2, 3)) * 0)
+
+
+class Exploding(Disconnected):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.activation(self.convolution(x)).mean((2, 3))) / torch.zeros(1)
+
+
+@pytest.mark.parametrize("name", PROXIES)
+@pytest.mark.parametrize(
+    "net",
+    [
+        Disconnected(),
+        Exploding(),
+        nn.Sequential(nn.Flatten(), nn.Linear(48, 1)),
+        nn.Flatten(),
+        NASBench201Space().build(NASBench201Space().decode("|none~0|+|none~0|none~1|+|none~0|none~1|none~2|")),
+    ],
+    ids=["disconnected", "NaN", "one class", "no parameters", "cell of none"],
+)
+def test_degenerate_networks_give_a_number_or_an_error(net: nn.Module, name: str) -> None:
+    """Never NaN, never another exception than ProxyError."""
+    image = (3, 16, 16) if hasattr(net, "stem") else (3, 4, 4)
+    try:
+        value = score(net, [name], Inputs(batch=8, image=image))[name]
+    except ProxyError as error:
+        assert len(str(error)) > 40
+    else:
+        assert math.isfinite(value)
+
+
+@pytest.mark.parametrize(
+    ("proxy", "net", "message"),
+    [
+        (jacov, Disconnected(), "logits that depend on the image.*connect the network"),
+        (synflow, nn.Sequential(nn.Flatten(), nn.BatchNorm1d(48)), "no trainable convolution or linear layer"),
+        (synflow, Disconnected(), "no path leads from the image"),
+        (naswot, nn.Sequential(nn.Flatten(), nn.Linear(48, 4)), "Sequential has none: use modules for the activations"),
+        (naswot, Disconnected(), "same activation pattern"),
+        (zen, Disconnected(), "features do not depend on the image"),
+        (az, nn.Sequential(nn.Flatten(), nn.Linear(48, 4)), "at least two are needed, found 0"),
+    ],
+)
+def test_messages_name_the_cure(proxy: object, net: nn.Module, message: str) -> None:
+    """Errors say what is wrong and what to do."""
+    assert callable(proxy)
+    with pytest.raises(ProxyError, match=message):
+        proxy(net, Inputs(batch=8, image=(3, 4, 4)))
+
+
+def test_unknown_names_are_listed() -> None:
+    """A wrong name is answered with the right ones."""
+    with pytest.raises(ProxyError, match=r"no proxy 'vkd': choose among vkdnw, .*vkdnw_agg"):
+        score(small(), ["vkd"], INPUTS)
+
+
+def test_zico_needs_two_batches() -> None:
+    """A variation needs at least two gradients."""
+    with pytest.raises(ProxyError, match="at least 2, got 1"):
+        zico(small(), INPUTS, batches=1)
