@@ -11,6 +11,7 @@ from random_genomes import SKELETONS
 
 from uninas_evo.contracts import Budget
 from uninas_evo.space import UninasSpace, preset
+from uninas_evo.space.text import parse_genome
 
 START = preset("coatnet", SKELETONS[0])
 SPACE = UninasSpace(START, Budget(max_params=1.3 * START.params, max_flops=1.3 * START.flops))
@@ -43,3 +44,13 @@ def test_scripts_reach_many_networks() -> None:
     """Hardly any script is lost to infeasible picks."""
     rng = random.Random(0)
     assert len({SPACE.sample(rng) for _ in range(200)}) > 150
+
+
+def test_scripts_fill_empty_blocks() -> None:
+    """Both empty chains of a block can be added to, although they are one object."""
+    empty = parse_genome("uninas 1\nimage 32\nclasses 2\nstem 8 8\nstage 32\n  1: -\n  2: -\n")
+    space = UninasSpace(empty)
+    rng = random.Random(0)
+    made = [space.sample(rng) for _ in range(100)]
+    assert any(g.chains[0].nodes for g in made)
+    assert any(g.chains[1].nodes for g in made)

@@ -56,8 +56,10 @@ def _edit(
     total = first.chains + second.chains
     drawn = _relative(part, total)
     for number in sorted(range(total), key=lambda n: abs(n - drawn)):
-        index, chain = (2 * block, first) if number < first.chains else (2 * block + 1, second)
-        new = rewrite(chain, number if chain is first else number - first.chains, change, rule, None)
+        second_chain = number >= first.chains
+        index = 2 * block + second_chain
+        inner = number - first.chains if second_chain else number
+        new = rewrite(genome.chains[index], inner, change, rule, None)
         if new is not None:
             return genome.with_chain(index, new)
     return None
