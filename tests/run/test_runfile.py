@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,8 @@ def test_all_mistakes_at_once(tmp_path: Path) -> None:
         "problem.budget.min_flops: should be greater than or equal to 0, got -5",
         "strategy.popsize: there is no such field, got 3",
         "strategy.population: should be a valid integer",
-        "pool.devices: should be 'auto' or 'in-process' or should be a valid list or should be a table, got 'auot'; did you mean 'auto'?",
+        "pool.devices: should be 'auto' or 'in-process' or should be a valid list or should be a table, got 'auot'; "
+        "did you mean 'auto'?",
         "pool.threads: should be greater than 0, got 0",
         "after.rescore: should be a valid integer",
     ]
@@ -178,19 +180,15 @@ def test_toml_that_is_written_is_read_back(content: dict[str, Any]) -> None:
 @given(st.text(), st.text(alphabet="abc.=[]{}'\"\n1,", max_size=20))
 def test_any_setting_is_taken_or_refused(name: str, value: str) -> None:
     """No text of a setting gets further than a message."""
-    try:
+    with contextlib.suppress(RunFileError):
         apply_setting({}, f"{name}={value}")
-    except RunFileError:
-        pass
 
 
 @given(json_values, json_values)
 def test_any_content_is_taken_or_refused(problem: Any, pool: Any) -> None:
     """No content of a run file gets further than a message."""
-    try:
+    with contextlib.suppress(RunFileError, ObjectiveError, BudgetError):
         parse_run({"evaluations": 1, "problem": problem, "pool": pool}, "it", Path())
-    except (RunFileError, ObjectiveError, BudgetError):
-        pass
 
 
 def test_what_a_resumed_run_may_change() -> None:

@@ -33,7 +33,7 @@ def check(model: type[BaseModel], content: Mapping[str, Any], place: Place, fold
 
 def nearest(word: str, words: Iterable[str]) -> str:
     """A clause that names the word most alike, empty where none is."""
-    found = difflib.get_close_matches(word, list(words), n=1, cutoff=0.6)
+    found = difflib.get_close_matches(word, list(words), n=1, cutoff=0.5)
     return f"; did you mean {found[0]!r}?" if found else ""
 
 

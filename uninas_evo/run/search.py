@@ -351,8 +351,9 @@ def _begin(
     if journal.events:
         where = f"on {facts['name']}, {facts['devices']}"
         journal.append(Note(kind="resumed", text=where, at=loop.elapsed_s))
-        if changed:
-            text = ", ".join(f"{name} = {value}" for name, value in changed.items())
+        text = ", ".join(f"{name} = {value}" for name, value in changed.items())
+        noted = [event.text for event in journal.events if isinstance(event, Note) and event.kind == "changed"]
+        if text and noted[-1:] != [text]:
             journal.append(Note(kind="changed", text=text, at=loop.elapsed_s))
     else:
         header = Header(
