@@ -39,6 +39,14 @@ def test_pareto_data_is_the_front_in_order_with_its_knee(data):
     assert data.points.shape == (4, 2)
 
 
+def test_costs_lie_along_the_bottom():
+    """Whatever the order of the objectives, costs come first, with their points and marks."""
+    turned = pareto_plots.pareto_data([SCORE, SIZE], POINTS[:, [1, 0]], IDS, {"ResNet": (1.5, 3.5e6)})
+    assert [objective.name for objective in turned.objectives] == ["params", "vkdnw"]
+    assert turned.points[0].tolist() == [4e6, 3.0]
+    assert turned.marks == {"ResNet": [3.5e6, 1.5]}
+
+
 def test_pareto_data_of_nothing_has_no_knee():
     """A run in which all failed still gives data and a figure."""
     data = pareto_plots.pareto_data([SIZE, SCORE], POINTS[4:, :2], IDS[4:])
@@ -64,7 +72,7 @@ def test_three_dimensional_figure_has_three_named_axes():
     data = pareto_plots.pareto_data([SIZE, SCORE, FLOPS], POINTS, IDS, {"ViT": (3e6, 2.0, 5e8)})
     figure = pareto_plots.pareto_figure(data)
     (axes,) = figure.axes
-    assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_zlabel()) == ("parameters", "VKDNW", "FLOPs")
+    assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_zlabel()) == ("parameters", "FLOPs", "VKDNW")
     assert [text.strip() for text in texts(figure)].count("middle") == 1
     assert legend_names(figure) == ["dominated", "front", "knee", "ViT"]
 

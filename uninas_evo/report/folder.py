@@ -17,6 +17,7 @@ from uninas_evo.report.statistics import Curve
 from uninas_evo.run.files import write_text
 from uninas_evo.run.mistakes import nearest
 
+PRESET_NAMES = {"resnet": "ResNet", "efficientnet": "EfficientNet", "vit": "ViT", "coatnet": "CoAtNet"}
 Marks = dict[str, dict[str, float]]
 """Preset -> its values, parameters and FLOPs among them."""
 
@@ -65,7 +66,7 @@ def plot_run(folder: Path, out: Path | None = None, *, presets: bool = False) ->
     out.mkdir(parents=True, exist_ok=True)
     title = folder.resolve().name
     objectives, points = axes_of(record)
-    places = {name: [values[one.name] for one in objectives] for name, values in marks.items()}
+    places = {PRESET_NAMES.get(name, name): [values[one.name] for one in objectives] for name, values in marks.items()}
     figures = {"pareto": pareto_figure(pareto_data(objectives, points, record.ids, places), title)}
     if len(record.objectives) == 1:
         figures["progress"] = progress_figure(record.values[:, 0], record.objectives[0], title)

@@ -24,7 +24,7 @@ class ParetoData:
     """The points of a Pareto plot.
 
     Attributes:
-        objectives: two or three, in the order of the axes.
+        objectives: two or three, in the order of the axes: costs first.
         points: (T, O), in the objectives' own units.
         ids: a label for each point, (T,).
         front: indices of the non-dominated points, along the first axis.
@@ -46,14 +46,22 @@ def pareto_data(
     ids: Sequence[str],
     marks: Mapping[str, Sequence[float]] | None = None,
 ) -> ParetoData:
-    """Finds the front and the knee of points (T, O); failed ones (NaN) are left out."""
+    """Finds the front and the knee of points (T, O); failed ones (NaN) are left out, costs come first."""
+    order = costs_first(objectives)
+    objectives, points = [objectives[index] for index in order], points[:, order]
+    places = {name: [mark[index] for index in order] for name, mark in (marks or {}).items()}
     known = np.flatnonzero(np.isfinite(points).all(axis=1))
     points, ids = points[known], [ids[int(index)] for index in known]
     low = minimised(points, [objective.goal for objective in objectives])
     best = front(low)
     best = best[np.argsort(points[best, 0], kind="stable")]
     middle = int(best[knee(low[best])]) if len(best) else None
-    return ParetoData(tuple(objectives), points, tuple(ids), best, middle, dict(marks or {}))
+    return ParetoData(tuple(objectives), points, tuple(ids), best, middle, places)
+
+
+def costs_first(objectives: Sequence[Objective]) -> list[int]:
+    """The order of the axes: what a network costs along the bottom, what it gains upwards."""
+    return sorted(range(len(objectives)), key=lambda index: objectives[index].name not in COUNTS)
 
 
 def pareto_figure(data: ParetoData, title: str = "", labels: bool = True) -> Figure:
@@ -145,9 +153,12 @@ def attainment_figure(surfaces: Mapping[str, FloatArray], objectives: Sequence[O
     """Median attainment surfaces (P, 2) of several strategies, in the objectives' own units."""
     figure = new_figure()
     axes = figure.add_subplot()
+    order = costs_first(objectives)
+    objectives = [objectives[index] for index in order]
     for index, (name, surface) in enumerate(surfaces.items()):
         colour, dash = PALETTE[index % len(PALETTE)], DASHES[index // len(PALETTE) % len(DASHES)]
-        edge = surface[np.argsort(surface[:, 0], kind="stable")]
+        edge = surface[:, order]
+        edge = edge[np.argsort(edge[:, 0], kind="stable")]
         steps = _staircase(edge, objectives)
         axes.plot(*steps.T, color=colour, linestyle=dash, linewidth=1.8, label=name)
     style(axes, objectives[0].name, objectives[1].name, title)

@@ -34,6 +34,7 @@ UNITS = {
     "hypervolume": "hypervolume (share of the box)",
 }
 COUNTS = ("params", "flops")
+EVALUATIONS = "distinct evaluations"
 
 
 def label(name: str) -> str:
@@ -53,7 +54,7 @@ def new_figure(width: float = 6.4, height: float = 4.2) -> Figure:
 
 def style(axes: Axes, x: str, y: str, title: str = "") -> None:
     """Names the axes with their units, in one ink; counts get SI prefixes."""
-    from matplotlib.ticker import EngFormatter
+    from matplotlib.ticker import EngFormatter, MaxNLocator
 
     axes.set(xlabel=label(x), ylabel=label(y))
     axes.set_title(title, color=INK, fontsize=11)
@@ -61,6 +62,8 @@ def style(axes: Axes, x: str, y: str, title: str = "") -> None:
         axis.label.set_color(INK)
         if name in COUNTS:
             axis.set_major_formatter(EngFormatter(sep=" "))
+        elif name == EVALUATIONS:
+            axis.set_major_locator(MaxNLocator(integer=True))
     axes.tick_params(colors=INK)
     axes.grid(color=INK, alpha=0.12, linewidth=0.6)
     axes.set_axisbelow(True)
@@ -81,7 +84,7 @@ def progress_figure(values: FloatArray, objective: Objective, title: str = "") -
     axes.scatter(count, values, s=9, color=PALETTE[5], linewidths=0, label="evaluated")
     best = best_so_far(values, objective.goal)
     axes.step(count, best, where="post", color=PALETTE[0], linewidth=1.8, label="best so far")
-    style(axes, "distinct evaluations", objective.name, title)
+    style(axes, EVALUATIONS, objective.name, title)
     legend(axes, loc="best")
     return figure
 
@@ -106,7 +109,7 @@ def curves_figure(
         axes.step(count, curve.median, where="post", color=colour, linestyle=dash, linewidth=1.8, label=name)
     if optimum is not None:
         axes.axhline(optimum, color=INK, linestyle=":", linewidth=1, label="optimum")
-    style(axes, "distinct evaluations", quantity, title)
+    style(axes, EVALUATIONS, quantity, title)
     _zoom(axes, curves, optimum)
     names, finals = list(curves), np.array([curve.median[-1] for curve in curves.values()])
     order = np.argsort(-finals if goal == "maximize" else finals, kind="stable")
