@@ -163,7 +163,7 @@ def test_handover_trains_all_alike(genomes: list[Genome], tmp_path: Path, monkey
     assert (run / "train" / "table.md").read_text() == as_markdown(rows)
     protocols = {json.dumps(json.loads(p.read_text())["protocol"]) for p in run.glob("train/*/*/training.json")}
     assert len(protocols) == 1
-    monkeypatch.setattr("uninas_evo.training.loop._Run._epoch", None)
+    monkeypatch.setattr("uninas_evo.training.fit.Fit.epoch", None)
     again = handover(run, options)
     assert [r.accuracies for r in again] == [r.accuracies for r in rows]
 

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from uninas_evo.errors import DataError, MissingExtraError, TrainingError
-from uninas_evo.training import loop
+from uninas_evo.training import fit, loop
 from uninas_evo.training.images import ImageSet, Splits
 from uninas_evo.training.protocol import Protocol
 
@@ -70,7 +70,7 @@ def test_killed_at_any_step_and_resumed_is_exact(
 ) -> None:
     """A training that dies at a step and is called again ends with the same weights and metrics, bit for bit."""
     whole = loop.train(make_net(), splits, protocol, tmp_path / "whole", image_size=16)
-    taken = loop._Run._step
+    taken = fit.Fit._step
     count = 0
 
     def dying(self: Any, *args: Any) -> Any:
@@ -80,7 +80,7 @@ def test_killed_at_any_step_and_resumed_is_exact(
             raise Killed
         return taken(self, *args)
 
-    monkeypatch.setattr(loop._Run, "_step", dying)
+    monkeypatch.setattr(fit.Fit, "_step", dying)
     with pytest.raises(Killed):
         loop.train(make_net(), splits, protocol, tmp_path / "cut", image_size=16)
     monkeypatch.undo()

@@ -239,7 +239,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, biases: Sequence[RelPosBias]) -> Ten
         return functional.scaled_dot_product_attention(q, k, v, attn_mask=mask.to(q.dtype))
     (h, w), (batch, heads) = biases[0].grid, q.shape[:2]
     strips = torch.stack([node.strips() for node in biases]).sum(0).to(q.dtype).repeat(batch, 1, 1)
-    rows = (q.flatten(0, 1) / sqrt(HEAD_WIDTH)).split(w, 1)
+    rows = torch.split(q.flatten(0, 1) / sqrt(HEAD_WIDTH), w, 1)
     keys, values = k.flatten(0, 1).transpose(1, 2), v.flatten(0, 1)
     done = []
     for r, row in enumerate(rows):

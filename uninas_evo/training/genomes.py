@@ -7,9 +7,10 @@ from pathlib import Path
 from uninas_evo.errors import TrainingError
 from uninas_evo.network import build
 from uninas_evo.space import Genome
+from uninas_evo.training.fit import Progress
 from uninas_evo.training.formats import save_weights
 from uninas_evo.training.images import Splits
-from uninas_evo.training.loop import Progress, TrainResult, train
+from uninas_evo.training.loop import TrainResult, train
 from uninas_evo.training.process import Process
 from uninas_evo.training.protocol import Protocol
 
