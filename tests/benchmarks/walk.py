@@ -23,13 +23,16 @@ from uninas_evo.space import StepRule, genome_to_package, preset, step
 BUDGET = Budget(max_params=40e6, max_flops=20e9)
 
 
-def ours(steps: int) -> tuple[float, float, int]:
-    """Attempts and accepted steps a second, and nodes of the largest genome."""
-    genome, rule, rng = preset("coatnet"), StepRule(), random.Random(0)
+def ours(steps: int, length: int) -> tuple[float, float, int]:
+    """Attempts and accepted steps a second, and nodes of the largest genome, of walks of `length` steps each."""
+    start, rule, rng = preset("coatnet"), StepRule(), random.Random(0)
     sizes = np.empty((steps, 2), np.int64)
     accepted = largest = 0
+    genome = start
     begin = time.process_time()
     for number in range(steps):
+        if number % length == 0:
+            genome = start
         new = step(genome, BUDGET, rule, rng)
         if new is not None:
             genome = new
@@ -67,11 +70,12 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=500_000)
     parser.add_argument("--package-steps", type=int, default=24)
     options = parser.parse_args()
-    attempts, accepted, largest = ours(options.steps)
-    print(f"ours: {attempts:,.0f} attempts/s, {accepted:,.0f} accepted steps/s, genomes of up to {largest} nodes")
+    long, short = ours(options.steps, options.steps), ours(options.steps, options.package_steps)
     calls, successes = package(options.package_steps)
+    for name, (attempts, accepted, largest) in (("one long walk", long), ("walks as short as the package's", short)):
+        print(f"{name}: {attempts:,.0f} steps/s, {accepted:,.0f} successful, genomes of up to {largest} nodes")
+        print(f"  ratio: {attempts / calls:,.0f} by steps, {accepted / successes:,.0f} by successful steps")
     print(f"uninas: {calls:.2f} calls/s, {successes:.2f} successful calls/s")
-    print(f"ratio: {attempts / calls:,.0f} by steps, {accepted / successes:,.0f} by successful steps")
 
 
 if __name__ == "__main__":
