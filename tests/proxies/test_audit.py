@@ -49,7 +49,7 @@ def test_several_processes_give_the_same_scores(tmp_path: Path) -> None:
 def test_other_inputs_are_refused(tmp_path: Path) -> None:
     """Scores of other inputs are never mixed."""
     score_networks(["1"], build, ["params"], INPUTS, tmp_path / "scores.jsonl")
-    with pytest.raises(ProxyError, match="holds scores of other inputs.*name another folder"):
+    with pytest.raises(ProxyError, match=r"holds scores of other inputs.*name another folder"):
         score_networks(["2"], build, ["params"], Inputs(batch=5), tmp_path / "scores.jsonl")
 
 

@@ -24,7 +24,7 @@ def test_rank_aggregate_by_hand() -> None:
 
 def test_rank_aggregate_refuses_what_it_cannot_rank() -> None:
     """Columns of different length and NaN raise."""
-    with pytest.raises(ProxyError, match="one length, got {'a': 1, 'b': 2}"):
+    with pytest.raises(ProxyError, match=r"one length, got \{'a': 1, 'b': 2\}"):
         rank_aggregate({"a": [1], "b": [1, 2]})
     with pytest.raises(ProxyError, match="cannot rank NaN, got one in 'b'"):
         rank_aggregate({"a": [1, 2], "b": [1, float("nan")]})

@@ -18,18 +18,19 @@ from uninas_evo.proxies import Inputs, vkdnw, vkdnw_single
 from uninas_evo.proxies.vkdnw import init_seed
 from uninas_evo.space import ADDABLE, PRESETS, Genome, Skeleton, UninasSpace, preset, walk_nodes
 
-TINY = Skeleton(image_size=16, classes=4, stem=(16, 16), channels=(32, 64), depths=(1, 1))
+TINY = Skeleton(image_size=16, classes=4, stem=(16, 16), channels=(32, 96), depths=(1, 1))
 
 
 def walks(skeleton: Skeleton, steps: int, seed: int = 0) -> Iterator[Genome]:
-    """Genomes on mutation walks from all presets in turn."""
+    """Genomes on mutation walks from all presets in turn, three steps apart."""
     rng = random.Random(seed)
-    walkers = [(UninasSpace(start=preset(name, skeleton)), preset(name, skeleton)) for name in PRESETS]
+    spaces = [UninasSpace(start=preset(name, skeleton)) for name in PRESETS]
+    genomes = [space.start for space in spaces]
     for _ in range(steps):
-        for index, (space, genome) in enumerate(walkers):
-            genome = space.mutate(genome, rng) or genome
-            walkers[index] = (space, genome)
-            yield genome
+        for index, space in enumerate(spaces):
+            for _ in range(3):
+                genomes[index] = space.mutate(genomes[index], rng) or genomes[index]
+            yield genomes[index]
 
 
 def assert_exact_is_definition(net: nn.Module, inputs: Inputs, entries: int = 2) -> None:

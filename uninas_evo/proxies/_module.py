@@ -73,7 +73,7 @@ def prepare(module: nn.Module, inputs: Inputs, *, training: bool = False) -> nn.
             f"{type(module).__name__} cannot be copied, and a proxy scores a copy: {error}; "
             "detach the tensors that the module keeps as attributes"
         ) from error
-    net.to(inputs.device, memory_format=torch.channels_last).eval()  # 1.4 times faster on a CPU
+    net.to(inputs.device).to(memory_format=torch.channels_last).eval()  # 1.4 times faster on a CPU
     if not any(parameter.requires_grad for parameter in net.parameters()):
         raise ProxyError(
             f"{type(module).__name__} has no trainable parameter: a proxy needs at least one; "
@@ -102,7 +102,7 @@ def initialise(net: nn.Module, seed: int) -> None:
         return
 
     def kaiming(weight: Tensor, generator: torch.Generator) -> Tensor:
-        return torch.randn(weight.shape, generator=generator) * (2 / weight[0].numel()) ** 0.5
+        return torch.randn(weight.shape, generator=generator) * math.sqrt(2 / weight[0].numel())
 
     redraw(net, seed, kaiming)
 
@@ -200,7 +200,8 @@ def last_map(net: nn.Module, images: Tensor) -> Tensor:
     """
     if callable(getattr(net, "forward_features", None)):
         features = net.forward_features(images)  # type: ignore[operator]
-        return features[-1] if isinstance(features, list | tuple) else features
+        last: Tensor = features[-1] if isinstance(features, list | tuple) else features
+        return last
     kept: list[Tensor] = []
     linear = [layer for layer in net.modules() if isinstance(layer, nn.Linear)]
     if not linear:

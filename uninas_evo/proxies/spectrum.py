@@ -45,7 +45,7 @@ def random_cotangents(p: Tensor, probes: int, generator: torch.Generator) -> Ten
     rows = n * probes
     if classes > rows:
         normal = torch.randn(classes, rows, generator=generator, dtype=torch.float64)
-        z = (torch.linalg.qr(normal).Q.T * classes**0.5).view(probes, n, classes).to(p)
+        z: Tensor = (torch.linalg.qr(normal).Q.T * classes**0.5).view(probes, n, classes).to(p)
         root = p.sqrt()
         return root * (z - root * (z * root).sum(2, keepdim=True))
     order = torch.randperm(classes, generator=generator)
@@ -62,7 +62,8 @@ def eigenvalues(fisher: Tensor) -> Tensor:
     """
     fisher = fisher.double().cpu()
     trace = fisher.diagonal(dim1=-2, dim2=-1).sum(-1)
-    return torch.linalg.eigvalsh(fisher / trace.clamp_min(1e-300)[..., None, None]).clamp_min(0)
+    values: Tensor = torch.linalg.eigvalsh(fisher / trace.clamp_min(1e-300)[..., None, None])
+    return values.clamp_min(0)
 
 
 def entropy(spectrum: Tensor) -> Tensor:

@@ -145,7 +145,7 @@ class TappedForward:
             for column, pull in pulls:
                 into[0][:, column] += pull(gradient)
 
-        output.register_hook(collect)
+        output.register_hook(collect)  # type: ignore[no-untyped-call]
         return output
 
     def _copy(self, chosen: Entries) -> Tensor:
@@ -321,7 +321,7 @@ def _layer_norm(layer: nn.LayerNorm, inputs: Tensor, name: str, index: Tensor) -
 
 @tap(ChannelNorm)
 def _channel_norm(layer: ChannelNorm, images: Tensor, name: str, index: Tensor) -> Pull:
-    split = images.unflatten(1, (-1, layer.channels)).movedim(2, -1)  # (N, copies, H, W, C)
+    split = torch.unflatten(images, 1, (-1, layer.channels)).movedim(2, -1)  # (N, copies, H, W, C)
     normalised = F.layer_norm(split, (layer.channels,), eps=NORM_EPS).movedim(-1, 2).flatten(1, 2)
     return affine_pull(normalised, name, index)
 
@@ -334,7 +334,7 @@ def _relative_position_bias(layer: RelPosBias, scores: Tensor, name: str, index:
 
     def pull(gradient: Tensor) -> Tensor:
         """Sums over the pairs of positions i, j whose offset i − j is the entry's: diagonals."""
-        pairs = gradient.unflatten(1, (copies, -1)).sum(2).unflatten(3, (side, side)).unflatten(2, (side, side))
+        pairs = torch.unflatten(gradient, 1, (copies, -1)).sum(2).view(-1, copies, side, side, side, side)
         return torch.stack(
             [
                 pairs[:, c].diagonal(-y, 1, 3).diagonal(-x, 1, 2).flatten(1).sum(1)  # (N, iy, ix, jy, jx)
