@@ -12,7 +12,7 @@ What is searched:
     load: a trained network from its folder.
 
 Extending:
-    Space, Problem, Strategy, Objective, Candidate, Result, StopSearch: the contracts.
+    Space, Problem, Strategy, Objective, Candidate, Result, Cost, StopSearch: the contracts.
     UninasEvoError: the root of every error that a user can mend.
 
 Names are imported when they are first used, so that `import uninas_evo` is instant.
@@ -97,7 +97,12 @@ def __getattr__(name: str) -> Any:
     """Imports a name from its home when it is first used."""
     home = _HOME.get(name)
     if home is None:
-        raise AttributeError(f"module 'uninas_evo' has no attribute {name!r}; it has {', '.join(__all__)}")
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, __all__, 1)
+        raise AttributeError(
+            f"module 'uninas_evo' has no attribute {name!r}{f'; did you mean {near[0]!r}?' if near else ''}"
+        )
     return getattr(importlib.import_module(home), name)
 
 

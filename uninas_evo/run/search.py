@@ -22,7 +22,7 @@ from uninas_evo.run.pool import Pool, PoolOptions, open_pool
 from uninas_evo.run.preflight import preflight
 from uninas_evo.run.results import Evaluation, evaluations, front, ranked
 from uninas_evo.run.runfile import AfterOptions, RunFile
-from uninas_evo.run.summary import Rescored, rescore, write_folder
+from uninas_evo.run.summary import Rescored, rescore, size_alarm, warnings, write_folder
 from uninas_evo.run.versions import file_hashes, git_state, host, versions
 
 
@@ -285,12 +285,12 @@ def execute(
             display.started(loop, before)
             end = loop.run(workers)
             display.ended()
-            return _conclude(plan, loop, end, workers, folder, display)
+            return _conclude(plan, loop, end, workers, folder)
     finally:
         journal.close()
 
 
-def _conclude(plan: Plan, loop: Loop, end: Note, pool: Pool, folder: Path | None, display: Display) -> SearchResult:
+def _conclude(plan: Plan, loop: Loop, end: Note, pool: Pool, folder: Path | None) -> SearchResult:
     """Finds the best, scores it again, and writes the folder's files."""
     objectives = plan.problem.objectives
     found = evaluations(loop)
@@ -299,9 +299,10 @@ def _conclude(plan: Plan, loop: Loop, end: Note, pool: Pool, folder: Path | None
     rescored = None
     if plan.after.rescore and order and end.kind != "interrupted" and len(objectives) == 1:
         rescored = rescore(plan.problem, pool, order[:2], plan.seed, plan.after.rescore)
-    result = SearchResult(found, best, rescored, end, folder)
+    size = size_alarm(objectives, found)
+    result = SearchResult(found, best, rescored, end, folder, warnings(size, rescored))
     if folder is not None:
-        write_folder(folder, plan.problem, loop, result, plot=plan.after.plot)
+        write_folder(folder, plan.problem, loop, result, size)
     return result
 
 

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from uninas_evo.contracts import Problem
+from uninas_evo.contracts import Objective, Problem
 from uninas_evo.run.files import write_text
 from uninas_evo.run.loop import Loop
 from uninas_evo.run.pool import Job, Pool
@@ -23,6 +23,11 @@ from uninas_evo.run.results import Evaluation
 if TYPE_CHECKING:
     from uninas_evo.run.search import SearchResult
 
+_MOSTLY_SIZE = 0.5
+"""Share of a score's rank variance that size must leave unexplained; below, the search may only find size."""
+_ENOUGH = 20
+"""Evaluations that a rank correlation is told from: of fewer, its error is above 0.2."""
+SizeAlarm = dict[str, dict[str, float]]
 _START, _WINNER, _RUNNER_UP = "start", "winner", "runner-up"
 
 
@@ -119,8 +124,8 @@ def _score(pool: Pool, jobs: Sequence[Job], objective: str) -> dict[int, float]:
     return values
 
 
-def write_folder(folder: Path, problem: Problem, loop: Loop, result: SearchResult, *, plot: bool) -> None:
-    """Writes the winner or the front, the summary, and pictures."""
+def write_folder(folder: Path, problem: Problem, loop: Loop, result: SearchResult, size: SizeAlarm) -> None:
+    """Writes the winner or the front, and the summary."""
     encode = problem.space.encode
     if len(problem.objectives) == 1:
         for best in result.front:
@@ -130,10 +135,10 @@ def write_folder(folder: Path, problem: Problem, loop: Loop, result: SearchResul
         for one in result.front:
             write_text(folder / "front" / f"{one.number}.txt", encode(one.genome))
         write_text(folder / "front.csv", _front_csv(result.front, problem))
-    write_text(folder / "summary.json", json.dumps(summary(loop, result), indent=2) + "\n")
+    write_text(folder / "summary.json", json.dumps(summary(loop, result, size), indent=2) + "\n")
 
 
-def summary(loop: Loop, result: SearchResult) -> dict[str, Any]:
+def summary(loop: Loop, result: SearchResult, size: SizeAlarm) -> dict[str, Any]:
     """What a run came to, as numbers; all of it follows from the journal and the rescoring."""
     failures = Counter(one.failure.partition(":")[0] for one in result.evaluations if one.failure is not None)
     return {
@@ -145,25 +150,33 @@ def summary(loop: Loop, result: SearchResult) -> dict[str, Any]:
         "best": [_facts(one) for one in result.front],
         "start": _start_facts(loop),
         "rescored": None if result.rescored is None else asdict(result.rescored),
-        "size": size_alarm(loop, result.evaluations),
+        "size": size,
     }
 
 
-def size_alarm(loop: Loop, found: Sequence[Evaluation]) -> dict[str, dict[str, float]]:
+def size_alarm(objectives: Sequence[Objective], found: Sequence[Evaluation]) -> SizeAlarm:
     """For each objective that is no cost: how far size alone explains it (see `proxies.size_correlation`)."""
     scored = [one for one in found if one.failure is None]
-    if len(scored) < 10:
+    named = [objective.name for objective in objectives if objective.name not in ("params", "flops")]
+    if len(scored) < _ENOUGH or not named:
         return {}
-    try:
-        from uninas_evo.proxies.rank import size_correlation
-    except ImportError:
-        return {}
+    from uninas_evo.proxies.rank import size_correlation
+
     params, flops = [one.cost.params for one in scored], [one.cost.flops for one in scored]
-    return {
-        objective.name: size_correlation([one.values[objective.name] for one in scored], params, flops)
-        for objective in loop.problem.objectives
-        if objective.name not in ("params", "flops")
-    }
+    return {name: size_correlation([one.values[name] for one in scored], params, flops) for name in named}
+
+
+def warnings(size: SizeAlarm, rescored: Rescored | None) -> tuple[str, ...]:
+    """What to keep in mind before believing a result."""
+    told = [
+        f"{name} is mostly size here: params and FLOPs explain {1 - found['unexplained']:.0%} of its ranks; "
+        f"compare the winner with networks of its own size"
+        for name, found in size.items()
+        if found["unexplained"] < _MOSTLY_SIZE
+    ]
+    if rescored is not None and rescored.over_start is not None and not rescored.over_start.significant:
+        told.append(f"the winner's {rescored.objective} is not above the start's beyond noise: search longer")
+    return tuple(told)
 
 
 def _facts(one: Evaluation) -> dict[str, Any]:

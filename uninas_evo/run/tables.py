@@ -13,12 +13,13 @@ from uninas_evo.run.results import Evaluation
 from uninas_evo.run.search import SearchResult
 from uninas_evo.run.summary import Difference, Rescored
 
-_SIZE_ALARM = 0.5
-"""Share of a score's rank variance that size must leave unexplained; below, the search may only find size."""
 _FILES = {
     "winner.txt": "the winner's genome: give it to any command that takes a genome",
     "front": "the genomes of the Pareto front",
     "front.csv": "their values",
+    "progress.png": "every evaluation, and the best so far",
+    "pareto.png": "score against size, or the Pareto front",
+    "hypervolume.png": "how the front grew",
     "journal.jsonl": "everything that was asked and scored; the run goes on from it",
     "run.toml": "the run file with every default filled in",
     "summary.json": "this summary, as numbers",
