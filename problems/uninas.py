@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
@@ -16,8 +16,13 @@ from uninas_evo.errors import ObjectiveError
 from uninas_evo.problems.function import UserFunction, form_of, named
 from uninas_evo.space import PRESETS, Genome, Skeleton, StepRule, UninasSpace, load_genome
 
+if TYPE_CHECKING:
+    from uninas_evo.training.fitness import TrainFitness
+
 COSTS = ("params", "flops")
 LATENCY = "latency_ms"
+TRAIN = "train"
+TRAIN_SETTINGS = ("data", "protocol", "epochs", "images", "peers")
 
 
 class BudgetOptions(BaseModel):
@@ -44,7 +49,9 @@ class ObjectiveOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: str = Field(description='a proxy, "params", "flops", "latency_ms", "file.py:function" or "module:function"')
+    name: str = Field(
+        description='a proxy, "params", "flops", "latency_ms", "train", "file.py:function" or "module:function"'
+    )
     goal: Goal | None = Field(None, description='"maximize" or "minimize"; a proxy or cost knows its own')
     values: dict[str, Goal] = Field(
         default_factory=dict,
@@ -70,7 +77,7 @@ class UninasOptions(BaseModel):
     objectives: list[str | ObjectiveOptions] = Field(
         ["vkdnw"],
         min_length=1,
-        description='names of proxies, "params", "flops", "latency_ms", or functions of your own; also '
+        description='names of proxies, "params", "flops", "latency_ms", "train", or functions of your own; also '
         '`objective = "..."` for a single one',
     )
     batch: int = Field(64, ge=1, description="images that proxies score with; 64 as in the proxies' papers")
@@ -100,6 +107,16 @@ class UninasOptions(BaseModel):
         beside = _folder(info) / start if "\n" not in start else Path(start)
         return load_genome(str(beside) if "\n" not in start and beside.is_file() else start).text
 
+    @field_validator("proxies")
+    @classmethod
+    def _found(cls, proxies: dict[str, dict[str, Any]], info: ValidationInfo) -> dict[str, dict[str, Any]]:
+        """Files that settings name are looked for beside the run file, then in the working folder."""
+        for name in ("data", "protocol"):
+            value = proxies.get(TRAIN, {}).get(name)
+            if isinstance(value, str) and (beside := _folder(info) / value).exists():
+                proxies[TRAIN] = proxies[TRAIN] | {name: str(beside.absolute())}
+        return proxies
+
     @field_validator("objectives")
     @classmethod
     def _located(cls, objectives: list[str | ObjectiveOptions], info: ValidationInfo) -> list[str | ObjectiveOptions]:
@@ -118,7 +135,8 @@ class UninasProblem(Problem):
 
     Args:
         space: where genomes come from.
-        objectives: proxies, "params", "flops", "latency_ms", functions of your own (see `problems.function`), or
+        objectives: proxies, "params", "flops", "latency_ms", "train" (accuracy after a short training, see
+            `training.TrainFitness`), functions of your own (see `problems.function`), or
             `ObjectiveOptions` where a goal or several values must be told.
         seed: fixes images and weights.
         batch: images that proxies score with.
@@ -153,6 +171,11 @@ class UninasProblem(Problem):
             raise ObjectiveError(f"every objective must have a name of its own, got {', '.join(names)}")
         self.sources = tuple(file for function, _ in self._functions if (file := function.file) is not None)
         _check_settings(self.settings)
+        if TRAIN in self._names and "data" not in self.settings.get(TRAIN, {}):
+            raise ObjectiveError(
+                'the objective "train" needs data to train on, got none; set problem.proxies.train.data to a folder '
+                "or .npz file as `uninas-evo train --data` takes it"
+            )
 
     @classmethod
     def from_options(cls, options: BaseModel, seed: int) -> Self:
@@ -179,13 +202,21 @@ class UninasProblem(Problem):
 
     def __getstate__(self) -> dict[str, Any]:
         """Loaded functions stay behind: each worker loads its own."""
-        return {key: value for key, value in self.__dict__.items() if key != "_loaded"}
+        return {key: value for key, value in self.__dict__.items() if key not in ("_loaded", "_trainer")}
+
+    @cached_property
+    def _trainer(self) -> TrainFitness:
+        from uninas_evo.training.fitness import TrainFitness
+
+        return TrainFitness(self.space.start, seed=self.seed, **self.settings[TRAIN])
 
     def evaluate(self, genome: Genome, device: str) -> dict[str, float]:
         """A value for every objective, and `vkdnw_se`, the standard error of VKDNW over initialisations."""
         values: dict[str, Any] = {"params": float(genome.params), "flops": float(genome.flops)}
         network = None
-        if [name for name in self._names if name not in COSTS]:
+        if TRAIN in self._names:
+            values.update(self._trainer(genome, device))
+        if [name for name in self._names if name not in (*COSTS, TRAIN)]:
             network = self._built(genome)
             values.update(self._proxy_values(network, genome, device))
         for function, (name, options) in self._loaded:
@@ -217,7 +248,7 @@ class UninasProblem(Problem):
         for name in self._names:
             if name == LATENCY:
                 values[name] = latency_ms(network, size, device, **self.settings.get(name, {}))
-            elif name not in COSTS:
+            elif name not in (*COSTS, TRAIN):
                 proxy = PROXIES[name]
                 if proxy.function not in results:
                     results[proxy.function] = proxy.function(network, inputs, **self.settings.get(name, {}))
@@ -255,12 +286,14 @@ def _objectives(target: str | UserFunction, options: ObjectiveOptions) -> list[O
 def _default_goal(name: str) -> Goal:
     if name in (*COSTS, LATENCY):
         return "minimize"
+    if name == TRAIN:
+        return "maximize"
     from uninas_evo.proxies import PROXIES
 
     if name not in PROXIES:
         from difflib import get_close_matches
 
-        known = [*PROXIES, LATENCY]
+        known = [*PROXIES, LATENCY, TRAIN]
         near = get_close_matches(name, known, 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise ObjectiveError(
@@ -274,6 +307,8 @@ def _check_settings(settings: Mapping[str, Mapping[str, Any]]) -> None:
     for name, given in settings.items():
         if name == LATENCY:
             allowed = ["batch", "repeats"]
+        elif name == TRAIN:
+            allowed = list(TRAIN_SETTINGS)
         else:
             from uninas_evo.proxies import PROXIES
 

@@ -6,7 +6,7 @@
 - `train_genome`: builds, initialises and trains a genome's network into a folder
 - `export`, `load`: ONNX, `torch.export` and safetensors files; a network from its folder
 - `handover`: winners against presets and random networks of the same size
-- `train_fitness`: a short training as an objective of a search
+- `TrainFitness`: a short training as an objective of a search
 
 Importing the package imports neither torch nor timm; a name does when it is first used.
 """
@@ -28,7 +28,7 @@ _HOMES = {
     "export": "formats",
     "load": "formats",
     "handover": "comparison",
-    "train_fitness": "fitness",
+    "TrainFitness": "fitness",
 }
 
 __all__ = list(_HOMES)

@@ -108,7 +108,7 @@ def field_of(
             report(f"{name} is left out: {error}")
             continue
         entrants.append(Entrant(name, scaled))
-    chance = rivals.random_networks(best[0], options.random, budget, seed=0)
+    chance = rivals.random_networks(best[0], options.random, budget)
     return entrants + [Entrant(f"random {i + 1}", genome) for i, genome in enumerate(chance)]
 
 

@@ -21,6 +21,7 @@ SMALLEST = 0.8
 """Random networks have at least this share of the winner's parameters: less would be another size."""
 WALK = 300
 """Search steps from the winner to a random network: some times as many as a network has nodes."""
+NO_BUDGET = Budget()
 
 
 def winners(run_dir: str | Path, top: int) -> list[Genome]:
@@ -128,7 +129,7 @@ def _fits(genome: Genome, budget: Budget) -> bool:
     return genome.params <= budget.max_params and genome.flops <= budget.max_flops
 
 
-def random_networks(winner: Genome, count: int, budget: Budget, seed: int) -> list[Genome]:
+def random_networks(winner: Genome, count: int, budget: Budget = NO_BUDGET, seed: int = 0) -> list[Genome]:
     """Random networks on the winner's skeleton with between `SMALLEST` of its parameters and as many.
 
     Each is the end of a walk of `WALK` search steps from the winner that never leaves these sizes.
