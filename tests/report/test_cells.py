@@ -146,6 +146,15 @@ def test_another_comparison_in_the_same_folder_is_refused(tmp_path, file):
         run_group(changed, "cpu")
 
 
+def test_scores_of_two_versions_of_an_objective_do_not_mix(tmp_path, file):
+    """A comparison goes on only with the objective that it began with."""
+    group = groups(file, tmp_path / "out")[0]
+    run_group(group, "cpu")
+    (tmp_path / "noise.py").write_text(NOISE.replace("len(genome)", "-len(genome)"))
+    with pytest.raises(JournalError, match="is not the one that this run was started with"):
+        run_group(group, "cpu")
+
+
 def test_files_of_a_comparison(tmp_path, file):
     """Tables, figures and the page are written, and the tables hold what the comparison holds."""
     out = tmp_path / "out"

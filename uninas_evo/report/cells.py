@@ -29,7 +29,7 @@ from uninas_evo.run.journal import FILE_NAME as JOURNAL
 from uninas_evo.run.journal import AskEvent, ResultEvent, read_journal
 from uninas_evo.run.pool import Done, InProcessPool, Job, Pool
 from uninas_evo.run.runfile import RunFile, changes, check_changes
-from uninas_evo.run.search import execute, header_of, plan_of
+from uninas_evo.run.search import check_sources, execute, header_of, plan_of
 
 CELL_FILE = "cell.json"
 Scores = dict[tuple[str, int | None], Done]
@@ -171,15 +171,16 @@ def run_group(group: Group, device: str) -> None:
 
     Raises:
         RunFileError: a cell's folder holds another run than the compare file says.
-        JournalError: a cell's folder is damaged or in use.
+        JournalError: a cell's folder is damaged or in use, or the user's objective is not the recorded one.
         PoolError: the start cannot be scored, or a run was interrupted.
     """
     known: Scores = {}
     for name, run in group.runs.items():
         folder = group.folders[name]
         if begun(folder):
-            changed = changes(header_of(folder).run, run.resolved())
-            check_changes(changed, str(folder))
+            header = header_of(folder)
+            check_changes(changes(header.run, run.resolved()), str(folder))
+            check_sources(run.problem(), header, folder, allowed=False)
             known.update(recall(folder))
         if not _complete(folder, run, group.rescore):
             _run_cell(folder, run, group, device, known)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 
 from uninas_evo.contracts import Cost, Objective
 from uninas_evo.report.pareto import FloatArray, minimised
-from uninas_evo.run.journal import AskEvent, Header, ResultEvent, read_journal
+from uninas_evo.run.journal import AskEvent, Header, Note, ResultEvent, read_journal
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,11 @@ def read_run(folder: Path) -> RunRecord:
     Raises:
         JournalError: there is no journal, or it is damaged.
     """
-    events = read_journal(folder)
+    return record_of(read_journal(folder))
+
+
+def record_of(events: Sequence[Header | AskEvent | ResultEvent | Note]) -> RunRecord:
+    """The distinct evaluations among a journal's events."""
     header = events[0]
     assert isinstance(header, Header)
     objectives = tuple(Objective(name, goal) for name, goal in header.objectives.items())
