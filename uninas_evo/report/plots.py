@@ -64,6 +64,7 @@ def style(axes: Axes, x: str, y: str, title: str = "") -> None:
             axis.set_major_formatter(EngFormatter(sep=" "))
         elif name == EVALUATIONS:
             axis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_facecolor("none")  # the page's own background, light or dark
     axes.tick_params(colors=INK)
     axes.grid(color=INK, alpha=0.12, linewidth=0.6)
     axes.set_axisbelow(True)

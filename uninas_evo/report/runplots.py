@@ -1,0 +1,86 @@
+"""Drawings of one run: score against size, and how busy the devices were."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from uninas_evo.contracts import Objective
+from uninas_evo.report.pareto import FloatArray
+from uninas_evo.report.plots import DASHES, INK, PALETTE, legend, new_figure, style
+from uninas_evo.run.journal import ResultEvent
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MANY = 500
+"""Dots beyond this number are drawn as pixels, so that a page of 20,000 evaluations stays small."""
+BINS = 60
+"""Points in time of the curves of device use."""
+
+
+def size_figure(
+    params: FloatArray, flops: FloatArray, values: FloatArray, objective: Objective, marks: Mapping[str, int]
+) -> Figure:
+    """An objective's values (T,) against parameters and against FLOPs; `marks` are rows that are ringed."""
+    figure = new_figure(9, 3.8)
+    left, right = figure.subplots(1, 2, sharey=True)
+    for axes, name, sizes in ((left, "params", params), (right, "flops", flops)):
+        axes.scatter(sizes, values, s=9, color=PALETTE[5], linewidths=0, label="evaluated")
+        for index, (mark, row) in enumerate(marks.items()):
+            ring = {"facecolors": "none", "edgecolors": PALETTE[(1, 2, 3)[index % 3]], "linewidths": 1.8}
+            axes.scatter(sizes[row], values[row], s=110, marker="so^"[index % 3], label=mark, **ring)
+        style(axes, name, objective.name if axes is left else "")
+    legend(left, loc="best")
+    return small(figure)
+
+
+def small(figure: Figure) -> Figure:
+    """The same figure with large clouds of dots as pixels."""
+    figure.set_dpi(144)
+    for axes in figure.axes:
+        for cloud in axes.collections:
+            cloud.set_rasterized(len(np.asarray(cloud.get_offsets())) > MANY)
+    return figure
+
+
+def busy(results: Sequence[ResultEvent]) -> tuple[FloatArray, dict[str, FloatArray]]:
+    """How busy each device was: the mean number of its workers that scored, in each of `BINS` spans of the run.
+
+    Returns:
+        The spans' edges in seconds (BINS + 1,), and for each device the share of its workers' time in percent (BINS,).
+    """
+    ends = np.array([result.measured.at for result in results])
+    edges = np.linspace(0, max(float(ends.max(initial=0)), 1e-9), BINS + 1)
+    found: dict[str, FloatArray] = {}
+    for device in sorted({result.measured.device for result in results}):
+        own = [result.measured for result in results if result.measured.device == device]
+        stop = np.array([one.at for one in own])
+        start = np.maximum(stop - np.array([one.seconds for one in own]), 0)
+        worked = _covered(edges, start, stop)
+        workers = len({one.worker for one in own})
+        found[device] = np.minimum(100 * worked / (np.diff(edges) * workers), 100)
+    return edges, found
+
+
+def _covered(edges: FloatArray, start: FloatArray, stop: FloatArray) -> FloatArray:
+    """Seconds of all spans start..stop in each bin: differences of the seconds worked before each edge."""
+    before = [np.clip(edge - start, 0, stop - start).sum() for edge in edges]
+    return np.diff(np.array(before))
+
+
+def busy_figure(edges: FloatArray, shares: Mapping[str, FloatArray]) -> Figure:
+    """The share of the workers' time that each device scored, over the run."""
+    figure = new_figure(9, 2.8)
+    axes = figure.add_subplot()
+    for index, (device, share) in enumerate(shares.items()):
+        colour, dash = PALETTE[index % len(PALETTE)], DASHES[index // len(PALETTE) % len(DASHES)]
+        axes.stairs(share, edges, color=colour, linestyle=dash, linewidth=1.6, label=device)
+    axes.set(xlim=(0, edges[-1]), ylim=(0, 105))
+    style(axes, "time since the start (s)", "busy (%)")
+    if shares:
+        legend(axes, loc="lower left", ncols=4)
+    axes.axhline(100, color=INK, alpha=0.3, linewidth=0.6)
+    return figure
