@@ -6,9 +6,11 @@ The journal is the checkpoint: a run's whole state is a replay of it. `Journal` 
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import os
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,6 +21,9 @@ from uninas_evo.contracts import Goal
 from uninas_evo.errors import JournalError
 
 VERSION = 1
+SYNC_EVERY_S = 0.5
+"""Results that come faster than this are made safe from a power cut together: one `fsync` takes 0.2 to 10 ms. A kill
+loses nothing in between, since what is written is the system's."""
 FILE_NAME = "journal.jsonl"
 _SEAL = ',"chain":"{}"}}'
 _SEAL_LENGTH = len(_SEAL.format("0" * 16))
@@ -112,6 +117,8 @@ class Journal:
         self.events: list[Header | AskEvent | ResultEvent | Note] = []
         self._chain = ""
         self._file = -1
+        self._unsynced = False
+        self._synced_at = float("-inf")
         if path is not None:
             try:
                 self._open(path)
@@ -135,29 +142,45 @@ class Journal:
         if good < len(content):  # a torn last line: the process was killed while it wrote
             os.ftruncate(self._file, good)
 
-    def append(self, *events: Header | AskEvent | ResultEvent | Note, sync: bool = True) -> None:
-        """Writes events at the end, in one write; `sync` waits until the disk has them.
+    def append(self, *events: Header | AskEvent | ResultEvent | Note) -> None:
+        """Writes events at the end, in one write; at least every `SYNC_EVERY_S` they are made safe on the disk.
 
         Raises:
             JournalError: the disk is full or the folder cannot be written; the events before are safe.
         """
         lines = []
         for event in events:
-            body = event.model_dump_json(exclude_defaults=False, exclude_none=True)
-            self._chain = _link(self._chain, body[:-1])
-            lines.append(body[:-1] + _SEAL.format(self._chain) + "\n")
+            body = event.model_dump_json(exclude_none=True)[:-1]
+            self._chain = _link(self._chain, body)
+            lines.append(body + _SEAL.format(self._chain) + "\n")
         if self.path is not None:
             try:
                 _write("".join(lines).encode(), self._file)
-                if sync:
-                    os.fsync(self._file)
             except OSError as error:
                 raise _unwritable(self.path, error) from error
+            self._unsynced = True
+            if time.monotonic() - self._synced_at >= SYNC_EVERY_S:
+                self.sync()
         self.events.extend(events)
+
+    def sync(self) -> None:
+        """Waits until the disk has all that was written.
+
+        Raises:
+            JournalError: the disk cannot take it.
+        """
+        if self._unsynced and self.path is not None:
+            try:
+                os.fsync(self._file)
+            except OSError as error:
+                raise _unwritable(self.path, error) from error
+            self._unsynced, self._synced_at = False, time.monotonic()
 
     def close(self) -> None:
         """Closes the file and lets another process write it."""
         if self._file >= 0:
+            with contextlib.suppress(JournalError):  # what could not be written was told when it was
+                self.sync()
             os.close(self._file)
             self._file = -1
 

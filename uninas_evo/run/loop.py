@@ -163,7 +163,7 @@ class Loop:
         except StopSearch as stop:
             self._stopped = str(stop) or "the strategy has nothing more to ask"
         if new:
-            self.journal.append(*new, sync=False)  # an ask that is lost is asked again
+            self.journal.append(*new)
 
     def _record(self, candidates: Sequence[Candidate]) -> list[AskEvent]:
         """Numbers candidates as trials; the events of those that the journal does not hold yet."""
@@ -247,9 +247,11 @@ class Loop:
             )
             for one in done
         ]
-        if events:
-            self.journal.append(*events)
-            self.results.update({event.number: event for event in events})
+        if not events:
+            self.journal.sync()
+            return
+        self.journal.append(*events)
+        self.results.update({event.number: event for event in events})
 
 
 def _compare(recorded: AskEvent, trial: Trial, journal: Journal) -> None:
