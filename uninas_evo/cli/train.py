@@ -164,7 +164,8 @@ def _progress(epochs: int, shown: bool) -> Iterator[Callable[[Mapping[str, float
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("training", total=epochs)
 
         def tell(line: Mapping[str, float]) -> None:
