@@ -123,6 +123,9 @@ def test_a_comparison_resumes_to_the_same_numbers(tmp_path, file):
     for name, rows in first.qualities.items():
         assert rows.tolist() == second.qualities[name].tolist()
     for group in groups(file, out):
+        random, evolution = recall(group.folders["random"]), recall(group.folders["evolution"])
+        for key in random.keys() & evolution.keys():
+            assert random[key].seconds == evolution[key].seconds, "a score of a complete cell is shared, not made again"
         assert canonical(read_journal(group.folders["evolution"])) == canonical(journals[group.seed])
     assert (kept / "journal.jsonl").stat().st_mtime_ns == stamp
 

@@ -70,9 +70,7 @@ def record_of(events: Sequence[Header | AskEvent | ResultEvent | Note]) -> RunRe
     assert isinstance(header, Header)
     objectives = tuple(Objective(name, goal) for name, goal in header.objectives.items())
     results = {event.number: event for event in events if isinstance(event, ResultEvent)}
-    asks = [
-        event for event in events if isinstance(event, AskEvent) and event.same_as is None and event.number in results
-    ]
+    asks = [event for event in events if isinstance(event, AskEvent) and event.number in results]
     rows = [results[ask.number].values or {} for ask in asks]
     values = [[row.get(objective.name, np.nan) for objective in objectives] for row in rows]
     seconds = np.array([results[ask.number].measured.seconds for ask in asks], float)
