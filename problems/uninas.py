@@ -115,6 +115,7 @@ class UninasOptions(BaseModel):
             value = proxies.get(TRAIN, {}).get(name)
             if isinstance(value, str) and (beside := _folder(info) / value).exists():
                 proxies[TRAIN] = proxies[TRAIN] | {name: str(beside.absolute())}
+        _check_settings(proxies)
         return proxies
 
     @field_validator("objectives")
@@ -127,6 +128,8 @@ class UninasOptions(BaseModel):
                 located.append(_locate(one, _folder(info)))
             else:
                 located.append(one.model_copy(update={"name": _locate(one.name, _folder(info))}))
+        for one in located:
+            _objectives(*_spec(one))
         return located
 
 

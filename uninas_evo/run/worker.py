@@ -70,6 +70,7 @@ class Worker:
     def __init__(self, problem: Problem, settings: Settings) -> None:
         self.problem = problem
         self.settings = settings
+        self._reseeded: dict[int, Problem] = {}
         problem.prepare(settings.device)
         if "torch" in sys.modules:
             import torch
@@ -81,13 +82,19 @@ class Worker:
         begin = time.perf_counter()
         values, failure = None, None
         try:
-            problem = self.problem if seed is None else self.problem.with_seed(seed)
+            problem = self.problem if seed is None else self._with_seed(seed)
             with _seeded(f"{problem.seed} {genome}"), _memory_limit(self.settings.memory_limit_bytes):
                 raw = problem.evaluate(problem.space.decode(genome), self.settings.device)
             values = _checked(raw, problem.objectives)
         except (Exception, SystemExit) as error:
             failure = _reason(error)
         return Score(values, failure, time.perf_counter() - begin, peak_memory_bytes(self.settings.device))
+
+    def _with_seed(self, seed: int) -> Problem:
+        """The problem with another seed; kept, since finalists are scored with the same few."""
+        if seed not in self._reseeded:
+            self._reseeded[seed] = self.problem.with_seed(seed)
+        return self._reseeded[seed]
 
 
 _worker: Worker | None = None
