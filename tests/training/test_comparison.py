@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -76,7 +77,7 @@ def test_other_runs_are_refused(genomes: list[Genome], tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", PRESETS)
 @pytest.mark.parametrize("max_params", [2e5, 1e6, 3e7])
 def test_scaled_presets_fill_the_budget(name: str, max_params: float) -> None:
-    """A scaled preset lies inside the budget, one step wider in any stage does not, and all else is kept."""
+    """A scaled preset lies inside the budget, a wider last stage does not, and all else is kept."""
     skeleton = Skeleton(image_size=32, classes=7, stem=(16, 32), channels=(32, 64, 128), depths=(1, 2, 1))
     budget = Budget(max_params=max_params)
     scaled = rivals.scaled_preset(name, skeleton, budget)
@@ -84,6 +85,9 @@ def test_scaled_presets_fill_the_budget(name: str, max_params: float) -> None:
     s = scaled.skeleton
     assert (s.image_size, s.classes, s.stem, s.depths) == (32, 7, (16, 32), (1, 2, 1))
     assert all(w % 8 == 0 for w in s.channels)
+    assert list(s.channels) == sorted(s.channels)
+    step = 8 if name in ("resnet", "efficientnet") else 32
+    assert preset(name, replace(s, channels=(*s.channels[:-1], s.channels[-1] + step))).params > max_params
     if name == "vit":
         assert all(w % 32 == 0 for w in s.channels)
 

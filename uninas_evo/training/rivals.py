@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+import tomllib
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from uninas_evo.contracts import Budget
 from uninas_evo.errors import BudgetError, JournalError
 from uninas_evo.run.journal import AskEvent, Header, ResultEvent, read_journal
+from uninas_evo.run.runfile import FILE_NAME
 from uninas_evo.space import HEAD_WIDTH, Genome, Skeleton, UninasSpace, load_genome, preset
 
 CONV_STEP = 8
@@ -53,7 +55,9 @@ def budget_of(run_dir: str | Path) -> Budget:
 def train_table(run_dir: str | Path) -> dict[str, Any]:
     """The `[train]` table of a run's file; empty where it has none."""
     header = _header(read_journal(Path(run_dir)), run_dir)
-    return dict(header.run.get("train") or {})
+    file = Path(run_dir) / FILE_NAME
+    content = tomllib.loads(file.read_text(encoding="utf-8")) if file.is_file() else header.run
+    return dict(content.get("train") or {})
 
 
 def folder_of(root: Path, label: str, genome: Genome, seed: int) -> Path:
@@ -83,7 +87,7 @@ def scaled_preset(name: str, skeleton: Skeleton, budget: Budget) -> Genome:
     """A preset as wide as the budget admits, with the image size, classes, stem and depths of a skeleton.
 
     All stages are widened by one factor, rounded down to multiples of `ATTENTION_STEP` where they attend and of
-    `CONV_STEP` elsewhere, then by single steps, last stage first, while that fits.
+    `CONV_STEP` elsewhere; then, while that fits, by single steps, last stage first and none beyond its successor.
 
     Raises:
         BudgetError: even the narrowest lies above the budget.
@@ -101,12 +105,19 @@ def scaled_preset(name: str, skeleton: Skeleton, budget: Budget) -> Genome:
         middle = (low + high) / 2
         low, high = (middle, high) if _fits(_scaled(name, skeleton, middle), budget) else (low, middle)
     best = _scaled(name, skeleton, low)
-    for stage in reversed(range(len(skeleton.channels))):
-        widths = list(best.skeleton.channels)
-        widths[stage] += _steps(name, len(widths))[stage]
-        wider = preset(name, replace(skeleton, channels=tuple(widths)))
-        best = wider if _fits(wider, budget) else best
+    while (wider := next((g for g in _one_step_wider(name, best.skeleton) if _fits(g, budget)), None)) is not None:
+        best = wider
     return best
+
+
+def _one_step_wider(name: str, skeleton: Skeleton) -> Iterator[Genome]:
+    """The preset with one stage a step wider, last stage first."""
+    steps = _steps(name, len(skeleton.channels))
+    for stage in reversed(range(len(steps))):
+        widths = list(skeleton.channels)
+        widths[stage] += steps[stage]
+        if stage + 1 == len(widths) or widths[stage] <= widths[stage + 1]:
+            yield preset(name, replace(skeleton, channels=tuple(widths)))
 
 
 def _steps(name: str, stages: int) -> list[int]:
