@@ -66,8 +66,9 @@ def prepare(module: nn.Module, inputs: Inputs, *, training: bool = False) -> nn.
     Raises:
         ProxyError: the module cannot be copied, or has no trainable parameter.
     """
+    genome = getattr(module, "genome", None)
     try:
-        net = copy.deepcopy(module)
+        net = copy.deepcopy(module, {id(genome): genome})  # immutable, and slower to copy than the weights
     except RuntimeError as error:
         raise ProxyError(
             f"{type(module).__name__} cannot be copied, and a proxy scores a copy: {error}; "

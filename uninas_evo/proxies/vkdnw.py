@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, jacrev, vmap
 
 from uninas_evo.errors import ProxyError
-from uninas_evo.proxies._module import Inputs, check_logits, count_layers, finite, keyed_generator, prepare
+from uninas_evo.proxies._module import Inputs, check_logits, count_layers, finite, initialise, keyed_generator, prepare
 from uninas_evo.proxies.spectrum import (
     covariance,
     covariance_factor,
@@ -55,7 +55,7 @@ def vkdnw(
     mode: Mode | None = None,
     per_block: bool = True,
     entries: int = 8,
-    inits: int = 4,
+    inits: int = 2,
     probes: int = 4,
     calibrate: bool = False,
     spectrum: bool = False,
@@ -93,9 +93,11 @@ def vkdnw(
             f"entries, inits and probes must be at least 1, got entries={entries}, inits={inits}, probes={probes}"
         )
     spectra: list[list[Tensor]] = []
+    net = prepare(module, replace(inputs, reinitialise=False))
     for init in range(inits if inputs.reinitialise else 1):
         drawn = replace(inputs, seed=init_seed(inputs.seed, init))
-        net = prepare(module, drawn)
+        if inputs.reinitialise:
+            initialise(net, drawn.seed)
         images = drawn.images().to(next(net.parameters()).dtype)
         if calibrate:
             _calibrate(net, images)
