@@ -104,6 +104,14 @@ def test_list(installed: Any) -> None:
     assert "vkdnw" not in call("list", "strategies").stdout
 
 
+def test_the_reference_in_the_docs_is_current() -> None:
+    """The page is what the models say now: `uninas-evo reference > docs/run-files.md` mends it."""
+    page = call("reference").stdout
+    assert Path("docs/run-files.md").read_text(encoding="utf-8") == page
+    for text in ("`max_params`", "`image_size`", "`time_limit_s`", "`population`", '`name = "nsga2"`', "`cpu`"):
+        assert text in page
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_ends_cleanly_and_can_be_resumed(
     installed: dict[str, str], file: Path, number: signal.Signals

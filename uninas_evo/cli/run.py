@@ -1,4 +1,4 @@
-"""Commands that search: run, resume, verify, list."""
+"""Commands that search: run, resume, verify; and what a run file can say: list, reference."""
 
 from __future__ import annotations
 
@@ -92,6 +92,17 @@ def list_(
     from uninas_evo.run.listing import listing
 
     _print(listing(kind))
+
+
+@app.command()
+def reference() -> None:
+    """Print the run-file reference (Markdown), made from the models that check run files.
+
+    Example: `uninas-evo reference > docs/run-files.md`
+    """
+    from uninas_evo.run.reference import reference as page
+
+    typer.echo(page(), nl=False)
 
 
 def _finish(result: SearchResult, folder: Path, quiet: bool) -> None:

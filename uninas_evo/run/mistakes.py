@@ -95,24 +95,24 @@ def _hints(owner: Any, part: str | int) -> list[Any]:
     """The types that a field, or an item of a list or table, may have."""
     if isinstance(part, str) and part in _names(owner):
         if isinstance(owner, type) and issubclass(owner, BaseModel):
-            return _members(owner.model_fields[part].annotation)
-        return _members(typing.get_type_hints(owner)[part])
+            return members(owner.model_fields[part].annotation)
+        return members(typing.get_type_hints(owner)[part])
     arguments = typing.get_args(owner)
     if typing.get_origin(owner) in (list, tuple) and isinstance(part, int):
-        return _members(arguments[0])
+        return members(arguments[0])
     if typing.get_origin(owner) is dict and isinstance(part, str):
-        return _members(arguments[1])
+        return members(arguments[1])
     return []
 
 
-def _members(annotation: Any) -> list[Any]:
+def members(annotation: Any) -> list[Any]:
     """The members of a union, or the one type itself; annotations are looked through."""
     origin = typing.get_origin(annotation)
     if origin is typing.Annotated:
-        return _members(typing.get_args(annotation)[0])
+        return members(typing.get_args(annotation)[0])
     if origin is typing.Union or str(origin) == "<class 'types.UnionType'>":
-        members = [one for argument in typing.get_args(annotation) for one in _members(argument)]
-        return [one for one in members if one is not type(None)]
+        found = [one for argument in typing.get_args(annotation) for one in members(argument)]
+        return [one for one in found if one is not type(None)]
     return [annotation]
 
 
