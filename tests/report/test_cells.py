@@ -7,10 +7,11 @@ import shutil
 import pytest
 
 from uninas_evo.errors import JournalError, PoolError, RunFileError
-from uninas_evo.report.cells import CELL_FILE, SharingPool, fresh_seeds, groups, read_cells, recall, run_group
+from uninas_evo.report.cells import CELL_FILE, groups, read_cells, run_group
 from uninas_evo.report.compare import compare
 from uninas_evo.report.comparefile import load_compare_file
 from uninas_evo.report.lanes import run_groups
+from uninas_evo.report.sharing import SharingPool, fresh_seeds, recall
 from uninas_evo.run.journal import canonical, read_journal
 from uninas_evo.run.pool import Job
 
