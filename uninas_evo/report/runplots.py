@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MANY = 500
-"""Dots beyond this number are drawn as pixels, so that a page of 20,000 evaluations stays small."""
+"""Beyond this number dots are drawn as pixels, lines beyond four times of it, so that pages of long runs stay small."""
 BINS = 60
 """Points in time of the curves of device use."""
 
@@ -32,17 +32,22 @@ def size_figure(
         for index, (mark, row) in enumerate(marks.items()):
             ring = {"facecolors": "none", "edgecolors": PALETTE[(1, 2, 3)[index % 3]], "linewidths": 1.8}
             axes.scatter(sizes[row], values[row], s=110, marker="so^"[index % 3], label=mark, **ring)
+        if sizes.max() > 30 * sizes.min() > 0:  # few large ones would crowd all others at the edge
+            axes.set_xscale("log")
         style(axes, name, objective.name if axes is left else "")
     legend(left, loc="best")
     return small(figure)
 
 
 def small(figure: Figure) -> Figure:
-    """The same figure with large clouds of dots as pixels."""
+    """The same figure with clouds of many dots and long lines as pixels."""
     figure.set_dpi(144)
     for axes in figure.axes:
         for cloud in axes.collections:
-            cloud.set_rasterized(len(np.asarray(cloud.get_offsets())) > MANY)
+            points = max([len(np.asarray(cloud.get_offsets())), *(len(path) for path in cloud.get_paths())])
+            cloud.set_rasterized(points > MANY)
+        for line in axes.lines:
+            line.set_rasterized(len(line.get_path()) > 4 * MANY)
     return figure
 
 

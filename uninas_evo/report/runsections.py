@@ -187,7 +187,7 @@ def progress(run: Run) -> str:
         caption = "Every evaluation in the order it was asked, and the best so far."
     else:
         volume = hypervolume_curve(record)
-        figure = curves_figure({"front": Curve(volume, volume, volume)}, "hypervolume")
+        figure = small(curves_figure({"front": Curve(volume, volume, volume)}, "hypervolume"))
         caption = "The hypervolume of the front, up to a point slightly worse than the worst that was scored."
     return "<h2>Progress</h2>" + shell.figure(inline_svg(figure), caption)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 from typing import Literal
 
@@ -73,7 +74,7 @@ def text_edits(before: str, after: str) -> tuple[Edit, ...]:
         raise _other_skeleton()
     found: list[Edit] = []
     stage = block = channels = size = 0
-    for number, (a, b) in enumerate(zip(first, second, strict=True), 1):
+    for a, b in zip(first, second, strict=True):
         words = a.split(maxsplit=2)
         if words[0] == "image":
             size = int(words[1])
@@ -85,10 +86,14 @@ def text_edits(before: str, after: str) -> tuple[Edit, ...]:
             if not chain:
                 raise _other_skeleton()
             side = size >> (stage + 1)
-            old, new = (parse_chain(line[5:], (channels, side, side), f"line {number}") for line in (a, b))
+            old, new = (_parsed(line[5:], (channels, side, side)) for line in (a, b))
             name = f"{stage}.{block}.{chain}"
             found += _chain_edits(old, new, name, name, 1)[1]
     return tuple(found)
+
+
+_parsed = lru_cache(2**12)(parse_chain)
+"""A child's chain is soon the parent's chain of the next comparison."""
 
 
 def _other_skeleton() -> GenomeError:
@@ -99,12 +104,16 @@ def _other_skeleton() -> GenomeError:
 
 
 def _chain_edits(a: Chain, b: Chain, place_a: str, place_b: str, copies: int) -> _Found:
-    """The cheapest alignment of two chains, by dynamic programming over their suffixes."""
+    """The cheapest alignment of two chains, by dynamic programming between their equal ends."""
     if a.text == b.text:
         return 0, ()
-    rows, columns = len(a.nodes), len(b.nodes)
+    same, rows, columns = 0, len(a.nodes), len(b.nodes)
+    while same < min(rows, columns) and a.nodes[same].text == b.nodes[same].text:
+        same += 1
+    while same < min(rows, columns) and a.nodes[rows - 1].text == b.nodes[columns - 1].text:
+        rows, columns = rows - 1, columns - 1
     best: list[list[_Found]] = [[(0, ())] * (columns + 1) for _ in range(rows + 1)]
-    for i, j in product(range(rows, -1, -1), range(columns, -1, -1)):
+    for i, j in product(range(rows, same - 1, -1), range(columns, same - 1, -1)):
         options: list[_Found] = []
         if i < rows and j < columns and a.nodes[i].operation is b.nodes[j].operation:
             own = _node_edits(a.nodes[i], b.nodes[j], f"{place_a}/{i + 1}", f"{place_b}/{j + 1}", copies)
@@ -115,7 +124,7 @@ def _chain_edits(a: Chain, b: Chain, place_a: str, place_b: str, copies: int) ->
             options.append(_joined(_whole("added", b.nodes[j], f"{place_b}/{j + 1}", copies), best[i][j + 1]))
         if options:
             best[i][j] = min(options, key=_size)
-    return best[0][0]
+    return best[same][same]
 
 
 def _node_edits(a: Node, b: Node, place_a: str, place_b: str, copies: int) -> _Found:
