@@ -66,6 +66,9 @@ def audit(
     proxies: Annotated[str, typer.Option(help="Names, with commas between them.")] = "vkdnw_single,params,flops,layers",
     dataset: Annotated[str, typer.Option(help="cifar10 or cifar100.")] = "cifar10",
     networks: Annotated[int, typer.Option(min=10, help="How many, drawn at random by the seed.")] = 300,
+    every_cell: Annotated[
+        bool, typer.Option("--every-cell", help="Draw from all 15,625 cells, those with dead edges too.")
+    ] = False,
     batch: Annotated[int, typer.Option(min=2, help="Images a batch.")] = 64,
     seed: Annotated[int, typer.Option(help="Draws the networks, weights and images.")] = 0,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
@@ -73,6 +76,7 @@ def audit(
 ) -> None:
     """Judge proxies by the real accuracies of NAS-Bench-201.
 
+    Networks are drawn from the 9,445 cells without dead edges, over which the published figures are computed.
     Prints Kendall's τ, Spearman's ρ and nDCG with 95 % bootstrap intervals, and draws the scatter. Scores are
     written as they come: the same command goes on where it was interrupted, and more networks or proxies add to it.
 
@@ -86,6 +90,7 @@ def audit(
     from rich.console import Console
 
     from uninas_evo.problems.nasbench201 import read_table
+    from uninas_evo.problems.nasbench201_space import Cell
     from uninas_evo.proxies import Inputs
     from uninas_evo.proxies.audit import agreements, score_networks
 
@@ -93,7 +98,7 @@ def audit(
     names = [name.strip() for name in proxies.split(",") if name.strip()]
     order = sorted(accuracies)
     random.Random(seed).shuffle(order)  # so that more networks extend fewer
-    chosen = order[:networks]
+    chosen = [text for text in order if every_cell or Cell.from_text(text).is_whole][:networks]
     inputs = Inputs(batch=batch, seed=seed, device=device)
     classes = {"cifar10": 10, "cifar100": 100}[dataset]
     scores = score_networks(chosen, partial(_build_cell, classes=classes), names, inputs, out / "scores.jsonl", workers)

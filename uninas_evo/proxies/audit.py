@@ -195,10 +195,10 @@ def spearman(predicted: np.ndarray, truth: np.ndarray) -> float:
     return _or_zero(a @ b / np.sqrt((a @ a) * (b @ b) or np.nan))
 
 
-def ndcg(predicted: np.ndarray, truth: np.ndarray, share: float = 0.064) -> float:
+def ndcg(predicted: np.ndarray, truth: np.ndarray, share: float = 1000 / 9445) -> float:
     """Normalised discounted cumulative gain of the best-ranked share of networks, gain 2^accuracy − 1.
 
-    Source: Tybl & Neumann, CVPR 2025, who take the best 1,000 of all 15,625, which is the default share.
+    Source: Tybl & Neumann, CVPR 2025, who take the best 1,000 of 9,445, which is the default share.
 
     Args:
         predicted: scores (T,), larger is better.
