@@ -21,8 +21,8 @@ from uninas_evo.errors import StrategyError
 from uninas_evo.strategies import check_objectives
 
 MAX_REPEATS = 1000
-"""Candidates in a row that were asked before: the space, or what the strategy can reach of it, is exhausted."""
-MAX_TRIES = 50
+"""Candidates in a row that a walk has asked before: what it can reach is exhausted."""
+MAX_TRIES = 100
 """Draws of an operator for a genome that was not asked before; drawing is cheap, scoring is not."""
 
 
@@ -61,34 +61,40 @@ class SearchStrategy(Strategy):
         super().__init__(space, objectives, seed=seed, **options)
         self._known: set[Any] = set()
         self._repeats = 0
+        self._exhausted = False
         self._told = 0
 
     def candidate(self, genome: Any, parents: Sequence[int] = (), origin: str = "sample") -> Candidate:
         """Numbers a genome as the next candidate.
 
         Raises:
-            StopSearch: the last `MAX_REPEATS` genomes were all asked before.
+            StopSearch: the last `MAX_REPEATS` genomes were all asked before, or the search has ended.
         """
-        exhausted = self._repeats >= MAX_REPEATS
-        self._repeats = self._repeats + 1 if exhausted or genome in self._known else 0
-        if self._repeats >= MAX_REPEATS:
-            raise StopSearch(f"nothing new in {MAX_REPEATS} candidates: the space is exhausted")
+        self._repeats = self._repeats + 1 if genome in self._known else 0
+        if self._exhausted or self._repeats >= MAX_REPEATS:
+            raise self.exhausted()
         self._known.add(genome)
         return super().candidate(genome, parents, origin)
 
     def novel(self, draw: Callable[[], Draft | None]) -> Candidate:
         """Numbers the first draft whose genome was not asked before.
 
-        Where `MAX_TRIES` draws give none (the neighbourhood is exhausted), samples of the space are tried
-        likewise, and in the end a repeated genome is asked.
+        Where `MAX_TRIES` draws give none (the neighbourhood is exhausted), as many samples of the space are tried.
+
+        Raises:
+            StopSearch: neither gave a new genome.
         """
-        draft = None
         for make in (draw, self.sample):
             for _ in range(MAX_TRIES):
-                draft = make() or draft
+                draft = make()
                 if draft is not None and not self.asked(draft.genome):
                     return self.number(draft)
-        return self.number(draft or self.sample())
+        raise self.exhausted()
+
+    def exhausted(self) -> StopSearch:
+        """Ends the search for good; the exception to raise."""
+        self._exhausted = True
+        return StopSearch("no genome within reach is new: the space is exhausted")
 
     def number(self, draft: Draft) -> Candidate:
         """Makes a draft the next candidate."""

@@ -20,9 +20,14 @@ from optuna.trial import Trial, TrialState
 from uninas_evo.contracts import Budget, Candidate, Objective, Result, Space
 from uninas_evo.strategies.base import MAX_TRIES, Lag, SteadyState
 from uninas_evo.strategies.budget import BudgetHandling, excess
+from uninas_evo.strategies.individual import best_of
 
 MODEL_TRIES = 10
 """Trials of a sampler for a new genome before random choices take over: a settled model repeats itself."""
+
+
+FRONT = 16
+"""Members of the front that restarts draw from where there are several objectives."""
 
 
 class BayesianOptions(Lag, BudgetHandling):
@@ -37,9 +42,10 @@ class BayesianOptions(Lag, BudgetHandling):
         20, ge=1, description="random evaluations before a model is made; 20 beats 10 on NAS-Bench-201"
     )
     restart: int = pydantic.Field(
-        0,
+        1,
         ge=0,
-        description="results after which compose begins at the best genome so far instead of the start; 0: never",
+        description="results after which compose begins again, near the best genome so far; 0: it always begins at "
+        "the start. 1 beats 0, 5, 10 and 20 in the UniNAS space; spaces without a start know no difference",
     )
 
 
@@ -66,14 +72,13 @@ class Bayesian(SteadyState):
 
     def __init__(self, space: Space[Any], objectives: Sequence[Objective], *, seed: int, **options: Any) -> None:
         super().__init__(space, objectives, seed=seed, **options)
-        self._encoding = space if self.options.budget == "bounds" else space.with_budget(Budget())
         self._random = RandomSampler(seed=self.rng.getrandbits(32))
         with _quiet():
             self._sampler = _sampler(self.options, self.rng.getrandbits(32))
             self.study = optuna.create_study(directions=[objective.goal for objective in self.objectives])
         self._trials: dict[int, Trial] = {}
-        self._best: tuple[tuple[float, ...], Any] = ((-math.inf,), None)
-        self._learned_since = 0
+        self._best: list[Result] = []
+        self._begin(space.around(space.start) if self.options.restart else space)
 
     def propose(self) -> Candidate:
         """The sampler's next genome that is new; random choices inside the budget where it has none."""
@@ -88,24 +93,27 @@ class Bayesian(SteadyState):
                 if self._wanted(trial, genome):
                     trial.set_user_attr("candidate", self._asked)
                     self._trials[self._asked] = trial
-                    return self.candidate(genome, origin="compose")
-        return self.candidate(genome, origin="compose")  # exhausted: a repeat, whose trial has ended
+                    return self.candidate(genome, self._parents, "compose")
+        raise self.exhausted()
 
     def learn(self, result: Result) -> None:
         """Tells the study; where it is time, compose begins at the best genome from now on."""
-        trial, fitness = self._trials.pop(result.candidate.number, None), self.fitness(result)
-        if trial is not None and -math.inf in fitness:
+        trial, fitness = self._trials.pop(result.candidate.number), self.fitness(result)
+        if -math.inf in fitness:
             self.study.tell(trial, state=TrialState.PRUNED)
-        elif trial is not None:
+        else:
             self.study.tell(trial, [result.values[objective.name] for objective in self.objectives])
-            self._best = max(self._best, (fitness, result.candidate.genome), key=lambda pair: pair[0])
-        self._learned_since += 1
-        if self.options.restart and self._learned_since >= self.options.restart and self._best[1] is not None:
-            self._restart(self._best[1])
+            # One objective: the incumbent. Several: a front, of which a restart draws a member.
+            count = 1 if len(self.objectives) == 1 else FRONT
+            self._best = best_of([*self._best, result], count, self.fitness)
+        if self.options.restart and self._best and self._learned % self.options.restart == 0:
+            start = self.rng.choice(self._best).candidate
+            self._begin(self.space.around(start.genome), start)
 
-    def _restart(self, start: Any) -> None:
-        self._learned_since = 0
-        self.space, self._encoding = self.space.with_start(start), self._encoding.with_start(start)
+    def _begin(self, space: Space[Any], start: Candidate | None = None) -> None:
+        self._parents = () if start is None or space is self.space else (start.number,)
+        self.space = space
+        self._encoding = space if self.options.budget == "bounds" else space.with_budget(Budget())
 
     def _wanted(self, trial: Trial, genome: Any) -> bool:
         """Whether a genome is to be scored; ends its trial where not."""

@@ -57,6 +57,24 @@ class Variation(Crossover):  # type: ignore[misc]
         return a if genome is None else Draft(genome, _numbers(a), "mutate")
 
 
+def less_violation(pop: Any, P: Any, random_state: Any, **kwargs: Any) -> Any:
+    """NSGA-III's tournament: less violation wins, equals are drawn.
+
+    Pymoo's own (0.6.2) draws between two equally infeasible members from a generator without a seed.
+
+    Args:
+        pop: the population.
+        P: competitors, two indices a row.
+        random_state: the algorithm's generator.
+        kwargs: of no use here.
+    """
+    winners = []
+    for a, b in P:
+        first, second = pop[a].CV[0], pop[b].CV[0]
+        winners.append(random_state.choice([a, b]) if first == second else (a if first < second else b))
+    return np.array(winners)[:, None]
+
+
 class NoRepeats(DuplicateElimination):  # type: ignore[misc]
     """Drops every draft whose genome was asked before or stands twice in a generation."""
 

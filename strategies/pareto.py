@@ -20,14 +20,15 @@ from pymoo.core.evaluator import Evaluator
 from pymoo.core.problem import Problem as PymooProblem
 from pymoo.core.termination import NoTermination
 from pymoo.operators.mutation.nom import NoMutation
+from pymoo.operators.selection.tournament import TournamentSelection
 from pymoo.problems.static import StaticProblem
 from pymoo.util.ref_dirs import get_reference_directions
 
-from uninas_evo.contracts import Budget, Candidate, Objective, Result, Space, StopSearch
+from uninas_evo.contracts import Budget, Candidate, Objective, Result, Space
 from uninas_evo.errors import MissingExtraError
 from uninas_evo.strategies.base import MAX_TRIES, Generational
 from uninas_evo.strategies.budget import BudgetHandling, excess
-from uninas_evo.strategies.operators import GenomeSampling, NoRepeats, Variation
+from uninas_evo.strategies.operators import GenomeSampling, NoRepeats, Variation, less_violation
 
 FAILED = 1e9
 """The constraint violation of a failed candidate: far above any excess over a budget."""
@@ -100,7 +101,7 @@ class ParetoStrategy(Generational):
             if inside:
                 return
             self._tell({})
-        raise StopSearch("pymoo finds nothing new inside the budget")
+        raise self.exhausted()
 
     def select(self, results: Sequence[Result]) -> None:
         """Hands the values to pymoo, which lets the best survive."""
@@ -140,7 +141,8 @@ class NSGA3(ParetoStrategy):
             len(get_reference_directions("das-dennis", count, n_partitions=partitions + 1)) <= self.options.population
         ):
             partitions += 1
-        return nsga3.NSGA3(get_reference_directions("das-dennis", count, n_partitions=partitions), **arguments)
+        directions = get_reference_directions("das-dennis", count, n_partitions=partitions)
+        return nsga3.NSGA3(directions, selection=TournamentSelection(less_violation), **arguments)
 
 
 class AGEMOEA(ParetoStrategy):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import pydantic
@@ -18,9 +19,10 @@ class UninasOptions(StrategyOptions):
 
     population: int = pydantic.Field(8, ge=1, description="networks kept after each iteration; as many walks start")
     steps: int = pydantic.Field(
-        2,
+        1,
         ge=1,
-        description="search steps of a walk, each of them scored: longer walks cross valleys, shorter ones climb",
+        description="search steps of a walk, each of them scored; longer walks cross valleys, 1 climbs fastest and "
+        "beats 2 on NAS-Bench-201",
     )
 
 
@@ -56,7 +58,7 @@ class UninasSearch(Generational):
         for walk in range(self.options.population):
             last = starts[walk % len(starts)]
             for _ in range(self.options.steps):
-                last = self.novel(lambda place=last: self._step(place))
+                last = self.novel(partial(self._step, last))
                 yield last
 
     def select(self, results: Sequence[Result]) -> None:

@@ -88,8 +88,11 @@ class Space(ABC, Generic[G]):
     def with_budget(self, budget: Budget) -> Self:
         """The same space inside another budget."""
 
-    def with_start(self, start: G) -> Self:
-        """The same space begun at another of its genomes; itself where `compose` does not depend on the start."""
+    def around(self, genome: G) -> Self:
+        """The same space seen from one of its genomes: `compose` stays near it.
+
+        By default the space itself, for spaces whose `compose` has no start.
+        """
         return self
 
     @abstractmethod

@@ -13,13 +13,15 @@ from uninas_evo.space.graph import Chain, Node, menu
 from uninas_evo.space.operations import ADDABLE
 from uninas_evo.space.step import StepRule, fits, remove_node, rewrite
 
-LENGTHS = ("1", "2", "4", "8", "16")
+FAR = ("1", "2", "4", "8", "16")
 """How many edits a script may have: doubling, so that near and far networks are equally likely."""
+NEAR = ("1", "2")
+"""How many edits a script may have that stays near its start: two cross a valley that one cannot."""
 PARTS = tuple(str(eighth) for eighth in range(8))
 """Relative places: eighths of the chains of a block, or of the positions of a chain."""
 
 
-def compose(start: Genome, choose: Choose, budget: Budget, rule: StepRule) -> Genome:
+def compose(start: Genome, choose: Choose, budget: Budget, rule: StepRule, edits: tuple[str, ...] = FAR) -> Genome:
     """Applies an edit script to a start network, decision by decision.
 
     Args:
@@ -28,10 +30,11 @@ def compose(start: Genome, choose: Choose, budget: Budget, rule: StepRule) -> Ge
             `i.operation`.
         budget: no edit leaves it; one that cannot be mapped to a feasible edit is left out.
         rule: `max_nodes` holds here too.
+        edits: the numbers of edits to choose among.
     """
     genome = start
     blocks = tuple(f"{stage + 1}.{place + 1}" for stage, place in start.skeleton.blocks)
-    for i in range(int(choose("edits", LENGTHS))):
+    for i in range(int(choose("edits", edits))):
         adds = choose(f"{i}.kind", ("add", "eliminate")) == "add"
         block = blocks.index(choose(f"{i}.block", blocks))
         part, place = int(choose(f"{i}.chain", PARTS)), int(choose(f"{i}.place", PARTS))

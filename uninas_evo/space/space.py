@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from uninas_evo.contracts import Budget, Choose, Cost, Space
 from uninas_evo.errors import BudgetError, GenomeError
-from uninas_evo.space.compose import compose
+from uninas_evo.space.compose import FAR, NEAR, compose
 from uninas_evo.space.crossover import cross
 from uninas_evo.space.genome import Genome
 from uninas_evo.space.load import parse
@@ -30,6 +30,7 @@ class UninasSpace(Space[Genome]):
         start: the genome that walks begin at; its skeleton is the space's.
         budget: bounds that no operator leaves.
         rule: probabilities and limits of a search step.
+        edits: how many edits `compose` may make.
 
     Raises:
         BudgetError: the start network lies outside the budget.
@@ -38,6 +39,7 @@ class UninasSpace(Space[Genome]):
     start: Genome
     budget: Budget = field(default_factory=Budget)
     rule: StepRule = field(default_factory=StepRule)
+    edits: tuple[str, ...] = FAR
 
     def __post_init__(self) -> None:
         if not self.budget.admits(self.start.cost):
@@ -48,15 +50,15 @@ class UninasSpace(Space[Genome]):
 
     def with_budget(self, budget: Budget) -> Self:
         """The same space inside another budget."""
-        return type(self)(self.start, budget, self.rule)
+        return type(self)(self.start, budget, self.rule, self.edits)
 
-    def with_start(self, start: Genome) -> Self:
-        """The same space with another start network: what `compose` edits and walks begin at."""
-        return type(self)(start, self.budget, self.rule)
+    def around(self, genome: Genome) -> Self:
+        """The same space begun at another genome, which `compose` changes by one or two edits only."""
+        return type(self)(genome, self.budget, self.rule, NEAR)
 
     def compose(self, choose: Choose) -> Genome:
         """Applies an edit script to the start network (see `uninas_evo.space.compose`)."""
-        return compose(self.start, choose, self.budget, self.rule)
+        return compose(self.start, choose, self.budget, self.rule, self.edits)
 
     def mutate(self, genome: Genome, rng: random.Random) -> Genome | None:
         """One search step inside the budget, or None where none was found in `PATIENCE` attempts."""
