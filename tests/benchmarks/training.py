@@ -63,17 +63,18 @@ def network(model: str) -> nn.Module:
 def ours(model: str, data: Path, round_: int) -> tuple[float, float]:
     """Images per second of the clock and of the processor in the second epoch of our loop."""
     lines: list[float] = []
-    used: list[float] = []
+    used: list[float] = []  # at the end of the steps, then of the validation, of each epoch
 
     def note(line: Mapping[str, float]) -> None:
         if "images_per_s" in line:
             lines.append(line["images_per_s"])
+        if line.get("step") in (None, line.get("steps")):
             used.append(time.process_time())
 
     splits = read_splits(data, PROTOCOL.val_fraction)
     train(network(model), splits, PROTOCOL, data / f"ours{round_}", image_size=SIZE, progress=note)
     steps = len(splits.train) // BATCH
-    return lines[1], steps * BATCH / (used[1] - used[0])
+    return lines[1], steps * BATCH / (used[2] - used[1])
 
 
 def theirs(model: str, data: Path) -> tuple[float, float]:

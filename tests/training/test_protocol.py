@@ -41,7 +41,10 @@ def test_base_is_extended(tmp_path: Path) -> None:
     [
         ("epochs = 0", r"epochs: Input should be greater than or equal to 1 \(got 0\)"),
         ('base = "small"\nlearning_rate = 1', r"learning_rate: Extra inputs are not permitted"),
-        ('base = "small"\nepochs = 8\nwarmup_epochs = 8', "warmup_epochs must be less than epochs, got 8 and 8; shorten"),
+        (
+            'base = "small"\nepochs = 8\nwarmup_epochs = 8',
+            "warmup_epochs must be less than epochs, got 8 and 8; shorten",
+        ),
         ('base = "small"\nmixup = 1.0\nbatch_size = 31', "pair images: batch_size must be even, got 31"),
         ("epochs = ", "is not TOML"),
         ('base = "large"', "there is no protocol 'large': give one of imagenet, small, or the path"),
