@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from uninas_evo.contracts import Budget, Goal, Objective, Problem
 from uninas_evo.errors import ObjectiveError
+from uninas_evo.problems.aggregate import Scale, scale_of
 from uninas_evo.problems.function import UserFunction, form_of, named
 from uninas_evo.space import PRESETS, Genome, Skeleton, StepRule, UninasSpace, load_genome
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 COSTS = ("params", "flops")
 LATENCY = "latency_ms"
+AGGREGATE = "aggregate"
 TRAIN = "train"
 TRAIN_SETTINGS = ("data", "protocol", "epochs", "images", "peers")
 
@@ -76,9 +78,13 @@ class UninasOptions(BaseModel):
     budget: BudgetOptions = Field(default_factory=BudgetOptions, description="bounds on parameters and FLOPs")
     objectives: list[str | ObjectiveOptions] = Field(
         ["vkdnw"],
-        min_length=1,
         description='names of proxies, "params", "flops", "latency_ms", "train", or functions of your own; also '
         '`objective = "..."` for a single one',
+    )
+    aggregate: list[str] = Field(
+        [],
+        description="proxies that are joined into one objective by their ranks (see `problems.aggregate`); without "
+        "`objectives` it is the only one",
     )
     batch: int = Field(64, ge=1, description="images that proxies score with; 64 as in the proxies' papers")
     proxies: dict[str, dict[str, Any]] = Field(
@@ -97,6 +103,13 @@ class UninasOptions(BaseModel):
                 "objectives": [content["objective"]]
             }
         return content
+
+    @model_validator(mode="after")
+    def _alone(self) -> Self:
+        """An aggregate replaces the default objective, not those that were asked for."""
+        if self.aggregate and "objectives" not in self.model_fields_set:
+            self.objectives = []
+        return self
 
     @field_validator("start")
     @classmethod
@@ -144,6 +157,7 @@ class UninasProblem(Problem):
         seed: fixes images and weights.
         batch: images that proxies score with.
         proxies: settings of a proxy by its name.
+        aggregate: proxies that are joined into the objective "aggregate" (see `problems.aggregate`).
 
     Raises:
         ObjectiveError: an objective does not exist, stands there twice, or a proxy has no such setting.
@@ -151,6 +165,7 @@ class UninasProblem(Problem):
 
     Options = UninasOptions
     space: UninasSpace
+    _scale: Scale
 
     def __init__(
         self,
@@ -160,6 +175,7 @@ class UninasProblem(Problem):
         seed: int = 0,
         batch: int = 64,
         proxies: Mapping[str, Mapping[str, Any]] | None = None,
+        aggregate: Sequence[str] = (),
     ) -> None:
         self.space = space
         self.seed = seed
@@ -169,6 +185,13 @@ class UninasProblem(Problem):
         self._names = [name for name, _ in specs if isinstance(name, str)]
         self._functions = [(name, options) for name, options in specs if isinstance(name, UserFunction)]
         self.objectives = tuple(one for name, options in specs for one in _objectives(name, options))
+        self._joined = _parts(aggregate)
+        self._walk_seed = seed
+        if aggregate:
+            self.objectives += (Objective(AGGREGATE, "maximize"),)
+            self._names += [name for name in self._joined if name not in self._names]
+        if not self.objectives:
+            raise ObjectiveError("a problem needs an objective, and none is given; set objectives or aggregate")
         names = [objective.name for objective in self.objectives]
         if len(set(names)) < len(names):
             raise ObjectiveError(f"every objective must have a name of its own, got {', '.join(names)}")
@@ -185,7 +208,9 @@ class UninasProblem(Problem):
         """The problem of a run file's `[problem]` table."""
         fields = UninasOptions.model_validate(options.model_dump())
         space = UninasSpace(load_genome(fields.start, fields.skeleton), fields.budget.budget(), fields.step)
-        return cls(space, fields.objectives, seed=seed, batch=fields.batch, proxies=fields.proxies)
+        return cls(
+            space, fields.objectives, seed=seed, batch=fields.batch, proxies=fields.proxies, aggregate=fields.aggregate
+        )
 
     def prepare(self, device: str) -> None:
         """Imports torch and the user's functions, and makes torch choose operations that repeat exactly."""
@@ -198,14 +223,25 @@ class UninasProblem(Problem):
         torch.backends.cuda.matmul.allow_tf32 = False
         for function, _ in self._loaded:
             form_of(function)
+        if self._joined:
+            self._scale = scale_of(
+                self.space, self._joined, self._walk_seed, lambda genome: self._proxies_of(genome, device)
+            )
+
+    def with_seed(self, seed: int) -> Self:
+        """The same problem with fresh draws; functions and the aggregate's scale stay as they are."""
+        other = super().with_seed(seed)
+        kept = {name: value for name, value in self.__dict__.items() if name in ("_loaded", "_scale")}
+        other.__dict__.update(kept)
+        return other
 
     @cached_property
     def _loaded(self) -> list[tuple[Callable[..., Any], tuple[str, ObjectiveOptions]]]:
         return [(function.load(), (function.name, options)) for function, options in self._functions]
 
     def __getstate__(self) -> dict[str, Any]:
-        """Loaded functions stay behind: each worker loads its own."""
-        return {key: value for key, value in self.__dict__.items() if key not in ("_loaded", "_trainer")}
+        """What `prepare` made stays behind: each worker makes its own."""
+        return {key: value for key, value in self.__dict__.items() if key not in ("_loaded", "_scale", "_trainer")}
 
     @cached_property
     def _trainer(self) -> TrainFitness:
@@ -222,6 +258,8 @@ class UninasProblem(Problem):
         if [name for name in self._names if name not in (*COSTS, TRAIN)]:
             network = self._built(genome)
             values.update(self._proxy_values(network, genome, device))
+        if self._joined:
+            values[AGGREGATE] = self._scale.value(values)
         for function, (name, options) in self._loaded:
             form = form_of(function)
             if form == "network":
@@ -231,6 +269,10 @@ class UninasProblem(Problem):
                 raw = function(genome) if form == "genome" else function(genome, device)
             values.update(named(raw, name, options.values))
         return values
+
+    def _proxies_of(self, genome: Genome, device: str) -> dict[str, float]:
+        costs = {"params": float(genome.params), "flops": float(genome.flops)}
+        return costs | self._proxy_values(self._built(genome), genome, device)
 
     def _built(self, genome: Genome) -> Any:
         from uninas_evo.network import initialise
@@ -303,6 +345,18 @@ def _default_goal(name: str) -> Goal:
             f"there is no objective {name!r}: use {', '.join(known)}, or 'file.py:function' for your own{hint}"
         )
     return PROXIES[name].goal
+
+
+def _parts(aggregate: Sequence[str]) -> dict[str, Goal]:
+    """The proxies of an aggregate with their goals; names of published aggregates stand for their parts."""
+    if not aggregate:
+        return {}
+    from uninas_evo.proxies.registry import AGGREGATES, PROXIES
+
+    names = [part for name in aggregate for part in AGGREGATES.get(name, (name,))]
+    for name in names:
+        _default_goal(name)
+    return {name: PROXIES[name].goal for name in names}
 
 
 def _check_settings(settings: Mapping[str, Mapping[str, Any]]) -> None:

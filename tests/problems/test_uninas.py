@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 import sys
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 
 from uninas_evo.contracts import Budget, Objective
 from uninas_evo.errors import ObjectiveError
 from uninas_evo.network import Network
+from uninas_evo.problems.aggregate import log_normal_share
 from uninas_evo.problems.function import UserFunction, form_of, named
 from uninas_evo.problems.uninas import UninasOptions, UninasProblem
 from uninas_evo.run.worker import Settings, Worker
@@ -181,3 +186,39 @@ def test_nothing_is_executed_to_find_a_function(tmp_path: Path, monkeypatch: pyt
 def test_functions_of_sources_keep_their_file() -> None:
     """A callable has no file of its own to hash."""
     assert UninasProblem(SPACE, [len]).sources == ()
+
+
+def test_an_aggregate_is_an_objective(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is better where all its proxies are, keeps its scale under other seeds, and comes with its parts."""
+    monkeypatch.setattr("uninas_evo.problems.aggregate.REFERENCES", 6)
+    problem = UninasProblem(SPACE, [], batch=16, aggregate=["naswot", "te_ntk", "params"])
+    assert problem.objectives == (Objective("aggregate", "maximize"),)
+    worker = Worker(problem, Settings("cpu"))
+    score = worker.score(SPACE.start.text)
+    assert score.values is not None, score.failure
+    assert {"aggregate", "naswot", "te_ntk", "params"} <= score.values.keys()
+    better = score.values | {"naswot": score.values["naswot"] + 1, "te_ntk": score.values["te_ntk"] - 1}
+    assert problem._scale.value(better) > score.values["aggregate"] == problem._scale.value(score.values)
+    assert problem.with_seed(3)._scale is problem._scale
+    other = Worker(pickle.loads(pickle.dumps(problem)), Settings("cpu"))  # noqa: S301
+    assert other.score(SPACE.start.text).values == score.values
+
+
+def test_an_aggregate_in_a_run_file() -> None:
+    """It replaces the default objective, stands beside those given, and knows the published ones."""
+    alone = UninasProblem.from_options(UninasOptions(aggregate=["vkdnw", "naswot"]), 0)
+    assert [one.name for one in alone.objectives] == ["aggregate"]
+    beside = UninasProblem.from_options(UninasOptions(aggregate=["vkdnw_agg"], objectives=["params"]), 0)
+    assert [one.name for one in beside.objectives] == ["params", "aggregate"]
+    assert "jacov" in beside._joined
+    with pytest.raises(ObjectiveError, match="there is no objective 'naswott'"):
+        UninasProblem(SPACE, [], aggregate=["naswott"])
+    with pytest.raises(ObjectiveError, match="a problem needs an objective"):
+        UninasProblem(SPACE, [])
+
+
+@given(st.floats(-30, 30), st.floats(0.01, 5))
+def test_the_smoothed_share_grows_everywhere(z: float, step: float) -> None:
+    """Also far beyond the best reference, where a rank would stand still."""
+    assert log_normal_share(z) < log_normal_share(z + step) <= 0
+    assert math.isclose(math.exp(log_normal_share(z)), NormalDist().cdf(z), rel_tol=1e-6, abs_tol=1e-12)

@@ -76,7 +76,7 @@ class Measured(_Event):
     device: str
     worker: int
     at: float
-    """Seconds since the run began, pauses between a kill and a resume left out."""
+    """Seconds since the run began, starts of workers and pauses before a resume left out."""
 
 
 class ResultEvent(_Event):

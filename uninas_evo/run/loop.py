@@ -96,12 +96,13 @@ class Loop:
         self._stopped: str | None = None
         self._interrupted = False
         earlier = (event.measured.at for event in self.results.values())
-        self._begin = time.monotonic() - max(earlier, default=0.0)
+        self._earlier_s = max(earlier, default=0.0)
+        self._begin: float | None = None
 
     @property
     def elapsed_s(self) -> float:
-        """Seconds that the run has taken, pauses between a kill and a resume left out."""
-        return time.monotonic() - self._begin
+        """Seconds that the run has taken, starts of workers and pauses before a resume left out."""
+        return self._earlier_s + (0.0 if self._begin is None else time.monotonic() - self._begin)
 
     def replay(self) -> None:
         """Tells everything that the journal holds; scores nothing."""
@@ -120,6 +121,7 @@ class Loop:
             The journal's last note: its kind is "finished", "exhausted" or "interrupted".
         """
         self.pool = pool
+        self._begin = time.monotonic()
         if not self.trials:
             self.replay()
         with _interrupts(self._interrupt):

@@ -71,11 +71,8 @@ class Worker:
         self.problem = problem
         self.settings = settings
         self._reseeded: dict[int, Problem] = {}
+        _set_threads(settings.threads)
         problem.prepare(settings.device)
-        if "torch" in sys.modules:
-            import torch
-
-            torch.set_num_threads(settings.threads)
 
     def score(self, genome: str, seed: int | None = None) -> Score:
         """Scores a genome's text, with other random draws where a seed is given; never raises."""
@@ -161,6 +158,15 @@ def _remote(payload: bytes, settings: Settings) -> Worker:
 
         device = "cuda" if torch.cuda.is_available() else "cpu"
     return Worker(loads(payload), replace(settings, device=device))
+
+
+def _set_threads(threads: int) -> None:
+    """Fixes torch's threads, loaded already or not: the last digits of its sums depend on them."""
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    if "torch" in sys.modules:
+        import torch
+
+        torch.set_num_threads(threads)
 
 
 def describe(device: str) -> str:
