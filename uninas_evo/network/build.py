@@ -184,7 +184,8 @@ class Network(nn.Module):
 
     def forward_features(self, x: Tensor) -> list[Tensor]:
         """(N, 3, H, W) to one map for each stage, at strides 4, 8, …: for detection and segmentation."""
-        x = self.stem(x)
+        # Channels last in memory, the layout of layer norms; torch.func.vmap does not take `channels_last` itself.
+        x = self.stem(x.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2))
         maps = []
         for stage in range(len(self.stages)):
             for block in self._stage(stage):

@@ -197,24 +197,18 @@ class HeadGroup(Part):
             self.scores.requires_grad_(False)
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Queries, keys and values (N, heads, 32, H, W) to the same shape."""
-        n, heads, _, h, w = v.shape
+        """Queries, keys and values (N, H, W, heads, 32) to (N, heads·32, H, W)."""
+        n, h, w, heads, _ = v.shape
         if self.is_cut:
-            return _run(self.out, torch.zeros_like(v))
-        v = _run(self.v, v).flatten(3).transpose(2, 3)
-        self._tell_grid(h, w)
+            y: Tensor = self.out(v.new_zeros(n, heads * HEAD_WIDTH, h, w))
+            return y
+        v = _positions(self.v, v)
         if self.scores.is_constant:
             y = self.scores(blank(v, n, heads, h * w, h * w)) @ v
         else:
-            q, k = (_run(chain, x).flatten(3).transpose(2, 3) for chain, x in ((self.q, q), (self.k, k)))
-            y = self._attend(q, k, v)
-        return _run(self.out, y.transpose(2, 3).reshape(n, heads, HEAD_WIDTH, h, w))
-
-    def _tell_grid(self, h: int, w: int) -> None:
-        """Tells the scores' biases which grid their rows and columns are positions of."""
-        for bias in self.biases:
-            if bias.grid != (h, w):
-                bias.grid = (h, w)
+            y = self._attend(_positions(self.q, q), _positions(self.k, k), v)
+        y = self.out(torch.unflatten(y.transpose(1, 2).flatten(2), 1, (h, w)).permute(0, 3, 1, 2))
+        return y
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """(N, heads, HW, 32) each to the same shape (paper, equations 1 and 2)."""
@@ -226,35 +220,41 @@ class HeadGroup(Part):
         return scores @ v
 
 
+SCORES_IN_CACHE = 2**20
+"""Scores that are computed at a time on a CPU: four megabytes, which its caches hold."""
+
+
 def attend(q: Tensor, k: Tensor, v: Tensor, biases: Sequence[RelPosBias]) -> Tensor:
     """softmax(q·kᵀ / √32 + biases)·v, (N, heads, HW, 32) each to the same shape.
 
-    torch has no fused kernel for biases that need gradients on the CPU. There the queries go row by row of the image,
-    so that the scores, which outweigh all else, never leave the cache: three times faster at 56×56 positions.
+    torch has no fused kernel for biases that need gradients on the CPU. There samples and rows of queries go part by
+    part, so that the scores, which outweigh all else, stay in the cache: three times faster at 56×56 positions.
     """
     if not biases:
         return functional.scaled_dot_product_attention(q, k, v)
     if q.device.type != "cpu" or torch.compiler.is_compiling():
-        mask = torch.stack([node.bias() for node in biases]).sum(0)
+        mask = torch.stack([node.bias()[0] for node in biases]).sum(0)
         return functional.scaled_dot_product_attention(q, k, v, attn_mask=mask.to(q.dtype))
-    (h, w), (batch, heads) = biases[0].grid, q.shape[:2]
-    strips = torch.stack([node.strips() for node in biases]).sum(0).to(q.dtype).repeat(batch, 1, 1)
-    rows = torch.split(q.flatten(0, 1) / sqrt(HEAD_WIDTH), w, 1)
-    keys, values = k.flatten(0, 1).transpose(1, 2), v.flatten(0, 1)
+    _, heads, positions, _ = q.shape
+    side = biases[0].side
+    rows = min(side, max(1, SCORES_IN_CACHE // (heads * side * positions)))
+    samples = max(1, SCORES_IN_CACHE // (heads * positions**2))
+    parts = [sum(own[1:], own[0]).to(q.dtype) for own in zip(*(node.bias(rows) for node in biases), strict=True)]
+    q, k = q / sqrt(HEAD_WIDTH), k.transpose(2, 3)
     done = []
-    for r, row in enumerate(rows):
-        start = (h - 1 - r) * w
-        scores = torch.baddbmm(strips[:, :, start : start + h * w], row, keys)
-        done.append(scores.softmax(-1) @ values)
-    return torch.unflatten(torch.cat(done, 1), 0, (batch, heads))
+    for own_q, own_k, own_v in zip(*(torch.split(x, samples) for x in (q, k, v)), strict=True):
+        queries = torch.split(own_q, rows * side, 2)
+        outputs = [(part @ own_k + bias).softmax(-1) @ own_v for part, bias in zip(queries, parts, strict=True)]
+        done.append(torch.cat(outputs, 2))
+    return torch.cat(done)
 
 
-def _run(chain: ChainModule, x: Tensor) -> Tensor:
-    """A chain on (N, heads, 32, H, W), its copies side by side."""
+def _positions(chain: ChainModule, x: Tensor) -> Tensor:
+    """A chain on (N, H, W, heads, 32), its copies side by side, to (N, heads, HW, 32)."""
     if not chain.nodes:
-        return x
-    y: Tensor = chain(x.flatten(1, 2))
-    return torch.unflatten(y, 1, (x.shape[1], -1))
+        return x.flatten(1, 2).transpose(1, 2)
+    y: Tensor = chain(x.flatten(3).permute(0, 3, 1, 2))
+    return torch.unflatten(y.flatten(2), 1, (-1, HEAD_WIDTH)).transpose(2, 3)
 
 
 class Attention(Part):
@@ -282,10 +282,12 @@ class Attention(Part):
     def forward(self, x: Tensor) -> Tensor:
         """(N, copies·C, H, W) to the same."""
         n, c, h, w = x.shape
-        y = torch.unflatten(blank(x, n, 3 * c, h, w) if self.is_constant else self.project(x), 1, (-1, 3, HEAD_WIDTH))
+        y = blank(x, n, 3 * c, h, w) if self.is_constant else self.project(x)
+        y = torch.unflatten(y.permute(0, 2, 3, 1), 3, (-1, 3, HEAD_WIDTH))
         if len(self.groups) == 1:
-            done: Tensor = self.groups[0](*y.unbind(2))
-            return done.flatten(1, 2)
-        parts = torch.split(y[:, self.order], self.sizes, 1)
-        outputs = [group(*part.unbind(2)) for group, part in zip(self.groups, parts, strict=True)]
-        return torch.cat(outputs, 1)[:, self.inverse].flatten(1, 2)
+            done: Tensor = self.groups[0](*y.unbind(4))
+            return done
+        parts = torch.split(y[:, :, :, self.order], self.sizes, 3)
+        outputs = [group(*part.unbind(4)) for group, part in zip(self.groups, parts, strict=True)]
+        heads = torch.unflatten(torch.cat(outputs, 1), 1, (-1, HEAD_WIDTH))
+        return heads[:, self.inverse].flatten(1, 2)
