@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from engine_toy import Eager, Finite, ToyProblem, ToyStrategy
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uninas_evo.contracts import Budget, Candidate, Problem, Strategy
@@ -66,6 +66,7 @@ class Shuffled(Pool):
 
 
 @pytest.mark.parametrize("kind", TOY)
+@settings(max_examples=30)
 @given(workers=st.integers(1, 9), seed=st.integers(0, 10**6))
 def test_journal_does_not_depend_on_workers(kind: type[Strategy], workers: int, seed: int) -> None:
     """Any number of workers, finishing in any order, gives the same canonical journal."""
@@ -127,6 +128,7 @@ def test_ends() -> None:
 
 
 @pytest.mark.parametrize("kind", [*TOY, Finite])
+@settings(max_examples=30)
 @given(cut=st.integers(0, 60))
 def test_replay_from_any_point_gives_the_same_journal(kind: type[Strategy], cut: int) -> None:
     """A journal cut after any number of events and continued equals the one that was never cut."""

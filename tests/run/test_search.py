@@ -14,7 +14,7 @@ from engine_toy import ToyProblem, ToyStrategy
 import uninas_evo
 from uninas_evo.contracts import Objective
 from uninas_evo.errors import JournalError, PoolError, RunFileError
-from uninas_evo.run.journal import Header, Note, canonical, read_journal
+from uninas_evo.run.journal import Header, Journal, Note, canonical, read_journal
 from uninas_evo.run.pool import InProcessPool
 from uninas_evo.run.results import Evaluation, front, ranked
 from uninas_evo.run.runfile import load_run_file
@@ -191,6 +191,20 @@ def test_resume_refuses_what_the_record_depends_on(folder: Path, setting: str) -
     (folder / "run.toml").write_text(text.replace("seed = 3", "seed = 4"))
     with pytest.raises(RunFileError, match="a run that has begun cannot change seed"):
         resume(folder, quiet=True)
+
+
+def test_fields_that_are_new_get_their_defaults(folder: Path) -> None:
+    """A folder of an earlier version, whose header and run file lack a field, is continued."""
+    lines = (folder / "journal.jsonl").read_text().splitlines()
+    header, *events = read_journal(folder)
+    assert isinstance(header, Header)
+    older = {"problem": {"name": "toy", "noise": 0.5}, "strategy": {"name": "toy"}}
+    (folder / "journal.jsonl").unlink()
+    journal = Journal(folder / "journal.jsonl")
+    journal.append(header.model_copy(update={"run": header.run | older}), *events)
+    journal.close()
+    resume(folder, quiet=True)
+    assert len((folder / "journal.jsonl").read_text().splitlines()) == len(lines) + 2
 
 
 def test_resume_without_the_run_file(folder: Path) -> None:

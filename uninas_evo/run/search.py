@@ -161,7 +161,8 @@ def reopen(folder: Path, settings: Sequence[str] = ()) -> tuple[RunFile, dict[st
     for setting in settings:
         runfile.apply_setting(content, setting)
     run = runfile.parse_run(content, str(path), folder)
-    changed = runfile.changes(recorded, run.resolved())
+    before = runfile.parse_run(recorded, str(folder / journals.FILE_NAME), folder)  # fields that are new get defaults
+    changed = runfile.changes(before.resolved(), run.resolved())
     runfile.check_changes(changed, str(path))
     return run, changed
 

@@ -7,7 +7,7 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.table import Table
+from rich.table import Column, Table
 
 from uninas_evo.contracts import Objective
 from uninas_evo.errors import JournalError
@@ -71,7 +71,9 @@ def verify(
 
 def table(rows: list[Row]) -> Table:
     """The comparison, for people."""
-    shown = Table("candidate", "value", "recorded", "now", "compared", "agrees")
+    shown = Table("candidate", "value", Column("recorded", overflow="fold"), Column("now", overflow="fold"))
+    shown.add_column("compared")
+    shown.add_column("agrees")
     for row in rows:
         shown.add_row(
             str(row.number), row.name, repr(row.recorded), repr(row.now), row.rule, "yes" if row.agrees else "NO"
