@@ -25,7 +25,7 @@ class Cell:
     Attributes:
         record: the run.
         fresh: re-scored values of the genomes that were ever best; empty where scores have no noise.
-        asking_s: seconds that the strategy took to ask and be told.
+        asking_s: CPU seconds that the strategy took to ask and be told.
     """
 
     record: RunRecord
@@ -35,7 +35,10 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Mean seconds of one run of a strategy; a shared score counts with the time it took."""
+    """Mean seconds of one run of a strategy: asking in CPU time, scoring by the clock.
+
+    A shared score counts with the time it took.
+    """
 
     asking_s: float
     scoring_s: float

@@ -33,7 +33,7 @@ class CellFacts(BaseModel):
     Attributes:
         evaluations: how many it ran.
         rescore: with how many fresh seeds.
-        asking_s: seconds that the strategy took to ask and be told.
+        asking_s: CPU seconds that the strategy took to ask and be told.
         fresh: genome text -> mean values over fresh seeds.
     """
 

@@ -64,5 +64,5 @@ def legend(comparison: Comparison) -> str:
         f"Interval: bootstrap (BCa) of the mean over seeds. p: two-sided Wilcoxon signed-rank test against "
         f"{comparison.baseline}, Holm-corrected over the strategies. A12: chance that a run beats one of "
         f"{comparison.baseline}; + / = / −: seeds on which it did better, as well, worse. {optimum}"
-        f"Seconds are means of one run; a shared score counts with the time it took."
+        f"Seconds are means of one run, asking in CPU time; a shared score counts with the time it took."
     )

@@ -106,7 +106,9 @@ def curves_figure(
     for index, (name, curve) in enumerate(curves.items()):
         colour, dash = PALETTE[index % len(PALETTE)], DASHES[index // len(PALETTE) % len(DASHES)]
         count = np.arange(1, len(curve.median) + 1)
-        axes.fill_between(count, curve.low, curve.high, step="post", color=colour, alpha=0.1, linewidth=0)
+        axes.fill_between(count, curve.low, curve.high, step="post", color=colour, alpha=0.07, linewidth=0)
+        for edge in (curve.low, curve.high):  # thin edges: bands that overlap can still be told apart
+            axes.step(count, edge, where="post", color=colour, alpha=0.6, linewidth=0.5)
         axes.step(count, curve.median, where="post", color=colour, linestyle=dash, linewidth=1.8, label=name)
     if optimum is not None:
         axes.axhline(optimum, color=INK, linestyle=":", linewidth=1, label="optimum")
