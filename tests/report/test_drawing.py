@@ -191,6 +191,8 @@ def test_command(tmp_path) -> None:
         assert result.stdout.strip() == str(out)
         assert out.stat().st_size > 1000
     assert ">mine<" in (tmp_path / "deep" / "net.svg").read_text()
+    result = CliRunner().invoke(app, ["draw", "coatnet", "--out", str(tmp_path / "a.svg"), "--against", str(genome)])
+    assert result.exit_code == 0, result.output
 
 
 def test_wrong_ending_and_other_skeletons_are_told(tmp_path) -> None:

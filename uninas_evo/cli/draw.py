@@ -32,10 +32,13 @@ def draw(
     from uninas_evo.report.drawing import draw as draw_file
     from uninas_evo.space import PRESETS, load_genome, preset
 
-    first = load_genome(genome)
-    other = None
-    if against is not None:  # a preset stands on the first genome's skeleton
-        other = preset(against, first.skeleton) if against in PRESETS else load_genome(against)
+    first, other = load_genome(genome), None
+    if against is not None:
+        other = load_genome(against)
+        if against in PRESETS:  # a preset stands on the skeleton of what it is compared with
+            other = preset(against, first.skeleton)
+        elif genome in PRESETS:
+            first = preset(genome, other.skeleton)
     typer.echo(draw_file(first, out, _title(genome), other, _title(against or "")))
 
 

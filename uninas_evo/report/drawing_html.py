@@ -8,7 +8,7 @@ from html import escape
 from uninas_evo.contracts import Cost
 from uninas_evo.report import shell
 from uninas_evo.report.drawing import Titled, describe
-from uninas_evo.report.parts import KINDS, Part, amount, shape_text
+from uninas_evo.report.parts import KINDS, Part, amount, any_marked, shape_text
 
 _LINE = '<i class="v"></i>'
 
@@ -23,7 +23,7 @@ def page(networks: Sequence[Titled]) -> str:
 def widget(networks: Sequence[Titled]) -> str:
     """The drawing as an element for any page that has `network.css` and `network.js`."""
     drawn = "".join(_network(*network) for network in networks)
-    marked = any(_any_marked(part) for _, _, parts in networks for part in parts)
+    marked = any(any_marked(parts) for _, _, parts in networks)
     jump = '<button data-do="next">next difference</button>' if marked else ""
     kinds = " ".join(f'<span class="box {kind}">{kind}</span>' for kind in KINDS)
     return f"""<div class="drawing" data-shade="kind">
@@ -43,16 +43,12 @@ def widget(networks: Sequence[Titled]) -> str:
 
 def _network(title: str, genome: object, parts: Sequence[Part]) -> str:
     total = Cost(sum(part.total.params for part in parts), sum(part.total.flops for part in parts))
-    marks = " · thick outline: not in the other" if any(_any_marked(part) for part in parts) else ""
+    marks = " · thick outline: not in the other" if any_marked(parts) else ""
     inside = _LINE.join(_Writer(total).part(part, 1) for part in parts)
     return (
         f'<section><h3>{escape(title)}</h3><p class="note">{amount(total.params)} parameters · '
         f'{amount(total.flops)} FLOPs{marks}</p><div class="column">{inside}</div></section>'
     )
-
-
-def _any_marked(part: Part) -> bool:
-    return part.marked or any(_any_marked(inner) for inner in part.parts)
 
 
 class _Writer:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from uninas_evo.report.parts import KINDS, Part, amount, shape_text
+from uninas_evo.report.parts import KINDS, Part, amount, any_marked, shape_text
 from uninas_evo.space import Genome
 
 NAME_SIZE, DETAIL_SIZE, TITLE_SIZE = 11.0, 8.5, 13.0
@@ -126,16 +126,10 @@ def _legend() -> Box:
 
 
 def _network(title: str, genome: Genome, parts: Sequence[Part]) -> Box:
-    texts = (
-        replace(_text(title, TITLE_SIZE, bold=True), y=14),
-        replace(
-            _text(
-                f"{amount(genome.params)} parameters · {amount(genome.flops)} FLOPs · {len(genome)} nodes",
-                NAME_SIZE,
-            ),
-            y=32,
-        ),
-    )
+    facts = f"{amount(genome.params)} parameters · {amount(genome.flops)} FLOPs · {len(genome)} nodes"
+    if any_marked(parts):
+        facts += " · thick outline: not in the other"
+    texts = (replace(_text(title, TITLE_SIZE, bold=True), y=14), replace(_text(facts, NAME_SIZE), y=32))
     y = 44.0
     boxes: list[Box] = []
     arrows: list[tuple[Point, ...]] = []

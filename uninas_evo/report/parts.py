@@ -200,6 +200,11 @@ def _norm(shape: Shape, place: str) -> Part:
     return Part("layernorm", "skeleton", place, shape, Cost(2 * c, 2 * c * h * w))
 
 
+def any_marked(parts: Sequence[Part]) -> bool:
+    """Whether something in the parts is marked."""
+    return any(part.marked or any_marked(part.parts) for part in parts)
+
+
 def head_places(places: Sequence[int]) -> str:
     """Ascending places from 0 up as "0–3, 5"."""
     runs: list[list[int]] = []
