@@ -62,15 +62,17 @@ class RelPosBias(nn.Module):
         self.table = nn.Parameter(torch.zeros(copies, (2 * side - 1) ** 2))
 
     def bias(self, rows: int | None = None) -> list[Tensor]:
-        """The bias of every pair of positions, cut into at most `rows` rows of the grid: each (copies, ≤ rows·n, n²).
+        """The bias of every pair of positions, cut into at most `rows` rows of the grid: each (copies, ≤ rows·W, HW).
 
         Made of slices: their gradient is a sum, many times faster than that of indexing.
         """
-        n = self.side
-        flipped = torch.unflatten(self.table, 1, (2 * n - 1, 2 * n - 1)).flip(1, 2)
-        strips = flipped.unfold(2, n, 1).flip(2).transpose(1, 2).flatten(2)  # row r's are n² columns in a row of these
-        own = [strips[:, :, (n - 1 - r) * n : (2 * n - 1 - r) * n] for r in range(n)]
-        return [torch.cat(own[r : r + (rows or n)], 1) for r in range(0, n, rows or n)]
+        (h, w), n = self.grid, self.side
+        table = torch.unflatten(self.table, 1, (2 * n - 1, 2 * n - 1))
+        if self.grid != (n, n):
+            table = _resized(table, (2 * h - 1, 2 * w - 1))
+        strips = table.flip(1, 2).unfold(2, w, 1).flip(2).transpose(1, 2).flatten(2)
+        own = [strips[:, :, (h - 1 - r) * w : (2 * h - 1 - r) * w] for r in range(h)]  # of the queries of row r
+        return [torch.cat(own[r : r + (rows or h)], 1) for r in range(0, h, rows or h)]
 
     def forward(self, x: Tensor) -> Tensor:
         """Adds the bias."""

@@ -46,7 +46,11 @@ class GlobalAvg(Part):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to (N, C, 1, 1); the chain that holds this node expands it."""
-        pooled: Tensor = self.chain(x[:, :, :1, :1] if self.is_constant else x.mean((2, 3), keepdim=True))
+        if self.is_constant:
+            pooled: Tensor = self.chain(x[:, :, :1, :1])
+            return pooled
+        _, _, h, w = x.shape
+        pooled = self.chain(x.sum((2, 3), keepdim=True) / (h * w))  # its gradient is broadcast; that of mean is written
         return pooled
 
 
@@ -203,12 +207,19 @@ class HeadGroup(Part):
             y: Tensor = self.out(v.new_zeros(n, heads * HEAD_WIDTH, h, w))
             return y
         v = _positions(self.v, v)
+        self._tell_grid(h, w)
         if self.scores.is_constant:
             y = self.scores(blank(v, n, heads, h * w, h * w)) @ v
         else:
             y = self._attend(_positions(self.q, q), _positions(self.k, k), v)
         y = self.out(torch.unflatten(y.transpose(1, 2).flatten(2), 1, (h, w)).permute(0, 3, 1, 2))
         return y
+
+    def _tell_grid(self, h: int, w: int) -> None:
+        """Tells the scores' biases which grid their rows and columns are positions of."""
+        for bias in self.biases:
+            if bias.grid != (h, w):
+                bias.grid = (h, w)
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """(N, heads, HW, 32) each to the same shape (paper, equations 1 and 2)."""
@@ -236,14 +247,14 @@ def attend(q: Tensor, k: Tensor, v: Tensor, biases: Sequence[RelPosBias]) -> Ten
         mask = torch.stack([node.bias()[0] for node in biases]).sum(0)
         return functional.scaled_dot_product_attention(q, k, v, attn_mask=mask.to(q.dtype))
     _, heads, positions, _ = q.shape
-    side = biases[0].side
-    rows = min(side, max(1, SCORES_IN_CACHE // (heads * side * positions)))
+    h, w = biases[0].grid
+    rows = min(h, max(1, SCORES_IN_CACHE // (heads * w * positions)))
     samples = max(1, SCORES_IN_CACHE // (heads * positions**2))
     parts = [sum(own[1:], own[0]).to(q.dtype) for own in zip(*(node.bias(rows) for node in biases), strict=True)]
     q, k = q / sqrt(HEAD_WIDTH), k.transpose(2, 3)
     done = []
     for own_q, own_k, own_v in zip(*(torch.split(x, samples) for x in (q, k, v)), strict=True):
-        queries = torch.split(own_q, rows * side, 2)
+        queries = torch.split(own_q, rows * w, 2)
         outputs = [(part @ own_k + bias).softmax(-1) @ own_v for part, bias in zip(queries, parts, strict=True)]
         done.append(torch.cat(outputs, 2))
     return torch.cat(done)
