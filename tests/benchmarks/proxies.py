@@ -1,7 +1,7 @@
 """What the proxies cost: exact and probed VKDNW against the definition, and every proxy in forward passes.
 
-One run, one thread, equal settings: one initialisation, one entry of each tensor, N = 16 images for the definition's
-memory. Times are CPU seconds, peak memory is that of a process of its own above what it held before the call.
+One run, one thread, equal settings: one initialisation, one entry of each tensor, the same images. Times are CPU
+seconds, peak memory is that of a process of its own above what it held before the call.
 
     python tests/benchmarks/proxies.py
 """
@@ -14,26 +14,31 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import replace
 
 import torch
-from torch import nn
 
 from uninas_evo.network import build
 from uninas_evo.proxies import PROXIES, Inputs, score, vkdnw
 from uninas_evo.space import Skeleton, preset
 
 MODES = ("definition", "exact", "probed")
+SMALL = Skeleton(image_size=32, classes=10, stem=(16, 16), channels=(32, 64), depths=(1, 1))
+MEDIUM = Skeleton(image_size=64, classes=10, stem=(32, 64), channels=(64, 128, 256), depths=(1, 1, 2))
+CASES = (
+    ("small CoAtNet", "coatnet", SMALL, 64),
+    ("small CoAtNet", "coatnet", replace(SMALL, classes=100), 64),
+    ("small ResNet", "resnet", SMALL, 64),
+    ("medium CoAtNet", "coatnet", MEDIUM, 32),  # more images, or classes, and the definition needs over 8 GiB
+)
 
 
-def network(name: str, classes: int) -> nn.Module:
-    """A preset on a small skeleton of 32×32 images."""
-    skeleton = Skeleton(image_size=32, classes=classes, stem=(16, 16), channels=(32, 64), depths=(1, 1))
-    return build(preset(name, skeleton)).eval()
-
-
-def measure_mode(name: str, classes: int, mode: str, batch: int, repeats: int) -> tuple[float, float]:
-    """Median CPU seconds and MiB of peak memory of one VKDNW score, in this process."""
-    net, inputs = network(name, classes), Inputs(batch=batch)
+def measure_mode(case: int, mode: str, repeats: int) -> tuple[float, float]:
+    """Least CPU seconds and MiB of peak memory of one VKDNW score, in this process."""
+    _, name, skeleton, batch = CASES[case]
+    net = build(preset(name, skeleton)).eval()
+    inputs = Inputs(batch=batch, image=(3, skeleton.image_size, skeleton.image_size))
 
     def run() -> None:
         vkdnw(net, inputs, mode=mode, entries=1, inits=1)  # type: ignore[arg-type]
@@ -45,33 +50,29 @@ def measure_mode(name: str, classes: int, mode: str, batch: int, repeats: int) -
         run()
         seconds.append(time.process_time() - start)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    return sorted(seconds[1:])[repeats // 2], peak / 1024
+    return min(seconds[1:]), peak / 1024
 
 
-def compare_modes(batch: int, repeats: int) -> None:
+def compare_modes(repeats: int) -> None:
     """A line for each network and number of classes."""
-    print("| network | K | definition s | exact s | probed s | exact × | probed × | memory MiB (definition, exact, probed) |")
-    print("|---|---|---|---|---|---|---|---|")
-    for name in ("coatnet", "resnet"):
-        for classes in (10, 100):
-            results = []
-            for mode in MODES:
-                arguments = ["--mode", mode, "--network", name, "--classes", str(classes)]
-                command = [sys.executable, "-W", "ignore", __file__, *arguments]
-                command += ["--batch", str(batch), "--repeats", str(repeats)]
-                results.append(json.loads(subprocess.run(command, capture_output=True, check=True).stdout))
-            (definition, _), (exact, _), (probed, _) = results
-            memory = ", ".join(f"{mib:.0f}" for _, mib in results)
-            print(
-                f"| {name} | {classes} | {definition:.3f} | {exact:.3f} | {probed:.3f} | {definition / exact:.1f} "
-                f"| {definition / probed:.1f} | {memory} |",
-                flush=True,
-            )
+    print("| network | K | N | definition s | exact s | probed s | exact × | probed × | MiB (in that order) |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for case, (title, _, skeleton, batch) in enumerate(CASES):
+        results = []
+        for mode in MODES:
+            options = ["--mode", mode, "--case", str(case), "--repeats", str(repeats)]
+            command = [sys.executable, "-W", "ignore", __file__, *options]
+            results.append(json.loads(subprocess.run(command, capture_output=True, check=True).stdout))
+        definition, exact, probed = (seconds for seconds, _ in results)
+        memory = ", ".join(f"{mib:.0f}" for _, mib in results)
+        times = f"{definition:.3f} | {exact:.3f} | {probed:.3f}"
+        ratios = f"{definition / exact:.1f} | {definition / probed:.1f}"
+        print(f"| {title} | {skeleton.classes} | {batch} | {times} | {ratios} | {memory} |", flush=True)
 
 
 def compare_proxies(batch: int, repeats: int) -> None:
     """A line for each proxy."""
-    net, inputs = network("coatnet", 10), Inputs(batch=batch)
+    net, inputs = build(preset("coatnet", SMALL)).eval(), Inputs(batch=batch)
     images = inputs.images()
     with torch.no_grad():
         forward = min(_seconds(lambda: net(images)) for _ in range(10))
@@ -81,9 +82,9 @@ def compare_proxies(batch: int, repeats: int) -> None:
         print(f"| {name} | {best / forward:.1f} |", flush=True)
 
 
-def _seconds(function: object) -> float:
+def _seconds(function: Callable[[], object]) -> float:
     start = time.process_time()
-    function()  # type: ignore[operator]
+    function()
     return time.process_time() - start
 
 
@@ -91,17 +92,15 @@ def main() -> None:
     """Prints both tables; with `--mode` one measurement as JSON."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--mode")
-    parser.add_argument("--network", default="coatnet")
-    parser.add_argument("--classes", type=int, default=10)
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--case", type=int, default=0)
+    parser.add_argument("--batch", type=int, default=64, help="images of the proxies' own table")
+    parser.add_argument("--repeats", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     if arguments.mode:
-        size = (arguments.batch, arguments.repeats)
-        print(json.dumps(measure_mode(arguments.network, arguments.classes, arguments.mode, *size)))
+        print(json.dumps(measure_mode(arguments.case, arguments.mode, arguments.repeats)))
         return
-    compare_modes(arguments.batch, arguments.repeats)
+    compare_modes(arguments.repeats)
     compare_proxies(arguments.batch, arguments.repeats)
 
 
