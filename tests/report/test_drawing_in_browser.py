@@ -4,8 +4,9 @@ import random
 
 import pytest
 
-from uninas_evo.report.drawing import titled_parts
+from uninas_evo.report.drawing import everything, svg, titled_parts
 from uninas_evo.report.drawing_html import page
+from uninas_evo.report.layout import layout
 from uninas_evo.space import Skeleton, UninasSpace, preset
 
 SMALL = Skeleton(image_size=64, classes=10, stem=(16, 16), channels=(32, 96), depths=(1, 2))
@@ -163,3 +164,15 @@ def test_differences_are_reached_also_in_folded_blocks(browse) -> None:
     assert told["before"] == 0
     assert told["after"] == told["marked"]
     assert told["inside"]
+
+
+def test_letters_of_the_svg_are_no_wider_than_measured(browse) -> None:
+    """The browser's own text lengths lie below the widths that the layout made the boxes for."""
+    root = layout(titled_parts(grown(60), "sixty steps", None, ""))
+    measured = [text.width for box in everything(root) for text in box.texts]
+    told = browse(
+        f"<!doctype html><html><head></head><body>{svg(root)}</body></html>",
+        'told.lengths = [...document.querySelectorAll("text")].map((t) => t.getComputedTextLength());',
+    )
+    assert len(told["lengths"]) == len(measured)
+    assert [pair for pair in zip(told["lengths"], measured, strict=True) if pair[0] > pair[1] + 0.5] == []
