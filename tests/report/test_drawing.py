@@ -135,7 +135,7 @@ def test_differences_are_marked_on_both_sides() -> None:
     marked = [[b.part.place for b in everything(side) if b.part.marked] for side in (first, second)]
     assert marked == [["2.1.1/6"], ["2.1.1/5"]]
     html = page(titled_parts(before, "a", after, "b"))
-    assert html.count(" marked\"") == 2
+    assert html.count(' marked"') == 2
     assert "next difference" in html
     assert "next difference" not in page(titled_parts(before, "a", None, ""))
 

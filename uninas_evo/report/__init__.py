@@ -4,4 +4,7 @@
 - `statistics`: best-so-far curves, intervals, paired tests, effect sizes.
 - `plots`, `pareto_plots`: thin drawings of those numbers.
 - `compare`: strategies × seeds under equal budgets.
+- `drawing`: networks as SVG, PNG and HTML; `parts` is what is drawn, `layout` where it stands.
+- `walk`: a walk through the space without scores.
+- `runpage`: the page of a run; `shell` is what all pages share.
 """
