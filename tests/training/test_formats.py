@@ -96,6 +96,6 @@ def test_damaged_weights_are_told(network: Network, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="holds no weights of a uninas-evo network"):
         formats.load(file)
     other = preset("coatnet", Skeleton(16, 5, (8, 8), (32, 32), (1, 1)))
-    save_file(network.state_dict(), file, {"genome": other.text})
+    save_file({k: v.contiguous() for k, v in network.state_dict().items()}, file, {"genome": other.text})
     with pytest.raises(TrainingError, match=r"(?s)holds no weights .*size mismatch"):
         formats.load(file)
