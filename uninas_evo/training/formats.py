@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,8 @@ def _write_onnx(network: Network, path: Path) -> Tensor:
 def _write_program(network: Network, path: Path) -> Tensor:
     size = network.genome.skeleton.image_size
     batch = torch.export.Dim("batch")
-    program = torch.export.export(network, (torch.zeros(2, 3, size, size),), dynamic_shapes=({0: batch},))
+    plain = deepcopy(network).to(memory_format=torch.contiguous_format)
+    program = torch.export.export(plain, (torch.zeros(2, 3, size, size),), dynamic_shapes=({0: batch},))
     torch.export.save(program, path)
     outputs: Any = torch.export.load(path).module()(_probe(network))
     return outputs  # type: ignore[no-any-return]
