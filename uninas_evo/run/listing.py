@@ -46,6 +46,7 @@ def _objectives() -> list[tuple[str, str]]:
     return [
         *rows,
         ("latency_ms", "minimize: median time of a forward pass on the worker's device"),
+        ("train", "maximize: validation accuracy after a short training; needs problem.proxies.train.data"),
         ("file.py:function", own),
         ("package.module:function", own),
     ]
