@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from uninas_evo.network import Network, RelPosBias, build
+from uninas_evo.network import Network, RelPosBias, build, pairs
+from uninas_evo.network.layers import Depthwise5
 from uninas_evo.network.pairs import HeadGroup
 from uninas_evo.space import OPERATIONS, Genome, Skeleton, preset
 from uninas_evo.space.graph import Chain, walk_nodes
@@ -227,8 +228,12 @@ def test_equal_heads_in_groups_of_their_own_give_the_same(images: Images) -> Non
         torch.testing.assert_close(other, outputs[0], rtol=1e-4, atol=1e-5)
 
 
-def test_the_fused_attention_equals_the_paper_s_equations(images: Images) -> None:
-    """The fast path and the plain one (scores, bias, softmax, one after the other) give equal outputs and gradients."""
+@pytest.mark.parametrize("scores", [1, 6000, 2**20])
+def test_the_fused_attention_equals_the_paper_s_equations(
+    images: Images, monkeypatch: pytest.MonkeyPatch, scores: int
+) -> None:
+    """The fast path, row by row, sample by sample or at once, equals scores, bias and softmax one after the other."""
+    monkeypatch.setattr(pairs, "SCORES_IN_CACHE", scores)
     genome = preset("vit", Skeleton(32, 5, (8, 8), (64, 96), (1, 2)))
     networks = build(genome), build(genome)
     for module in networks[1].modules():
@@ -287,6 +292,20 @@ def test_second_derivatives_and_function_transforms(images: Images) -> None:
     gradient.square().sum().backward()
     assert own.grad is not None
     assert own.grad.abs().sum() > 0
+
+
+def test_the_depthwise_convolution_is_torch_s() -> None:
+    """The 5×5 depthwise convolution with its own gradient equals nn.Conv2d, its second derivatives included."""
+    generator = torch.Generator().manual_seed(0)
+    mine = Depthwise5(3).double()
+    plain = nn.Conv2d(3, 3, 5, padding=2, groups=3, bias=False).double()
+    plain.load_state_dict(mine.state_dict())
+    x = torch.randn(2, 3, 4, 5, generator=generator, dtype=torch.float64, requires_grad=True)
+    results = [(layer(x), *torch.autograd.grad(layer(x).pow(3).sum(), [x, layer.weight])) for layer in (mine, plain)]
+    torch.testing.assert_close(*results)
+    assert torch.autograd.gradgradcheck(
+        lambda x, w: torch.func.functional_call(mine, {"weight": w}, x), (x, mine.weight)
+    )
 
 
 def test_drop_path_is_linear_over_blocks_and_keeps_the_mean(images: Images) -> None:

@@ -164,6 +164,7 @@ class Network(nn.Module):
         self.norm = ChannelNorm(s.channels[-1])
         self.head = nn.Linear(s.channels[-1], s.classes)
         self.seeded = [*self._skeleton_modules(), *builder.seeded]
+        self.to(memory_format=torch.channels_last)
 
     def _stage(self, stage: int) -> nn.ModuleList:
         blocks = self.stages[stage]
