@@ -33,9 +33,9 @@ SETTINGS: dict[str, tuple[int, dict[str, Any]]] = {
 }
 
 
-def small_coatnet() -> Genome:
-    """The start: 32×32 images, two stages of one block."""
-    skeleton = Skeleton(image_size=32, classes=10, stem=(16, 16), channels=(32, 64), depths=(1, 1))
+def small_coatnet(depth: int) -> Genome:
+    """The start: 32×32 images, two stages of `depth` blocks."""
+    skeleton = Skeleton(image_size=32, classes=10, stem=(16, 16), channels=(32, 64), depths=(depth, depth))
     return preset("coatnet", skeleton)
 
 
@@ -84,10 +84,13 @@ def main() -> None:
     parser.add_argument("--networks", type=int, default=30)
     parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--walk", type=int, default=0, help="seed of the walk")
+    parser.add_argument("--depth", type=int, default=1, help="blocks of each of the two stages")
     parser.add_argument("--only", help="a setting's name")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    networks = [build(genome).eval() for genome in walk(small_coatnet(), arguments.networks, arguments.walk)]
+    networks = [
+        build(genome).eval() for genome in walk(small_coatnet(arguments.depth), arguments.networks, arguments.walk)
+    ]
     images = torch.randn(64, 3, 32, 32).to(memory_format=torch.channels_last)
     forward = float(np.mean([forward_seconds(net, images) for net in networks]))
     print(f"one forward pass of 64 images: {1000 * forward:.0f} ms")

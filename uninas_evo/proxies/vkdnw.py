@@ -55,7 +55,7 @@ def vkdnw(
     mode: Mode | None = None,
     per_block: bool = True,
     entries: int = 8,
-    inits: int = 2,
+    inits: int = 4,
     probes: int = 4,
     calibrate: bool = False,
     spectrum: bool = False,
