@@ -14,9 +14,10 @@ import pydantic
 
 from uninas_evo.contracts import Candidate, Objective, Result, Space
 from uninas_evo.strategies.base import Draft, Lag, SteadyState
+from uninas_evo.strategies.warm_start import FirstDrafts, Proxy, WarmStart
 
 
-class AgingOptions(Lag):
+class AgingOptions(Lag, WarmStart):
     """Options of `aging`."""
 
     population: int = pydantic.Field(20, ge=1, description="members alive at once; 16 to 30 do alike on NAS-Bench-201")
@@ -33,20 +34,36 @@ class AgingEvolution(SteadyState):
 
     A failed candidate takes its turn in the population like any other, with the worst fitness there is, so that it
     never is a parent while another member is drawn.
+
+    Args:
+        space: builds and varies genomes.
+        objectives: exactly one.
+        seed: of all draws.
+        proxy: a free score of a genome: the first population is the best of `warm_samples` samples by it.
+        options: see `AgingOptions`.
     """
 
     Options = AgingOptions
     options: AgingOptions
     objectives_allowed = "one"
 
-    def __init__(self, space: Space[Any], objectives: Sequence[Objective], *, seed: int, **options: Any) -> None:
+    def __init__(
+        self,
+        space: Space[Any],
+        objectives: Sequence[Objective],
+        *,
+        seed: int,
+        proxy: Proxy | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__(space, objectives, seed=seed, **options)
         self.free = self.options.population
+        self._first = FirstDrafts(space, self.rng, self.options, proxy)
         self.population: deque[tuple[tuple[float, ...], Candidate]] = deque(maxlen=self.options.population)
 
     def propose(self) -> Candidate:
         """A sample of the space until the population is full, then a mutant."""
-        return self.novel(self.sample if self._asked < self.free else self._mutant)
+        return self.novel(self._first if self._asked < self.free else self._mutant)
 
     def _mutant(self) -> Draft | None:
         drawn = self.rng.sample(self.population, min(self.options.sample, len(self.population)))

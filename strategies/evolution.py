@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pydantic
 from deap import base, tools
 
 from uninas_evo.contracts import Candidate, Objective, Result, Space
-from uninas_evo.strategies.base import Draft, Generational, StrategyOptions
+from uninas_evo.strategies.base import Draft, Generational
 from uninas_evo.strategies.individual import Individual, fitness_class, global_random, same_genome
+from uninas_evo.strategies.warm_start import FirstDrafts, Proxy, WarmStart
 
 
-class EvolutionOptions(StrategyOptions):
+class EvolutionOptions(WarmStart):
     """Options of `evolution`."""
 
     population: int = pydantic.Field(
@@ -52,6 +53,7 @@ class Evolution(Generational):
             `mutate(individual)` and `mate(a, b)` get copies and return a tuple of individuals, of which the first
             is taken; `select(individuals, k)` and `survive(individuals, k)` return a list. An individual has a
             `genome`, which is replaced and never changed, and a `fitness`. Genomes must stay inside the budget.
+        proxy: a free score of a genome: the first population is the best of `warm_samples` samples by it.
         options: see `EvolutionOptions`.
 
     Attributes:
@@ -71,6 +73,7 @@ class Evolution(Generational):
         *,
         seed: int,
         toolbox: base.Toolbox | None = None,
+        proxy: Proxy | None = None,
         **options: Any,
     ) -> None:
         super().__init__(space, objectives, seed=seed, **options)
@@ -78,14 +81,14 @@ class Evolution(Generational):
         self.hall_of_fame = tools.HallOfFame(self.options.hall_of_fame, similar=same_genome)
         self.logbook = tools.Logbook()
         self.toolbox = self._toolbox(toolbox)
+        self._first = FirstDrafts(space, self.rng, self.options, proxy)
         self._fitness = fitness_class(objectives)
         self._deap_rng = random.Random(self.rng.getrandbits(64))
 
     def breed(self) -> Iterator[Candidate]:
         """Samples of the space at first, offspring afterwards."""
-        draw, count = (
-            (self._offspring, self.options.offspring) if self.population else (self.sample, self.options.population)
-        )
+        draw: Callable[[], Draft | None] = self._offspring if self.population else self._first
+        count = self.options.offspring if self.population else self.options.population
         for _ in range(count):
             yield self.novel(draw)
 

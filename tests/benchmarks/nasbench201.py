@@ -67,6 +67,13 @@ def line(name: str, problem: NASBench201Problem, options: dict[str, Any], seeds:
     return f"{name:12} {quartiles}  {reached:6.1%} {best}  {seconds:6.1f} s"
 
 
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
 def main() -> None:
     """Parses the command line and prints a table for each dataset."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -76,8 +83,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=1000, help="distinct evaluations of a run")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="an option of the strategy")
     arguments = parser.parse_args()
-    pairs = (item.split("=", 1) for item in arguments.set)
-    options = {key: json.loads(value) if value[0] in "-0123456789tfn" else value for key, value in pairs}
+    options = {key: _value(text) for key, text in (item.split("=", 1) for item in arguments.set)}
     for dataset in arguments.datasets:
         problem = NASBench201Problem(TABLE, dataset)
         print(f"{dataset}: optimum {problem.optimum}, {arguments.seeds} seeds, options {options or 'default'}")

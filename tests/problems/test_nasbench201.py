@@ -19,9 +19,7 @@ from uninas_evo.problems.nasbench201 import RESNET, Cell, NASBench201Problem, NA
 from uninas_evo.problems.nasbench201_space import EDGES, OPERATIONS
 
 TABLE = Path(__file__).parents[3] / "shared/data/nasbench201_test_accuracy.csv.gz"
-needs_table = pytest.mark.skipif(
-    not TABLE.is_file(), reason="the table of NAS-Bench-201 is not beside the repository"
-)
+needs_table = pytest.mark.skipif(not TABLE.is_file(), reason="the table of NAS-Bench-201 is not beside the repository")
 cells = st.tuples(*[st.sampled_from(OPERATIONS)] * 6).map(Cell)
 
 
@@ -36,9 +34,7 @@ def test_text_round_trip(cell):
 def test_text_is_the_published_one():
     """The text of a cell is the benchmark's, edge by edge."""
     cell = Cell(("avg_pool_3x3", "nor_conv_1x1", "skip_connect", "none", "nor_conv_3x3", "skip_connect"))
-    assert cell.text == (
-        "|avg_pool_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|none~0|nor_conv_3x3~1|skip_connect~2|"
-    )
+    assert cell.text == ("|avg_pool_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|none~0|nor_conv_3x3~1|skip_connect~2|")
 
 
 @pytest.mark.parametrize(
@@ -178,8 +174,11 @@ def test_optimum_inside_a_budget():
 @needs_table
 def test_from_options():
     """A run file's table becomes the problem; unknown fields are refused."""
-    options = NASBench201Problem.Options(table=TABLE, dataset="cifar100", objectives=["accuracy", "flops"])
+    options = NASBench201Problem.Options(
+        table=TABLE, dataset="cifar100", objectives=["accuracy", "flops"], budget={"max_params": 5e5}
+    )
     problem = NASBench201Problem.from_options(options, seed=3)
+    assert problem.space.budget == Budget(max_params=5e5)
     assert problem.space.classes == 100
     assert [o.name for o in problem.objectives] == ["accuracy", "flops"]
     with pytest.raises(ValueError, match="Extra inputs are not permitted"):
@@ -188,9 +187,7 @@ def test_from_options():
 
 def test_missing_or_wrong_tables_name_the_cure(tmp_path):
     """A table that is absent, torn, of another kind or incomplete is a DataError with the cure."""
-    with pytest.raises(
-        DataError, match=r"is not at .*; give the path of a CSV with the columns architecture"
-    ):
+    with pytest.raises(DataError, match=r"is not at .*; give the path of a CSV with the columns architecture"):
         NASBench201Problem(tmp_path / "absent.csv")
     other = tmp_path / "other.csv"
     other.write_text("a,b\n1,2\n")
