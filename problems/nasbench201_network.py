@@ -21,9 +21,7 @@ class CellNetwork(nn.Module):
     def __init__(self, genome: Cell, classes: int) -> None:
         super().__init__()
         widths = [channels for channels, _ in STAGES]
-        self.stem = nn.Sequential(
-            nn.Conv2d(3, widths[0], 3, padding=1, bias=False), nn.BatchNorm2d(widths[0])
-        )
+        self.stem = nn.Sequential(nn.Conv2d(3, widths[0], 3, padding=1, bias=False), nn.BatchNorm2d(widths[0]))
         self.stages = nn.ModuleList(
             nn.Sequential(*(CellModule(genome, width) for _ in range(CELLS_PER_STAGE))) for width in widths
         )
@@ -66,9 +64,7 @@ class Reduction(nn.Module):
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.convolutions = nn.Sequential(
-            _relu_conv_norm(inputs, outputs, 3, 2), _relu_conv_norm(outputs, outputs, 3)
-        )
+        self.convolutions = nn.Sequential(_relu_conv_norm(inputs, outputs, 3, 2), _relu_conv_norm(outputs, outputs, 3))
         self.shortcut = nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(inputs, outputs, 1, bias=False))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -62,8 +62,7 @@ class Cell:
         for operation in edges:
             if operation not in OPERATIONS:
                 raise GenomeError(
-                    f"the operation {operation!r} in the cell {text!r} is unknown; "
-                    f"use one of {', '.join(OPERATIONS)}"
+                    f"the operation {operation!r} in the cell {text!r} is unknown; use one of {', '.join(OPERATIONS)}"
                 )
         if len(edges) != len(EDGES) or cls(edges).text != text:
             example = cls(("nor_conv_3x3",) * len(EDGES)).text
