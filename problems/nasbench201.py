@@ -18,6 +18,7 @@ import pydantic
 from uninas_evo.contracts import Budget, Objective, Problem
 from uninas_evo.errors import DataError
 from uninas_evo.problems.nasbench201_space import EDGES, OPERATIONS, RESNET, Cell, NASBench201Space
+from uninas_evo.problems.uninas import BudgetOptions
 
 __all__ = ["RESNET", "Cell", "NASBench201Options", "NASBench201Problem", "NASBench201Space", "read_table"]
 
@@ -35,10 +36,9 @@ class NASBench201Options(pydantic.BaseModel):
         "cifar10", description="whose test accuracy counts; CIFAR-10 is the one most papers report first"
     )
     objectives: tuple[Literal["accuracy", "params", "flops"], ...] = pydantic.Field(
-        ("accuracy",),
-        min_length=1,
-        description="accuracy is maximised (percent), params and flops are minimised",
+        ("accuracy",), min_length=1, description="accuracy is maximised (percent), params and flops are minimised"
     )
+    budget: BudgetOptions = pydantic.Field(default_factory=BudgetOptions, description="bounds on parameters and FLOPs")
 
 
 class NASBench201Problem(Problem):
