@@ -74,7 +74,7 @@ class NASBench201Problem(Problem):
     def from_options(cls, options: pydantic.BaseModel, seed: int) -> NASBench201Problem:
         """The problem of a run file; the seed changes nothing, the table is exact."""
         fields = NASBench201Options.model_validate(options.model_dump())
-        return cls(fields.table, fields.dataset, fields.objectives, Budget(**fields.budget.model_dump()))
+        return cls(fields.table, fields.dataset, fields.objectives, fields.budget.budget())
 
     @cached_property
     def optimum(self) -> float:

@@ -16,8 +16,10 @@ import optuna
 import pydantic
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.trial import Trial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
 from uninas_evo.contracts import Budget, Candidate, Objective, Result, Space
+from uninas_evo.errors import StrategyError
 from uninas_evo.strategies.base import MAX_TRIES, Lag, SteadyState
 from uninas_evo.strategies.budget import BudgetHandling, excess
 from uninas_evo.strategies.individual import best_of
@@ -136,10 +138,20 @@ def export_study(study: optuna.Study, storage: str | optuna.storages.BaseStorage
         name: the study's name there.
 
     Raises:
-        optuna.exceptions.DuplicatedStudyError: the storage holds a study of this name.
+        StrategyError: the storage holds a study of this name, or cannot be opened.
     """
-    with _quiet():
-        copy = optuna.create_study(storage=storage, study_name=name, directions=study.directions)
+    try:
+        with _quiet():
+            copy = optuna.create_study(storage=storage, study_name=name, directions=study.directions)
+    except optuna.exceptions.DuplicatedStudyError:
+        raise StrategyError(
+            f"the storage {storage} holds a study {name!r} already, and studies are not overwritten; "
+            f"delete it there, or give another storage"
+        ) from None
+    except (SQLAlchemyError, ImportError) as error:
+        raise StrategyError(
+            f"the storage {storage} cannot be opened: {error}; give a URL such as sqlite:///study.db"
+        ) from error
     copy.add_trials(trial for trial in study.trials if trial.state.is_finished())
 
 
