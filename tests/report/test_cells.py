@@ -173,6 +173,7 @@ def test_files_of_a_comparison(tmp_path, file):
     assert "by fresh seeds" in (out / "index.html").read_text()
 
 
+@pytest.mark.slow
 def test_worker_processes_give_the_same_cells(tmp_path, file):
     """Two processes and this one write equal journals and equal fresh scores."""
     here, there = groups(file, tmp_path / "here"), groups(file, tmp_path / "there")
@@ -188,6 +189,7 @@ def test_worker_processes_give_the_same_cells(tmp_path, file):
             assert fresh[0] == fresh[1]
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_replaced_and_its_cells_continued(tmp_path, file):
     """A process that dies once costs nothing but time."""
     (tmp_path / "noise.py").write_text(
@@ -207,6 +209,7 @@ def test_a_killed_worker_is_replaced_and_its_cells_continued(tmp_path, file):
     assert len(read_cells(todo)["uninas"]["random"]) == 2
 
 
+@pytest.mark.slow
 def test_failed_groups_are_counted_and_the_first_reason_given(tmp_path, file):
     """An objective that never works ends the comparison with one message, after all groups were tried."""
     (tmp_path / "noise.py").write_text(NOISE.replace("return", "raise ValueError('broken')\n    return"))
