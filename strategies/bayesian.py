@@ -47,7 +47,8 @@ class BayesianOptions(Lag, BudgetHandling):
         1,
         ge=0,
         description="results after which compose begins again, near the best genome so far; 0: it always begins at "
-        "the start. 1 beats 0, 5, 10 and 20 in the UniNAS space; spaces without a start know no difference",
+        "the start, which is far behind in the UniNAS space, where 1, 5 and 20 do alike; spaces without a start know "
+        "no difference",
     )
 
 

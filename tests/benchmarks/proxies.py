@@ -26,11 +26,13 @@ from uninas_evo.space import Skeleton, preset
 MODES = ("definition", "exact", "probed")
 SMALL = Skeleton(image_size=32, classes=10, stem=(16, 16), channels=(32, 64), depths=(1, 1))
 MEDIUM = Skeleton(image_size=64, classes=10, stem=(32, 64), channels=(64, 128, 256), depths=(1, 1, 2))
+LARGE = Skeleton(image_size=64, classes=10, stem=(32, 64), channels=(96, 192, 384, 512), depths=(1, 1, 2, 1))
 CASES = (
     ("small CoAtNet", "coatnet", SMALL, 64),
     ("small CoAtNet", "coatnet", replace(SMALL, classes=100), 64),
     ("small ResNet", "resnet", SMALL, 64),
     ("medium CoAtNet", "coatnet", MEDIUM, 32),  # more images, or classes, and the definition needs over 8 GiB
+    ("large CoAtNet", "coatnet", LARGE, 16),
 )
 
 
