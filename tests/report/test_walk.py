@@ -83,6 +83,29 @@ def test_a_start_outside_its_budget_is_told(tmp_path) -> None:
     assert "the start network must lie inside the budget" in result.output
 
 
+def test_a_run_file_says_where_to_walk(tmp_path) -> None:
+    """Its space, seed and number of evaluations are walked; options override them."""
+    file = tmp_path / "walk.toml"
+    file.write_text(
+        "seed = 3\nevaluations = 300\n[problem]\nstart = 'resnet'\n"
+        "skeleton = {image_size = 32, classes = 10, stem = [8, 16], channels = [32, 64], depths = [1, 1]}\n"
+        "[problem.step]\neliminate = 0.5\n"
+    )
+    result = CliRunner().invoke(app, ["walk", str(file), "--steps", "200", "--out", str(tmp_path / "walk")])
+    assert result.exit_code == 0, result.output
+    skeleton = Skeleton(image_size=32, classes=10, stem=(8, 16), channels=(32, 64), depths=(1, 1))
+    expected = walk(UninasSpace(preset("resnet", skeleton), rule=StepRule(eliminate=0.5)), 200, seed=3)
+    assert load_genome(tmp_path / "walk" / "end.txt") == expected.end
+
+
+def test_only_the_uninas_space_is_walked(tmp_path) -> None:
+    file = tmp_path / "walk.toml"
+    file.write_text("time_limit_s = 1\n")
+    result = CliRunner().invoke(app, ["walk", str(file), "--out", str(tmp_path / "walk")])
+    assert result.exit_code == 2
+    assert "give --steps" in result.output
+
+
 def test_a_walk_of_one_step(tmp_path) -> None:
     """The shortest walk has two records and can be drawn."""
     assert len(write(walk(space(), 1, 0), tmp_path)) == 5

@@ -199,3 +199,11 @@ def test_a_budget_that_nothing_satisfies_is_refused(wrong: dict[str, float]) -> 
     """Bounds are not negative and lower ones lie below upper ones."""
     with pytest.raises(BudgetError, match=r"the budget's .* are wrong"):
         Budget(**wrong)
+
+
+@pytest.mark.parametrize("rule", [{"eliminate": 3}, {"eliminate": float("nan")}, {"split": -0.1}, {"max_nodes": -1}])
+def test_rules_that_no_step_can_follow(rule: dict[str, float]) -> None:
+    """Probabilities lie between 0 and 1, limits are not negative; the message names the field and the value."""
+    (name, value), *_ = rule.items()
+    with pytest.raises(GenomeError, match=rf"{name}.*got {value}"):
+        StepRule(**rule)  # type: ignore[arg-type]

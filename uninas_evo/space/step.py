@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from uninas_evo.contracts import Budget
+from uninas_evo.errors import GenomeError
 from uninas_evo.space.genome import Genome
 from uninas_evo.space.graph import Chain, Node, menu
 
@@ -33,6 +34,13 @@ class StepRule:
     eliminate: float = 0.3
     split: float = 0.1
     max_nodes: int = 24
+
+    def __post_init__(self) -> None:
+        for name in ("eliminate", "split"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise GenomeError(f"{name} is a probability: between 0 and 1, got {getattr(self, name)}; 0.3 is usual")
+        if self.max_nodes < 0:
+            raise GenomeError(f"max_nodes counts the nodes of a block: at least 0, got {self.max_nodes}")
 
 
 def step(genome: Genome, budget: Budget, rule: StepRule, rng: random.Random) -> Genome | None:
