@@ -6,6 +6,7 @@ import contextlib
 import copy
 import math
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -131,13 +132,25 @@ def test_synflow_cannot_overflow() -> None:
     assert growth == pytest.approx(math.log(1000) + math.log(1001 / 1000), abs=1e-6)
 
 
-def test_activation_proxies_count_signs() -> None:
-    """Both read the signs the signs before the activation."""
+def test_naswot_counts_equal_signs() -> None:
+    """It reads the signs before the activation."""
     net = small()
     code = (net[1](net[0](INPUTS.images())) > 0).flatten(1).double()
     kernel = code @ code.T + (1 - code) @ (1 - code).T
     assert naswot(small(), INPUTS) == pytest.approx(float(torch.linalg.slogdet(kernel)[1]), rel=1e-9)
-    assert te_regions(small(), INPUTS) == len(torch.unique(code, dim=0))
+
+
+def test_te_regions_counts_borders_between_two_images() -> None:
+    """A network of one bias-free unit has one border, the plane at 0: it lies between an image and its negative."""
+    net = nn.Sequential(nn.Flatten(), nn.Linear(48, 1, bias=False), nn.ReLU(), nn.Linear(1, 2))
+    first, last = INPUTS.images()[0].flatten(), INPUTS.images()[-1].flatten()
+    with torch.no_grad():
+        net[1].weight[0] = first / first.norm() - last / last.norm()
+    assert te_regions(net, INPUTS) == 2
+    with torch.no_grad():
+        net[1].weight[0] = first / first.norm() + last / last.norm()
+    assert te_regions(net, INPUTS) == 1
+    assert te_regions(net, replace(INPUTS, batch=1)) == 1
 
 
 def test_jacov_prefers_uncorrelated_gradients() -> None:
