@@ -73,7 +73,7 @@ class RichDisplay(PlainDisplay):
         """Draws the table anew, ten times a second at most."""
         if self._live is not None and time.monotonic() - self._last >= _DRAW_EVERY_S:
             self._last = time.monotonic()
-            self._live.update(_table(loop), refresh=True)
+            self._live.update(live_table(loop), refresh=True)
 
     def ended(self) -> None:
         """Closes the table."""
@@ -138,18 +138,19 @@ def _names(loop: Loop) -> list[str]:
     return [objective.name for objective in loop.problem.objectives]
 
 
-def _table(loop: Loop) -> RenderableType:
-    from rich.console import Group
+def live_table(loop: Loop) -> RenderableType:
+    """The figures of a run, what each worker does, and how far it is."""
     from rich.progress_bar import ProgressBar
     from rich.table import Table
     from rich.text import Text
 
+    limited = loop.evaluations < float("inf")
+    done, total = (loop.scored, loop.evaluations) if limited else (loop.elapsed_s, loop.time_limit_s)
     table = Table.grid(padding=(0, 2))
+    table.add_row(Text("done", style="dim"), ProgressBar(total=total, completed=done, width=40))
     for name, value in figures(loop).items():
         table.add_row(Text(name, style="dim"), value)
     for one in loop.pool.activity() if loop.pool is not None else []:
         doing = "idle" if one.job is None else f"candidate {one.job}"
         table.add_row(Text(f"worker {one.worker}", style="dim"), f"{doing} on {one.device}")
-    limited = loop.evaluations < float("inf")
-    done, total = (loop.scored, loop.evaluations) if limited else (loop.elapsed_s, loop.time_limit_s)
-    return Group(ProgressBar(total=total, completed=done, width=60), table)
+    return table
