@@ -31,6 +31,7 @@ from uninas_evo.report.tables import number
 from uninas_evo.run.display import duration
 from uninas_evo.run.journal import FILE_NAME, Header, Note, read_journal
 from uninas_evo.run.runfile import to_toml
+from uninas_evo.run.summary import MOSTLY_SIZE
 from uninas_evo.run.versions import file_hashes
 from uninas_evo.space import PRESETS, Genome, Skeleton, load_genome
 from uninas_evo.space.diff import Edit
@@ -40,8 +41,6 @@ MAX_ROWS = 200
 """Ancestors that the page lists; of a longer line, the first and the last ones."""
 MAX_NODES = 2000
 """Nodes that the page draws; a larger network fills a page of its own (`uninas-evo draw`)."""
-EXPLAINED = 0.5
-"""Below this unexplained share of a score's rank variance, size alone may be what the search finds."""
 ENDS = ("finished", "exhausted", "interrupted")
 
 
@@ -171,7 +170,7 @@ def _alarm(run: Run) -> str:
             f"{label(objective.name)}: Spearman correlation {found['params']:+.2f} with parameters, "
             f"{found['flops']:+.2f} with FLOPs; size leaves {found['unexplained']:.0%} of its ranks unexplained"
         )
-        alarm = found["unexplained"] < EXPLAINED
+        alarm = found["unexplained"] < MOSTLY_SIZE
         warning = "<strong>Size alarm.</strong> The search may only find size: " if alarm else "Size: "
         lines.append(f'<p class="{"alarm" if alarm else "note"}">{warning}{escape(text)}.</p>')
     return "".join(lines)

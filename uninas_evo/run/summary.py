@@ -23,7 +23,7 @@ from uninas_evo.run.results import Evaluation
 if TYPE_CHECKING:
     from uninas_evo.run.search import SearchResult
 
-_MOSTLY_SIZE = 0.5
+MOSTLY_SIZE = 0.5
 """Share of a score's rank variance that size must leave unexplained; below, the search may only find size."""
 _ENOUGH = 20
 """Evaluations that a rank correlation is told from: of fewer, its error is above 0.2."""
@@ -172,7 +172,7 @@ def warnings(size: SizeAlarm, rescored: Rescored | None) -> tuple[str, ...]:
         f"{name} is mostly size here: params and FLOPs explain {1 - found['unexplained']:.0%} of its ranks; "
         f"compare the winner with networks of its own size"
         for name, found in size.items()
-        if found["unexplained"] < _MOSTLY_SIZE
+        if found["unexplained"] < MOSTLY_SIZE
     ]
     if rescored is not None and rescored.over_start is not None and not rescored.over_start.significant:
         told.append(f"the winner's {rescored.objective} is not above the start's beyond noise: search longer")
