@@ -24,6 +24,7 @@ BLOCK = re.compile(r"(?:<!-- test: (?P<rule>.*?) -->\n+)?^```(?P<language>\w*)[^
 
 TINY = {
     "run": "--set evaluations=6",
+    "resume": "--set evaluations=8",
     "compare": "--set evaluations=6 --set seeds=2",
     "walk": "--steps 300",
     "audit": "--networks 4",
