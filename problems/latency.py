@@ -8,6 +8,8 @@ import time
 import torch
 from torch import nn
 
+from uninas_evo.errors import ObjectiveError
+
 
 @torch.no_grad()
 def latency_ms(network: nn.Module, image_size: int, device: str, batch: int = 1, repeats: int = 20) -> float:
@@ -20,6 +22,8 @@ def latency_ms(network: nn.Module, image_size: int, device: str, batch: int = 1,
         batch: N; 1 is what a camera sees.
         repeats: timed passes; a median of 20 moves by a few percent from one call to the next.
     """
+    if batch < 1 or repeats < 1:
+        raise ObjectiveError(f"latency_ms needs batch and repeats of at least 1, got batch={batch}, repeats={repeats}")
     network.eval().to(device)
     images = torch.zeros(batch, 3, image_size, image_size, device=device)
     times = []

@@ -105,6 +105,15 @@ class UninasOptions(BaseModel):
         return content
 
     @model_validator(mode="after")
+    def _one_skeleton(self) -> Self:
+        """A genome's file has a skeleton, which no other may contradict in silence."""
+        if self.skeleton is not None and self.start not in PRESETS:
+            own = load_genome(self.start).skeleton
+            if own != self.skeleton:
+                raise ValueError(f"the genome of `start` has a skeleton of its own ({own}); remove `skeleton`")
+        return self
+
+    @model_validator(mode="after")
     def _alone(self) -> Self:
         """An aggregate replaces the default objective, not those that were asked for."""
         if self.aggregate and "objectives" not in self.model_fields_set:
@@ -119,6 +128,12 @@ class UninasOptions(BaseModel):
             return start
         beside = _folder(info) / start if "\n" not in start else Path(start)
         return load_genome(str(beside) if "\n" not in start and beside.is_file() else start).text
+
+    @field_validator("aggregate")
+    @classmethod
+    def _known(cls, aggregate: list[str]) -> list[str]:
+        _parts(aggregate)
+        return aggregate
 
     @field_validator("proxies")
     @classmethod
@@ -355,7 +370,11 @@ def _parts(aggregate: Sequence[str]) -> dict[str, Goal]:
 
     names = [part for name in aggregate for part in AGGREGATES.get(name, (name,))]
     for name in names:
-        _default_goal(name)
+        if name not in PROXIES:
+            raise ObjectiveError(
+                f"an aggregate ranks by proxies, and {name!r} is none; choose among "
+                + ", ".join([*PROXIES, *AGGREGATES])
+            )
     return {name: PROXIES[name].goal for name in names}
 
 
@@ -372,7 +391,7 @@ def _check_settings(settings: Mapping[str, Mapping[str, Any]]) -> None:
             _default_goal(name)
             parameters = inspect.signature(PROXIES[name].function).parameters.values()
             allowed = [one.name for one in parameters if one.kind is one.KEYWORD_ONLY]
-        for setting in given.keys() - set(allowed):
+        for setting in sorted(given.keys() - set(allowed)):
             raise ObjectiveError(
                 f"problem.proxies.{name} has no setting {setting!r} (value {given[setting]!r}); "
                 f"it has {', '.join(allowed) or 'none'}"

@@ -211,8 +211,9 @@ def test_an_aggregate_in_a_run_file() -> None:
     beside = UninasProblem.from_options(UninasOptions(aggregate=["vkdnw_agg"], objectives=["params"]), 0)
     assert [one.name for one in beside.objectives] == ["params", "aggregate"]
     assert "jacov" in beside._joined
-    with pytest.raises(ObjectiveError, match="there is no objective 'naswott'"):
-        UninasProblem(SPACE, [], aggregate=["naswott"])
+    for name in ("naswott", "latency_ms", "train"):
+        with pytest.raises(ObjectiveError, match=f"an aggregate ranks by proxies, and '{name}' is none"):
+            UninasOptions(aggregate=["vkdnw", name])
     with pytest.raises(ObjectiveError, match="a problem needs an objective"):
         UninasProblem(SPACE, [])
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from uninas_evo.errors import BudgetError, ObjectiveError, RunFileError
 from uninas_evo.run.runfile import apply_setting, changes, check_changes, load_run_file, parse_run, to_toml
+from uninas_evo.space import Skeleton, preset
 
 RUNS = sorted(path for path in Path("runs").glob("*.toml") if "compare" not in path.stem)
 MISTAKES = """
@@ -214,3 +215,26 @@ def test_objectives_and_strategies_must_fit(tmp_path: Path) -> None:
     one = load_run_file(write(tmp_path, "evaluations = 1\nstrategy.name = 'nsga2'"))
     with pytest.raises(ObjectiveError, match=r"nsga2 follows several objectives.*use one of: .*evolution"):
         one.strategy(one.problem())
+
+
+@pytest.mark.parametrize("devices", ["[]", "['gpu']", "['cuda:x']", "[1]"])
+def test_devices_that_do_not_exist(tmp_path: Path, devices: str) -> None:
+    """A list of devices names at least one, as torch does."""
+    assert "  pool.devices" in told(f"evaluations = 1\n[pool]\ndevices = {devices}", tmp_path)
+
+
+def test_a_setting_of_two_lines_changes_one_field(tmp_path: Path) -> None:
+    """What looks like a second field stays part of the first one's text, so that no field vanishes in silence."""
+    content: dict[str, Any] = {}
+    apply_setting(content, "evaluations=5\nseed=1")
+    assert content == {"evaluations": "5\nseed=1"}
+
+
+def test_a_genome_has_its_own_skeleton(tmp_path: Path) -> None:
+    """A file's genome and a skeleton that contradicts it are a mistake; one that agrees is not."""
+    skeleton = Skeleton(image_size=32, classes=10, stem=(8, 16), channels=(32,), depths=(1,))
+    (tmp_path / "start.txt").write_text(preset("resnet", skeleton).text)
+    table = "evaluations = 1\n[problem]\nstart = 'start.txt'\n[problem.skeleton]\nimage_size = {}\nclasses = 10\n"
+    table += "stem = [8, 16]\nchannels = [32]\ndepths = [1]"
+    assert "has a skeleton of its own" in told(table.format(64), tmp_path)
+    load_run_file(write(tmp_path, table.format(32)))

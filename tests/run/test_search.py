@@ -224,6 +224,14 @@ def test_a_read_only_folder(tmp_path: Path) -> None:
         search(evaluations=5, out=tmp_path / "out")
 
 
+def test_nothing_that_was_scored_is_taken_back(folder: Path) -> None:
+    """Fewer evaluations than the journal holds are refused, and the winner stays."""
+    before = (folder / "winner.txt").read_text(), canonical(read_journal(folder))
+    with pytest.raises(RunFileError, match=r"has scored \d+ genomes, and evaluations is 1: .* set evaluations to"):
+        resume(folder, ["evaluations=1"], quiet=True)
+    assert ((folder / "winner.txt").read_text(), canonical(read_journal(folder))) == before
+
+
 def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
     """One message with the cure."""
     (tmp_path / "out").write_text("")

@@ -137,7 +137,8 @@ def test_a_wrong_text_is_placed_and_explained(old: str, new: str, message: str) 
     [
         ("{", "JSON cannot be read"),
         ("{}", "holds no genome"),
-        ("[" * 5000, "begins with the line"),
+        ("[" * 5000, "JSON cannot be read"),
+        ("[1, 2]", "is an object, got list"),
         ('{"a":' * 5000, "JSON cannot be read"),
         ('{"format": "uninas-evo genome", "version": 99}', "has version 99, this program reads 1"),
         (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 import typer
@@ -17,12 +18,21 @@ class _Group(TyperGroup):
         try:
             return super().invoke(ctx)
         except UninasEvoError as error:
-            from rich.console import Console
-            from rich.text import Text
-
-            message = Text.assemble(("error: ", "bold red"), str(error))
-            Console(stderr=True).print(message, highlight=False, soft_wrap=True)
+            _tell(str(error))
             raise typer.Exit(2) from error
+        except OSError as error:
+            if error.errno == errno.EPIPE or error.filename is None:
+                raise  # nobody reads any more, or no file of the user's
+            _tell(f"{error.filename} cannot be used ({error.strerror}); name another path, or mend this one")
+            raise typer.Exit(2) from error
+
+
+def _tell(text: str) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    message = Text.assemble(("error: ", "bold red"), text)
+    Console(stderr=True).print(message, highlight=False, soft_wrap=True)
 
 
 app = typer.Typer(

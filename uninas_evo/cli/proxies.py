@@ -62,7 +62,7 @@ def score(
 @app.command()
 def audit(
     table: Annotated[Path, typer.Option(help="CSV of NAS-Bench-201: architecture and test accuracy in percent.")],
-    out: Annotated[Path, typer.Option(help="Folder for scores.jsonl, audit.json and scatter.png.")],
+    out: Annotated[Path, typer.Option(help="Folder for scores.jsonl, audit.json and scatter.png.")] = Path("audit"),
     proxies: Annotated[str, typer.Option(help="Names, with commas between them.")] = "vkdnw_single,params,flops,layers",
     dataset: Annotated[str, typer.Option(help="cifar10 or cifar100.")] = "cifar10",
     networks: Annotated[int, typer.Option(min=4, help="How many, drawn at random by the seed.")] = 300,
@@ -89,6 +89,7 @@ def audit(
 
     from rich.console import Console
 
+    from uninas_evo.errors import ProxyError
     from uninas_evo.problems.nasbench201 import read_table
     from uninas_evo.problems.nasbench201_space import Cell
     from uninas_evo.proxies import Inputs
@@ -96,6 +97,8 @@ def audit(
 
     accuracies = read_table(table, dataset)
     names = [name.strip() for name in proxies.split(",") if name.strip()]
+    if not names:
+        raise ProxyError("audit needs a proxy, and --proxies names none; give names such as vkdnw_single,naswot")
     order = sorted(accuracies)
     random.Random(seed).shuffle(order)  # so that more networks extend fewer
     chosen = [text for text in order if every_cell or Cell.from_text(text).is_whole][:networks]

@@ -30,7 +30,10 @@ def train(
     ],
     data: DataOption,
     protocol: ProtocolOption = "small",
-    out: Annotated[Path | None, typer.Option(help="The training's folder; trained/ID/seed-SEED by default.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The training's folder; by default trained/ID/seed-SEED, of a run RUN_DIR/train/..."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of weights, order and augmentation.")] = 0,
     device: DeviceOption = "auto",
     workers: WorkersOption = 0,
@@ -53,8 +56,9 @@ def train(
     is_run = (Path(source) / FILE_NAME).is_file()
     genome = winners(source, 1)[0] if is_run else load_genome(source)
     settings = load_protocol(protocol).replace(**_changes(change or []))
-    folder = out or folder_of(Path(source) / "train" if is_run else Path("trained"), "winner 1", genome, seed)
-    with process_group(_device(device)) as process, _progress(settings.epochs, process.first) as progress:
+    kept = folder_of(Path(source) / "train", "winner 1", genome, seed) if is_run else None
+    folder = out or kept or Path("trained") / genome.id / f"seed-{seed}"
+    with process_group(device) as process, _progress(settings.epochs, process.first) as progress:
         splits = read_splits(data, settings.val_fraction)
         result = train_genome(
             genome, splits, settings, folder, seed=seed, process=process, workers=workers, progress=progress
@@ -89,7 +93,7 @@ def handover(
     from uninas_evo.training.comparison import as_markdown, handover
 
     given = {"data": data, "protocol": protocol, "top": top, "random": random, "seeds": seeds, "workers": workers}
-    given["device"] = _device(device) if device else None
+    given |= {"device": device}
     options = _options(run_dir, {name: value for name, value in given.items() if value is not None})
     print(as_markdown(handover(run_dir, options, _say)), end="")
 
@@ -102,7 +106,7 @@ def export(
 ) -> None:
     """Writes a trained network as ONNX and as a `torch.export` program, each checked to give the same outputs.
 
-    Example: `uninas-evo export trained/3f0c/seed-0 --to onnx`
+    Example: `uninas-evo export trained/6d55139d748d/seed-0 --to onnx`
     """
     from uninas_evo.training.formats import FORMATS, export
 
@@ -118,14 +122,6 @@ def _changes(settings: list[str]) -> dict[str, Any]:
     for setting in settings:
         apply_setting(content, setting)
     return content
-
-
-def _device(name: str) -> str:
-    if name != "auto":
-        return name
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _options(run_dir: Path, given: Mapping[str, Any]) -> TrainOptions:

@@ -127,9 +127,10 @@ def _expectation(loop: Loop, before: Preflight) -> str:
     time_s = min(before.predicted_s(left), loop.time_limit_s - loop.elapsed_s)
     kinds = ", ".join(f"{before.devices.count(name)} × {name}" for name in dict.fromkeys(before.devices))
     values = ", ".join(f"{name} {before.values[name]:.6g}" for name in _names(loop))
+    length = f"{left:.0f} evaluations" if left < float("inf") else "as many evaluations as that allows"
     return (
         f"{kinds}; the start network scores {values} in {before.seconds:.2g} s; "
-        f"about {duration(time_s)} for {left:.0f} evaluations, "
+        f"about {duration(time_s)} for {length}, "
         f"{before.memory_bytes / 1e9:.2g} GB a worker, {before.feasible:.0%} of search steps are feasible"
     )
 

@@ -15,7 +15,10 @@ def write_text(path: Path, text: str) -> None:
     """
     part = path.with_name(path.name + ".part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         part.write_text(text, encoding="utf-8")
         part.replace(path)
     except OSError as error:
-        raise JournalError(f"{path} cannot be written ({error.strerror}); free space or allow writing there") from None
+        raise JournalError(
+            f"{path} cannot be written ({error.strerror}); free space, allow writing there, or name another path"
+        ) from None

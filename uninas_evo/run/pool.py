@@ -13,12 +13,13 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 from typing_extensions import override
 
 from uninas_evo.contracts import Problem
+from uninas_evo.errors import RunFileError
 from uninas_evo.run import devices, worker
 from uninas_evo.run.worker import Settings
 
@@ -37,12 +38,16 @@ class DaskCluster(BaseModel):
     dask: str = Field(description="address of the scheduler")
 
 
+Devices = Annotated[list[Annotated[str, Field(pattern=r"^(cpu|mps|cuda(:\d+)?)$")]], Field(min_length=1)]
+"""Names of devices as torch knows them, one for each worker."""
+
+
 class PoolOptions(BaseModel):
     """The `[pool]` table: where candidates are scored, and what one may take."""
 
     model_config = ConfigDict(extra="forbid")
 
-    devices: Literal["auto", "in-process"] | list[str] | CpuWorkers | DaskCluster = Field(
+    devices: Literal["auto", "in-process"] | Devices | CpuWorkers | DaskCluster = Field(
         "auto",
         description='"auto": every GPU, or every CPU core where there is none; a list such as '
         '["cuda:0", "cuda:1"], a device named twice gets two workers; {cpu = 2}; {dask = "tcp://..."}; '
@@ -181,6 +186,18 @@ def open_pool(options: PoolOptions, problem: Problem) -> Pool:
         time_limit_s=options.time_limit_s,
         memory_limit_bytes=int(limit),
     )
+
+
+def pool_on(device: str, threads: int) -> PoolOptions:
+    """A pool of one worker on a device that a user named.
+
+    Raises:
+        RunFileError: there is no such device.
+    """
+    try:
+        return PoolOptions(devices=[device], threads=threads)
+    except ValidationError:
+        raise RunFileError(f"there is no device {device!r}; use cpu, cuda or cuda:1") from None
 
 
 def device_names(wanted: str | list[str] | CpuWorkers, threads: int) -> list[str]:

@@ -71,6 +71,11 @@ def front(found: Iterable[Evaluation], objectives: Sequence[Objective]) -> list[
     return [one for _, one in members]
 
 
+def dominated(point: Sequence[float], others: Iterable[Sequence[float]]) -> bool:
+    """Whether one of the others is as good everywhere and better somewhere, less being better."""
+    return any(other != point and _covers(other, point) for other in others)
+
+
 def _covers(a: Sequence[float], b: Sequence[float]) -> bool:
     """Whether a is at least as good as b everywhere, less being better."""
     return all(x <= y for x, y in zip(a, b, strict=True))

@@ -198,7 +198,8 @@ def apply_setting(content: dict[str, Any], setting: str) -> None:
     if not equals or not name.strip():
         raise RunFileError(f"--set takes FIELD=VALUE, such as strategy.population=64; got {setting!r}")
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
+        parsed = tomllib.loads(f"value = {text}")
+        value = parsed["value"] if len(parsed) == 1 else text
     except tomllib.TOMLDecodeError:
         value = text
     *tables, field = name.strip().split(".")

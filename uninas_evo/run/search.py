@@ -16,7 +16,7 @@ from uninas_evo.run import journal as journals
 from uninas_evo.run import registry, runfile
 from uninas_evo.run.display import Display, open_display
 from uninas_evo.run.files import write_text
-from uninas_evo.run.journal import Header, Journal, Note, read_journal
+from uninas_evo.run.journal import Header, Journal, Note, ResultEvent, read_journal
 from uninas_evo.run.loop import Loop
 from uninas_evo.run.pool import Pool, PoolOptions, open_pool
 from uninas_evo.run.preflight import preflight
@@ -139,6 +139,12 @@ def resume(
         PoolError: the workers cannot be started.
     """
     run, changed = reopen(folder, settings)
+    scored = sum(isinstance(event, ResultEvent) for event in read_journal(folder))
+    if "evaluations" in changed and run.options.evaluations is not None and run.options.evaluations < scored:
+        raise RunFileError(
+            f"{folder} has scored {scored} genomes, and evaluations is {run.options.evaluations}: nothing that was "
+            f"scored is taken back; set evaluations to {scored} or more"
+        )
     plan = plan_of(run)
     check_sources(plan.problem, header_of(folder), folder, allow_changed_objective)
     return execute(plan, folder, resume=True, changed=changed, display=open_display(quiet))

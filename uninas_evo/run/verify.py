@@ -11,8 +11,10 @@ from rich.table import Column, Table
 
 from uninas_evo.contracts import Objective
 from uninas_evo.errors import JournalError
+from uninas_evo.problems.uninas import LATENCY
 from uninas_evo.run.journal import AskEvent, ResultEvent, read_journal
-from uninas_evo.run.pool import Done, Job, PoolOptions, open_pool
+from uninas_evo.run.pool import Done, Job, open_pool, pool_on
+from uninas_evo.run.results import dominated
 from uninas_evo.run.search import check_sources, header_of, reopen
 
 TOLERANCE = 1e-3
@@ -55,7 +57,7 @@ def verify(
     chosen = _choose(results, problem.objectives, count)
     if not chosen:
         raise JournalError(f"{folder} holds no scored genome to verify; let the run score some first")
-    options = run.options.pool if device is None else PoolOptions(devices=[device], threads=run.options.pool.threads)
+    options = run.options.pool if device is None else pool_on(device, run.options.pool.threads)
     rows: list[Row] = []
     with open_pool(options, problem) as pool:
         waiting = [Job(number, texts[number]) for number in chosen]
@@ -84,10 +86,14 @@ def table(rows: list[Row]) -> Table:
 def _choose(results: dict[int, ResultEvent], objectives: tuple[Objective, ...], count: int | None) -> list[int]:
     if count is not None:
         return sorted(random.SystemRandom().sample(sorted(results), min(count, len(results))))
-    first = objectives[0]
-    sign = -1 if first.goal == "maximize" else 1
-    order = sorted(results.values(), key=lambda event: (sign * (event.values or {})[first.name], event.number))
-    return [event.number for event in order[:1]]
+    signs = {objective.name: -1 if objective.goal == "maximize" else 1 for objective in objectives}
+    points = {
+        number: tuple(sign * (event.values or {})[name] for name, sign in signs.items())
+        for number, event in sorted(results.items())
+    }
+    if len(objectives) == 1:
+        return sorted(points, key=points.__getitem__)[:1]
+    return [number for number, point in points.items() if not dominated(point, points.values())]
 
 
 def _rows(recorded: ResultEvent, done: Done, objectives: tuple[Objective, ...]) -> list[Row]:
@@ -102,7 +108,8 @@ def _rows(recorded: ResultEvent, done: Done, objectives: tuple[Objective, ...]) 
             continue
         now = done.values[objective.name]
         agrees = before == now if exact else math.isclose(before, now, rel_tol=TOLERANCE)
-        if objective.name.endswith("latency_ms"):
-            rule, agrees = "not compared: a measured time", True
-        rows.append(Row(done.job.number, objective.name, before, now, rule, agrees))
+        said = rule
+        if objective.name == LATENCY:
+            said, agrees = "not compared: a measured time", True
+        rows.append(Row(done.job.number, objective.name, before, now, said, agrees))
     return rows

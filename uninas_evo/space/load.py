@@ -59,12 +59,14 @@ def parse(text: str) -> Genome:
     Raises:
         GenomeError: the text is no genome; the message says where and why.
     """
-    if not text.lstrip().startswith("{"):
+    if not text.lstrip().startswith(("{", "[")):
         return parse_genome(text)
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise GenomeError(f"the genome's JSON cannot be read: {error}; mend the file") from None
+    if not isinstance(data, dict):
+        raise GenomeError(f"a genome's JSON is an object, got {type(data).__name__}; give a genome's file")
     if "model_str" in data:
         return genome_from_package(data)
     if data.get("format") == "uninas-evo genome":

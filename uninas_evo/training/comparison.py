@@ -20,7 +20,7 @@ from uninas_evo.training.checkpoint import save_json, write_atomically
 from uninas_evo.training.genomes import check_image_size, train_genome
 from uninas_evo.training.images import Splits
 from uninas_evo.training.options import TrainOptions
-from uninas_evo.training.process import Process
+from uninas_evo.training.process import Process, device_of
 from uninas_evo.training.protocol import Protocol, load_protocol
 from uninas_evo.training.readers import read_splits
 
@@ -121,7 +121,7 @@ def compare(
     report: Report = lambda line: None,
 ) -> list[Row]:
     """Trains every entrant with every seed; the first entrant is the one that gaps are counted from."""
-    process = Process(torch.device(options.device))
+    process = Process(device_of(options.device))
     rows = []
     for entrant in entrants:
         genome, accuracies = entrant.genome, []
@@ -131,7 +131,7 @@ def compare(
             result = train_genome(genome, splits, protocol, place, seed=seed, process=process, workers=options.workers)
             accuracies.append(result.test_accuracy)
             report(f"{entrant.label}, seed {seed}: {result.test_accuracy:.2%} in {result.seconds:.0f} s")
-        speed = throughput(build(genome), options.device)
+        speed = throughput(build(genome), process.device)
         rows.append(Row(entrant.label, genome.id, genome.params, genome.flops, speed, tuple(accuracies)))
     rows = [rows[0], *(with_gap(row, rows[0], len(splits.test)) for row in rows[1:])]
     save_json(folder / "table.json", [asdict(row) for row in rows])
@@ -158,7 +158,7 @@ def with_gap(row: Row, winner: Row, images: int) -> Row:
 
 
 @torch.inference_mode()
-def throughput(network: Network, device: str, seconds: float = 1.0) -> float:
+def throughput(network: Network, device: torch.device, seconds: float = 1.0) -> float:
     """Images classified a second, in batches of `SPEED_BATCH`, after one batch to warm up."""
     network = network.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     size = network.genome.skeleton.image_size

@@ -24,5 +24,5 @@ class TrainOptions(BaseModel):
         2, description="random networks of the winner's size: the least that a search must beat"
     )
     seeds: PositiveInt = Field(1, description="trainings of each network; 3 or more show how much luck there is")
-    device: str = Field("cpu", description="cpu, cuda or cuda:1")
+    device: str = Field("auto", description="cpu, cuda, cuda:1, or auto: a GPU where there is one")
     workers: NonNegativeInt = Field(0, description="processes that read images ahead; 8 are usual beside a GPU")

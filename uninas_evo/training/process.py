@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from uninas_evo.errors import TrainingError
+
 
 @dataclass(frozen=True)
 class Process:
@@ -49,15 +51,36 @@ class Process:
             distributed.barrier()
 
 
+def device_of(name: str) -> torch.device:
+    """The device of a name; "auto" is a GPU where there is one.
+
+    Raises:
+        TrainingError: there is no such device.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:  # what torch raises for devices that are not there
+        reason = str(error).splitlines()[0]
+        raise TrainingError(f"there is no device {name!r} ({reason}); use cpu, cuda, cuda:1 or auto") from None
+    return device
+
+
 @contextmanager
-def process_group(device: str = "cpu") -> Iterator[Process]:
-    """Joins the processes that `torchrun` started (nccl on GPUs, gloo on CPUs); without it, a process alone."""
+def process_group(device: str = "auto") -> Iterator[Process]:
+    """Joins the processes that `torchrun` started (nccl on GPUs, gloo on CPUs); without it, a process alone.
+
+    Raises:
+        TrainingError: there is no such device.
+    """
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:
-        yield Process(torch.device(device))
+        yield Process(device_of(device))
         return
     rank = int(os.environ["RANK"])
-    place = torch.device(device)
+    place = device_of(device)
     if place.type == "cuda":
         place = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(place)

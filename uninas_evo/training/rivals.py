@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from uninas_evo.contracts import Budget
-from uninas_evo.errors import BudgetError, JournalError
+from uninas_evo.errors import BudgetError, JournalError, RunFileError
 from uninas_evo.run.journal import AskEvent, Header, ResultEvent, read_journal
+from uninas_evo.run.results import dominated
 from uninas_evo.run.runfile import FILE_NAME
 from uninas_evo.space import HEAD_WIDTH, Genome, Skeleton, UninasSpace, load_genome, preset
 
@@ -38,9 +39,8 @@ def winners(run_dir: str | Path, top: int) -> list[Genome]:
     scored = [e for e in events if isinstance(e, ResultEvent) and e.values and e.number in asks]
     signs = {name: -1 if goal == "maximize" else 1 for name, goal in header.objectives.items()}
     points = {e.number: tuple(sign * (e.values or {})[n] for n, sign in signs.items()) for e in scored}
-    best = sorted(
-        (n for n in points if not _dominated(n, points)) if len(signs) > 1 else points, key=points.__getitem__
-    )
+    front = [n for n, point in points.items() if len(signs) == 1 or not dominated(point, points.values())]
+    best = sorted(front, key=points.__getitem__)
     if not best:
         raise JournalError(f"the run {run_dir} has no scored genome yet; let it score some, then train its best")
     return [load_genome(str(asks[n].genome)) for n in best[:top]]
@@ -56,7 +56,10 @@ def train_table(run_dir: str | Path) -> dict[str, Any]:
     """The `[train]` table of a run's file; empty where it has none."""
     header = _header(read_journal(Path(run_dir)), run_dir)
     file = Path(run_dir) / FILE_NAME
-    content = tomllib.loads(file.read_text(encoding="utf-8")) if file.is_file() else header.run
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8")) if file.is_file() else header.run
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RunFileError(f"{file} cannot be read: {error}; delete it to take the run as it was started") from None
     return dict(content.get("train") or {})
 
 
@@ -76,11 +79,6 @@ def _header(events: Sequence[object], run_dir: str | Path) -> Header:
             "can be trained; name another run"
         )
     return header
-
-
-def _dominated(number: int, points: dict[int, tuple[float, ...]]) -> bool:
-    mine = points[number]
-    return any(p != mine and all(x <= y for x, y in zip(p, mine, strict=True)) for p in points.values())
 
 
 def scaled_preset(name: str, skeleton: Skeleton, budget: Budget) -> Genome:
