@@ -45,9 +45,10 @@ def calls(network: nn.Module, x: Tensor) -> Counter[nn.Module]:
     return counts
 
 
+@pytest.mark.slow
 def test_the_cost_is_the_number_of_parameters(genomes: Genomes) -> None:
     """`cost.params` equals the parameter count of the built network, for every genome."""
-    for genome in genomes.many(seeds=12):
+    for genome in genomes.many(seeds=60):
         with torch.device("meta"):
             network = Network(genome)
         assert sum(p.numel() for p in network.parameters()) == genome.params, genome.text

@@ -51,7 +51,7 @@ def compare(
     if not quiet:
         for comparison in comparisons:
             _print(_table(comparison))
-    typer.echo(folder / "index.html")
+        typer.echo(folder / "index.html")
 
 
 @app.command()
@@ -75,8 +75,8 @@ def plot(
 @app.command()
 def pick(
     folder: Annotated[Path, typer.Argument(help="A run folder.")],
-    params: Annotated[float, typer.Option(help="Most parameters, such as 5e6.")] = float("inf"),
-    flops: Annotated[float, typer.Option(help="Most FLOPs of one image, such as 1e9.")] = float("inf"),
+    params: Annotated[float, typer.Option(min=0, help="Most parameters, such as 5e6.")] = float("inf"),
+    flops: Annotated[float, typer.Option(min=0, help="Most FLOPs of one image, such as 1e9.")] = float("inf"),
     by: Annotated[
         str | None, typer.Option(help="The objective that decides; by default the first that is no cost.")
     ] = None,

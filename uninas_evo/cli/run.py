@@ -123,8 +123,9 @@ def _finish(result: SearchResult, folder: Path, quiet: bool) -> None:
     if result.front and options.train is not None:
         from uninas_evo.training.comparison import as_markdown, handover
 
-        rows = handover(folder, options.train, lambda line: typer.echo(line, err=True))
-        typer.echo(as_markdown(rows))
+        rows = handover(folder, options.train, lambda line: None if quiet else typer.echo(line, err=True))
+        if not quiet:
+            typer.echo(as_markdown(rows))
 
 
 def _print(table: object) -> None:

@@ -33,6 +33,7 @@ def compare(file: CompareFile, out: Path, watch: Watch = lambda done, total: Non
         PoolError: cells could not be run; the message gives the first reason.
         JournalError: a cell's folder is damaged or in use.
     """
+    out.mkdir(parents=True, exist_ok=True)
     todo = groups(file, out)
     run_groups(todo, file.options.pool, watch)
     options = file.options
