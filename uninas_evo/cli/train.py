@@ -130,21 +130,17 @@ def _options(run_dir: Path, given: Mapping[str, Any]) -> TrainOptions:
     Raises:
         RunFileError: data is told by neither, or a value is wrong.
     """
-    from pydantic import ValidationError
-
     from uninas_evo.errors import RunFileError
+    from uninas_evo.run.mistakes import check
     from uninas_evo.training.options import TrainOptions
     from uninas_evo.training.rivals import train_table
 
-    try:
-        return TrainOptions.model_validate(train_table(run_dir) | dict(given))
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        field = ".".join(map(str, first["loc"]))
+    options, mistakes = check(TrainOptions, train_table(run_dir) | dict(given), ("train",), run_dir)
+    if mistakes:
         raise RunFileError(
-            f"the training's option {field!r} is wrong or missing: {first['msg']}; "
-            f"give --{field}, or set it in [train] of the run file"
-        ) from None
+            f"{run_dir} cannot be handed over: {'; '.join(mistakes)}; give the option, or set it in [train]"
+        )
+    return TrainOptions.model_validate(options)
 
 
 def _say(line: str) -> None:

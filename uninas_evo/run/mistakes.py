@@ -47,9 +47,13 @@ def _told(error: ValidationError, model: type[BaseModel], place: Place) -> list[
         name = ".".join(str(part) for part in (*place, *where))
         rule, hint = _rule(dict(found), where, known)
         rules.setdefault(name, []).append(rule)
-        got[name] = "" if found["type"] == "missing" else f", got {_short(found['input'])}"
+        told = found["type"] == "missing" or ", got " in rule
+        got[name] = "" if told else f", got {_short(found['input'])}"
         hints[name] = hints.get(name) or hint
-    return [f"{name}: {' or '.join(dict.fromkeys(told))}{got[name]}{hints[name]}" for name, told in rules.items()]
+    return [
+        f"{name}{': ' if name else ''}{' or '.join(dict.fromkeys(told))}{got[name]}{hints[name]}"
+        for name, told in rules.items()
+    ]
 
 
 def _rule(found: dict[str, Any], where: Place, known: list[str]) -> tuple[str, str]:

@@ -15,6 +15,7 @@ import pydantic
 from pydantic import Field
 
 from uninas_evo.errors import TrainingError
+from uninas_evo.run.mistakes import check
 
 _FOLDER = Path(__file__).parent / "protocols"
 
@@ -110,11 +111,7 @@ def _settings(name: str) -> dict[str, Any]:
 
 
 def _validated(settings: Mapping[str, Any], what: str) -> Protocol:
-    try:
-        return Protocol.model_validate(settings)
-    except pydantic.ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']} (got {e['input']!r})" if e["loc"] else e["msg"]
-            for e in error.errors()
-        )
-        raise TrainingError(f"{what} is wrong: {faults}; the fields are listed in docs/training.md") from error
+    protocol, mistakes = check(Protocol, settings, (), Path())
+    if mistakes:
+        raise TrainingError(f"{what} is wrong: {'; '.join(mistakes)}; the fields are listed in docs/training.md")
+    return Protocol.model_validate(protocol)
