@@ -83,12 +83,13 @@ def padded(curve: FloatArray, evaluations: int) -> FloatArray:
 def anytime(curves: FloatArray, goal: Goal = "maximize") -> Curve:
     """Median and 5 % to 95 % band of (S, T) curves.
 
-    Quantiles are values that some seed reached (no interpolation), so that a seed without a value yet can
-    count as the worst.
+    The band's ends are values that some seed reached (no interpolation), and the median is the mean of at most two,
+    so that a seed without a value yet can count as the worst.
     """
     ordered = upward(curves, goal)
     sign = 1.0 if goal == "maximize" else -1.0
-    lines = np.quantile(ordered, [0.5, 0.05, 0.95], axis=0, method="inverted_cdf") * sign
+    band = np.quantile(ordered, [0.05, 0.95], axis=0, method="inverted_cdf")
+    lines = np.stack([np.median(ordered, axis=0), *band]) * sign
     middle, worse, better = np.where(np.isinf(lines), np.nan, lines)
     return Curve(middle, worse, better) if goal == "maximize" else Curve(middle, better, worse)
 
