@@ -157,6 +157,26 @@ def test_page_is_self_contained_and_escaped():
     assert html.count("<svg") == 2
 
 
+@pytest.mark.parametrize("dark", [False, True])
+def test_page_in_a_browser(browse, dark) -> None:
+    """No script error, no request to anywhere, drawings and tables that fit the window, light or dark as asked."""
+    told = browse(
+        page.render("Comparison", [single(optimum=5.0)], "seeds = 2"),
+        """
+        told.drawings = document.querySelectorAll('svg').length;
+        told.rows = document.querySelectorAll('table tr').length;
+        told.background = getComputedStyle(document.body).backgroundColor;
+        told.wide = document.documentElement.scrollWidth - window.innerWidth;
+        """,
+        dark,
+    )
+    assert told["drawings"] == 1
+    assert told["rows"] > 3
+    assert told["wide"] <= 0
+    red = int(told["background"].split("(")[1].split(",")[0])
+    assert (red < 100) == dark
+
+
 def test_page_shows_surfaces_of_two_objectives():
     """With two objectives the page adds the attainment surfaces and says what the reference point is."""
     row = [cell([[1, 2], [2, 3]], objectives=[SCORE, SIZE], seed=s) for s in (0, 1)]
