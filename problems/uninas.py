@@ -7,9 +7,18 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from uninas_evo.contracts import Budget, Goal, Objective, Problem
 from uninas_evo.errors import ObjectiveError
@@ -389,13 +398,21 @@ def _check_settings(settings: Mapping[str, Mapping[str, Any]]) -> None:
             from uninas_evo.proxies import PROXIES
 
             _default_goal(name)
-            parameters = inspect.signature(PROXIES[name].function).parameters.values()
+            function = PROXIES[name].function
+            parameters = inspect.signature(function).parameters.values()
             allowed = [one.name for one in parameters if one.kind is one.KEYWORD_ONLY]
+            kinds = get_type_hints(function)
         for setting in sorted(given.keys() - set(allowed)):
             raise ObjectiveError(
                 f"problem.proxies.{name} has no setting {setting!r} (value {given[setting]!r}); "
                 f"it has {', '.join(allowed) or 'none'}"
             )
+        for setting, value in given.items() if name not in (LATENCY, TRAIN) else ():
+            try:
+                TypeAdapter(kinds[setting]).validate_python(value)
+            except ValidationError as error:
+                rule = error.errors()[0]["msg"].removeprefix("Input ")
+                raise ObjectiveError(f"problem.proxies.{name}.{setting}: {rule}, got {value!r}") from None
 
 
 def _folder(info: ValidationInfo) -> Path:

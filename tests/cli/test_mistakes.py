@@ -49,3 +49,14 @@ def test_mistakes_are_told(tmp_path: Path, genome: str, arguments: list[str], me
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 2, result.output
     assert message.replace("FOLDER", str(folder)) in result.output.replace("\n", "")
+
+
+@pytest.mark.parametrize("train", ["data = 'nowhere'", "data = 'nowhere'\nprotocol = 'big'"])
+def test_a_training_that_cannot_be_is_told_before_the_search(tmp_path: Path, train: str) -> None:
+    """Data and protocol of `[train]` are read before anything is scored."""
+    file = tmp_path / "run.toml"
+    file.write_text(f"evaluations = 2\n[problem]\nobjective = 'params'\n[train]\n{train}\n")
+    result = CliRunner().invoke(app, ["run", str(file), "--out", str(tmp_path / "out")])
+    assert result.exit_code == 2, result.output
+    assert "nowhere" in result.output or "big" in result.output
+    assert not (tmp_path / "out").exists()

@@ -213,7 +213,7 @@ def test_an_aggregate_in_a_run_file() -> None:
     assert "jacov" in beside._joined
     for name in ("naswott", "latency_ms", "train"):
         with pytest.raises(ObjectiveError, match=f"an aggregate ranks by proxies, and '{name}' is none"):
-            UninasOptions(aggregate=["vkdnw", name])
+            UninasProblem(SPACE, [], aggregate=["vkdnw", name])
     with pytest.raises(ObjectiveError, match="a problem needs an objective"):
         UninasProblem(SPACE, [])
 
@@ -223,3 +223,17 @@ def test_the_smoothed_share_grows_everywhere(z: float, step: float) -> None:
     """Also far beyond the best reference, where a rank would stand still."""
     assert log_normal_share(z) < log_normal_share(z + step) <= 0
     assert math.isclose(math.exp(log_normal_share(z)), NormalDist().cdf(z), rel_tol=1e-6, abs_tol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"vkdnw": {"inits": "x"}}, r"problem.proxies.vkdnw.inits: should be a valid integer.*, got 'x'"),
+        ({"vkdnw": {"mode": "quick"}}, r"problem.proxies.vkdnw.mode: should be 'exact', 'probed'.*, got 'quick'"),
+        ({"zen": {"step": []}}, r"problem.proxies.zen.step: should be a valid number, got \[\]"),
+    ],
+)
+def test_settings_of_the_wrong_kind(settings: dict[str, dict[str, object]], message: str) -> None:
+    """They are told with the run file, not by a worker that stumbles."""
+    with pytest.raises(ObjectiveError, match=message):
+        UninasProblem(SPACE, proxies=settings)

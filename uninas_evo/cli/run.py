@@ -36,6 +36,10 @@ def run(
     from uninas_evo.run.search import run_file
 
     checked = load_run_file(file, set_ or [])
+    if (training := checked.options.train) is not None:
+        from uninas_evo.training import load_protocol, read_splits
+
+        read_splits(training.data, load_protocol(training.protocol).val_fraction)  # hours later would be too late
     folder = out or file.with_suffix("")
     _finish(run_file(checked, folder, quiet=quiet), folder, quiet)
 
