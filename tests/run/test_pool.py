@@ -21,7 +21,7 @@ from uninas_evo.run.journal import Journal, canonical
 from uninas_evo.run.loop import Loop
 from uninas_evo.run.pool import CpuWorkers, Done, InProcessPool, Job, Pool, PoolOptions, open_pool
 from uninas_evo.run.processes import ProcessPool
-from uninas_evo.run.worker import Settings, Worker
+from uninas_evo.run.worker import Settings, Worker, describe
 
 HARMLESS, HARMFUL = "10000000", "50000000"
 
@@ -197,6 +197,13 @@ def test_dask_gives_the_same_journal() -> None:
         options = PoolOptions.model_validate({"devices": {"dask": cluster.scheduler_address}})
         with open_pool(options, problem) as pool:
             assert journal_of(problem, pool) == journal_of(problem, InProcessPool(problem))
+            pool.submit(Job(0, problem.space.encode(problem.space.start)))
+            assert [one.job for one in pool.activity()] == [0, None]
+            done: list[Done] = []
+            while not done:
+                done = pool.wait()
+            assert done[0].device == describe("cpu")
+            assert done[0].memory_bytes > 0
 
 
 def test_a_cluster_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,9 +11,13 @@ from typing_extensions import override
 from uninas_evo.contracts import Problem
 from uninas_evo.errors import MissingExtraError, PoolError
 from uninas_evo.run import worker
-from uninas_evo.run.pool import Done, Job, Pool
+from uninas_evo.run.pool import Activity, Done, Job, Pool
 from uninas_evo.run.processes import cause
 from uninas_evo.run.worker import Score, Settings
+
+
+_UNKNOWN = "dask"
+"""The device of a job that never came back."""
 
 
 class DaskPool(Pool):
@@ -27,13 +31,22 @@ class DaskPool(Pool):
         address: the scheduler, such as "tcp://10.0.0.1:8786".
         threads: threads of each worker.
         time_limit_s: what scoring one candidate may take.
+        memory_limit_bytes: what scoring one candidate on the CPU may allocate.
 
     Raises:
         PoolError: the scheduler does not answer, or has no workers.
         MissingExtraError: Dask is not installed.
     """
 
-    def __init__(self, problem: Problem, address: str, *, threads: int = 1, time_limit_s: float | None = None) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        address: str,
+        *,
+        threads: int = 1,
+        time_limit_s: float | None = None,
+        memory_limit_bytes: int | None = None,
+    ) -> None:
         try:
             from distributed import Client
         except ImportError:
@@ -52,7 +65,7 @@ class DaskPool(Pool):
         if not workers:
             raise PoolError(f"the Dask scheduler at {address!r} has no workers; start some with `dask worker`")
         self.devices = [str(name) for name in workers]
-        self._task = (dumps(problem), Settings("auto", threads))
+        self._task = (dumps(problem), Settings("auto", threads, memory_limit_bytes))
         self._executor: Any = self._client.get_executor(pure=False)
         self._time_limit_s = float("inf") if time_limit_s is None else time_limit_s
         self._running: dict[Any, tuple[Job, float]] = {}
@@ -75,15 +88,23 @@ class DaskPool(Pool):
             seconds = time.monotonic() - begin
             if future.done():
                 error = future.exception()
-                score = future.result() if error is None else Score(None, cause(error), seconds)
+                score, device = future.result() if error is None else (Score(None, cause(error), seconds), _UNKNOWN)
             elif seconds > self._time_limit_s:
                 future.cancel()
                 score = Score(None, f"outlived the time limit of {self._time_limit_s:g} s", seconds)
+                device = _UNKNOWN
             else:
                 continue
             del self._running[future]
-            done.append(Done(job, score.values, score.failure, score.seconds, "dask", 0))
+            done.append(Done(job, score.values, score.failure, score.seconds, device, 0, score.memory_bytes))
         return done
+
+    @override
+    def activity(self) -> list[Activity]:
+        """Which jobs run; Dask decides where, so that they are told in the order of the workers."""
+        jobs: list[int | None] = [job.number for job, _ in self._running.values()]
+        jobs += [None] * len(self.devices)
+        return [Activity(number, device, jobs[number]) for number, device in enumerate(self.devices)]
 
     @override
     def close(self) -> None:

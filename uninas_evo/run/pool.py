@@ -173,7 +173,13 @@ def open_pool(options: PoolOptions, problem: Problem) -> Pool:
     if isinstance(wanted, DaskCluster):
         from uninas_evo.run.cluster import DaskPool
 
-        return DaskPool(problem, wanted.dask, threads=options.threads, time_limit_s=options.time_limit_s)
+        return DaskPool(
+            problem,
+            wanted.dask,
+            threads=options.threads,
+            time_limit_s=options.time_limit_s,
+            memory_limit_bytes=None if options.memory_limit_gb is None else int(options.memory_limit_gb * 1e9),
+        )
     from uninas_evo.run.processes import ProcessPool
 
     names = device_names(wanted, options.threads)

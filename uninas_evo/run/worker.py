@@ -143,9 +143,10 @@ def score(genome: str, seed: int | None = None) -> Score:
     return result
 
 
-def score_anywhere(payload: bytes, settings: Settings, genome: str, seed: int | None = None) -> Score:
-    """Scores a genome in a process that may not have been started yet (a Dask worker)."""
-    return _remote(payload, settings).score(genome, seed)
+def score_anywhere(payload: bytes, settings: Settings, genome: str, seed: int | None = None) -> tuple[Score, str]:
+    """Scores a genome in a process that may not have been started yet (a Dask worker); also its device's model."""
+    remote = _remote(payload, settings)
+    return remote.score(genome, seed), describe(remote.settings.device)
 
 
 @lru_cache(maxsize=1)
