@@ -15,7 +15,6 @@ from uninas_evo.run.pool import Activity, Done, Job, Pool
 from uninas_evo.run.processes import cause
 from uninas_evo.run.worker import Score, Settings
 
-
 _UNKNOWN = "dask"
 """The device of a job that never came back."""
 
