@@ -204,9 +204,9 @@ def test_a_killed_worker_is_replaced_and_its_cells_continued(tmp_path, file):
         )
     )
     pool = again(tmp_path, "pool.devices={cpu=1}").options.pool
-    todo = groups(file, tmp_path / "out")
-    run_groups(todo, pool, lambda done, total: None)
-    assert len(read_cells(todo)["uninas"]["random"]) == 2
+    work = groups(file, tmp_path / "out")
+    run_groups(work, pool, lambda done, total: None)
+    assert len(read_cells(work)["uninas"]["random"]) == 2
 
 
 @pytest.mark.slow

@@ -66,10 +66,10 @@ def score_networks(
     """
     parts = parts_of(proxies)
     values = _read(journal, inputs)
-    todo = [(text, [p for p in parts if p not in values.get(text, {})]) for text in architectures]
-    todo = [(text, missing) for text, missing in todo if missing]
+    unscored = [(text, [p for p in parts if p not in values.get(text, {})]) for text in architectures]
+    unscored = [(text, missing) for text, missing in unscored if missing]
     with journal.open("a") as file:
-        for text, scored in _run(todo, build, inputs, workers):
+        for text, scored in _run(unscored, build, inputs, workers):
             for proxy, (value, seconds) in scored.items():
                 line = {"architecture": text, "proxy": proxy, "value": value, "seconds": round(seconds, 4)}
                 file.write(json.dumps(line) + "\n")
@@ -104,14 +104,14 @@ def _read(journal: Path, inputs: Inputs) -> dict[str, dict[str, float | None]]:
 Scored = tuple[str, dict[str, tuple[float | None, float]]]
 
 
-def _run(todo: Sequence[tuple[str, Sequence[str]]], build: Build, inputs: Inputs, workers: int) -> Iterator[Scored]:
-    if workers == 1 or not todo:
-        yield from (_score_one(text, names, build, inputs) for text, names in todo)
+def _run(unscored: Sequence[tuple[str, Sequence[str]]], build: Build, inputs: Inputs, workers: int) -> Iterator[Scored]:
+    if workers == 1 or not unscored:
+        yield from (_score_one(text, names, build, inputs) for text, names in unscored)
         return
     from joblib import Parallel, delayed
 
     with Parallel(workers, return_as="generator_unordered", pre_dispatch="2*n_jobs") as pool:
-        yield from pool(delayed(_score_one)(text, names, build, inputs) for text, names in todo)
+        yield from pool(delayed(_score_one)(text, names, build, inputs) for text, names in unscored)
 
 
 def _score_one(text: str, names: Sequence[str], build: Build, inputs: Inputs) -> Scored:

@@ -34,12 +34,12 @@ def compare(file: CompareFile, out: Path, watch: Watch = lambda done, total: Non
         JournalError: a cell's folder is damaged or in use.
     """
     out.mkdir(parents=True, exist_ok=True)
-    todo = groups(file, out)
-    run_groups(todo, file.options.pool, watch)
+    work = groups(file, out)
+    run_groups(work, file.options.pool, watch)
     options = file.options
     comparisons = [
         analysis.compare(problem, cells, options.evaluations, options.baseline, _optimum(file, problem))
-        for problem, cells in read_cells(todo).items()
+        for problem, cells in read_cells(work).items()
     ]
     write(comparisons, out, file.text)
     return comparisons
