@@ -245,6 +245,18 @@ def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
         search(evaluations=5, out=tmp_path / "out")
 
 
+def test_verify_scores_the_whole_front(installed: dict[str, str], tmp_path: Path) -> None:
+    """With several objectives every member is compared, in every objective."""
+    path = tmp_path / "run.toml"
+    path.write_text(RUN.replace("noise = 0.5", "noise = 9, objectives = 2").replace('{name = "toy"}', '{name = "nsga2"}'))
+    result = run_file(load_run_file(path), tmp_path / "out", quiet=True)
+    rows = verify(tmp_path / "out")
+    assert len(result.front) > 1
+    assert {row.number for row in rows} == {one.number for one in result.front}
+    assert {row.name for row in rows} == {"sum", "first"}
+    assert all(row.agrees and row.rule == "bit for bit" for row in rows)
+
+
 def test_verify_compares_bit_for_bit(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The winner and random entries agree; a changed score is found; another kind of device has a tolerance."""
     (row,) = verify(folder)

@@ -92,8 +92,10 @@ def handover(
     """
     from uninas_evo.training.comparison import as_markdown, handover
 
-    given = {"data": data, "protocol": protocol, "top": top, "random": random, "seeds": seeds, "workers": workers}
-    given |= {"device": device}
+    given = {
+        "data": data, "protocol": protocol, "top": top, "random": random, "seeds": seeds, "device": device,
+        "workers": workers,
+    }  # fmt: skip
     options = _options(run_dir, {name: value for name, value in given.items() if value is not None})
     print(as_markdown(handover(run_dir, options, _say)), end="")
 
