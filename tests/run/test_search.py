@@ -248,7 +248,8 @@ def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
 def test_verify_scores_the_whole_front(installed: dict[str, str], tmp_path: Path) -> None:
     """With several objectives every member is compared, in every objective."""
     path = tmp_path / "run.toml"
-    path.write_text(RUN.replace("noise = 0.5", "noise = 9, objectives = 2").replace('{name = "toy"}', '{name = "nsga2"}'))
+    two = RUN.replace("noise = 0.5", "noise = 9, objectives = 2").replace('{name = "toy"}', '{name = "nsga2"}')
+    path.write_text(two)
     result = run_file(load_run_file(path), tmp_path / "out", quiet=True)
     rows = verify(tmp_path / "out")
     assert len(result.front) > 1
