@@ -1,7 +1,7 @@
 """Queries until the optimum of NAS-Bench-201, for each strategy: the numbers in docs/strategies.md.
 
-    python tests/benchmarks/nasbench201.py --seeds 200 --strategies random evolution aging
-    python tests/benchmarks/nasbench201.py --strategies evolution --set population=16 --set offspring=8
+    python tests/benchmarks/nasbench201.py --table TABLE --seeds 200 --strategies random evolution aging
+    python tests/benchmarks/nasbench201.py --table TABLE --strategies evolution --set population=16 --set offspring=8
 
 Prints, for each dataset, the median number of distinct evaluations until the optimum with its quartiles (runs that
 did not reach it within the limit count as infinite), and the median best accuracy after 100 and 200 evaluations.
@@ -21,8 +21,6 @@ from typing import Any
 
 from uninas_evo.contracts import Result, StopSearch, Strategy
 from uninas_evo.problems.nasbench201 import NASBench201Problem
-
-TABLE = Path(__file__).parents[3] / "shared/data/nasbench201_test_accuracy.csv.gz"
 
 
 def best_so_far(strategy: Strategy, problem: NASBench201Problem, limit: int) -> list[float]:
@@ -77,6 +75,7 @@ def _value(text: str) -> Any:
 def main() -> None:
     """Parses the command line and prints a table for each dataset."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--table", type=Path, required=True, help="the benchmark's table, as for the problem")
     parser.add_argument("--strategies", nargs="+", default=["evolution", "aging"])
     parser.add_argument("--datasets", nargs="+", default=["cifar10", "cifar100"])
     parser.add_argument("--seeds", type=int, default=100)
@@ -85,7 +84,7 @@ def main() -> None:
     arguments = parser.parse_args()
     options = {key: _value(text) for key, text in (item.split("=", 1) for item in arguments.set)}
     for dataset in arguments.datasets:
-        problem = NASBench201Problem(TABLE, dataset)
+        problem = NASBench201Problem(arguments.table, dataset)
         print(f"{dataset}: optimum {problem.optimum}, {arguments.seeds} seeds, options {options or 'default'}")
         print(f"{'':12} {'q25':>7} {'median':>7} {'q75':>7}  {'found':>6} {'at 100':>8} {'at 200':>8}")
         for name in arguments.strategies:

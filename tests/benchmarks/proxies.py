@@ -3,7 +3,7 @@
 One run, one thread, equal settings: one initialisation, one entry of each tensor, the same images. Times are CPU
 seconds, peak memory is that of a process of its own above what it held before the call.
 
-    python tests/benchmarks/proxies.py
+    python tests/benchmarks/proxies.py [--cases 5] [--batch 64] [--repeats 2]
 """
 
 from __future__ import annotations
@@ -55,11 +55,11 @@ def measure_mode(case: int, mode: str, repeats: int) -> tuple[float, float]:
     return min(seconds[1:]), peak / 1024
 
 
-def compare_modes(repeats: int) -> None:
+def compare_modes(cases: int, repeats: int) -> None:
     """A line for each network and number of classes."""
     print("| network | K | N | definition s | exact s | probed s | exact × | probed × | MiB (in that order) |")
     print("|---|---|---|---|---|---|---|---|---|")
-    for case, (title, _, skeleton, batch) in enumerate(CASES):
+    for case, (title, _, skeleton, batch) in enumerate(CASES[:cases]):
         results = []
         for mode in MODES:
             options = ["--mode", mode, "--case", str(case), "--repeats", str(repeats)]
@@ -95,6 +95,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--mode")
     parser.add_argument("--case", type=int, default=0)
+    parser.add_argument("--cases", type=int, default=len(CASES), help="how many of the networks, small ones first")
     parser.add_argument("--batch", type=int, default=64, help="images of the proxies' own table")
     parser.add_argument("--repeats", type=int, default=2)
     arguments = parser.parse_args()
@@ -102,7 +103,7 @@ def main() -> None:
     if arguments.mode:
         print(json.dumps(measure_mode(arguments.case, arguments.mode, arguments.repeats)))
         return
-    compare_modes(arguments.repeats)
+    compare_modes(arguments.cases, arguments.repeats)
     compare_proxies(arguments.batch, arguments.repeats)
 
 

@@ -1,6 +1,6 @@
 """Images per second of our training loop against timm's, on the same model, images, settings and threads.
 
-    python tests/benchmarks/training.py [--model resnet18] [--script train.py]
+    python tests/benchmarks/training.py [--model resnet18] [--images 640] [--script train.py]
 
 timm's loop is made here of timm's own parts in the order of its `train.py`: its loader, then for each batch forward,
 loss, backward, clipping, optimiser, average, schedule and reading the loss. With --script, the path of timm's
@@ -34,7 +34,7 @@ from torch import nn
 
 from uninas_evo.training import Protocol, read_splits, train
 
-CLASSES, SIZE, BATCH, IMAGES = 4, 64, 32, 640
+CLASSES, SIZE, BATCH = 4, 64, 32
 AUGMENT = "rand-m9-mstd0.5"
 PROTOCOL = Protocol(
     epochs=2, batch_size=BATCH, lr=1e-3, weight_decay=0.05, clip_grad=1.0, label_smoothing=0.1, ema_decay=0.999,
@@ -43,10 +43,10 @@ PROTOCOL = Protocol(
 )  # fmt: skip
 
 
-def write_images(root: Path) -> None:
+def write_images(root: Path, images: int) -> None:
     """An image folder of noisy JPEG files of 96 px."""
     rng = np.random.default_rng(0)
-    for part, count in (("train", IMAGES), ("val", CLASSES)):
+    for part, count in (("train", images), ("val", CLASSES)):
         for i in range(count):
             folder = root / part / f"class{i % CLASSES}"
             folder.mkdir(parents=True, exist_ok=True)
@@ -129,6 +129,7 @@ def main() -> None:
     """Prints the median speeds over the rounds and their ratios."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="resnet18")
+    parser.add_argument("--images", type=int, default=640)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--script", help="path of timm's train.py, to run it too")
@@ -137,7 +138,7 @@ def main() -> None:
     speeds: dict[str, list[tuple[float, float]]] = {"ours": [], "timm's parts": []}
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder)
-        write_images(data)
+        write_images(data, given.images)
         for round_ in range(given.rounds):
             speeds["ours"].append(ours(given.model, data, round_))
             speeds["timm's parts"].append(theirs(given.model, data))
