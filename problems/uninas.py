@@ -349,7 +349,7 @@ def _objectives(target: str | UserFunction, options: ObjectiveOptions) -> list[O
         return [Objective(name, goal) for name, goal in options.values.items()]
     if isinstance(target, UserFunction):
         return [Objective(target.name, options.goal or "maximize")]
-    return [Objective(target, options.goal or _default_goal(target))]
+    return [Objective(target, options.goal or _default_goal(target), repeats=target != LATENCY)]
 
 
 def _default_goal(name: str) -> Goal:

@@ -134,10 +134,17 @@ class Space(ABC, Generic[G]):
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """A named number that a search maximises or minimises."""
+    """A named number that a search maximises or minimises.
+
+    Attributes:
+        name: its key among the values that `Problem.evaluate` returns.
+        goal: which direction is better.
+        repeats: whether scoring a genome again gives the same value; a measured time does not.
+    """
 
     name: str
     goal: Goal
+    repeats: bool = True
 
 
 class Problem(ABC):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engine_toy import ToyProblem, ToyStrategy
+from engine_toy import ToyOptions, ToyProblem, ToyStrategy
 
 import uninas_evo
 from uninas_evo.contracts import Objective
@@ -279,6 +279,20 @@ def test_verify_compares_bit_for_bit(folder: Path, monkeypatch: pytest.MonkeyPat
     assert row.rule.startswith("within 0.001 (recorded on ")
     monkeypatch.setattr(ToyProblem, "evaluate", shifted(1e-2))
     assert not verify(folder)[0].agrees
+
+
+def test_verify_does_not_compare_what_does_not_repeat(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A measured time is shown and never called wrong."""
+
+    def timed(options: ToyOptions, seed: int) -> ToyProblem:
+        problem = ToyProblem(seed + 1, **options.model_dump())
+        problem.objectives = (Objective("sum", "maximize", repeats=False),)
+        return problem
+
+    monkeypatch.setattr(ToyProblem, "from_options", timed)
+    (row,) = verify(folder)
+    assert row.recorded != row.now
+    assert (row.agrees, row.rule) == (True, "not compared: a measured time")
 
 
 OBJECTIVE = "def score(genome: 'Genome'):\n    return float(len(genome))\n"

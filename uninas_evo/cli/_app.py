@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import errno
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from uninas_evo.errors import UninasEvoError
+
+INTERRUPTED = 130
+"""The exit code after Ctrl-C, as shells have it."""
+GenomeArgument = Annotated[
+    str, typer.Argument(metavar="GENOME", help="A preset (resnet, efficientnet, vit, coatnet) or a genome's file.")
+]
 
 
 class _Group(TyperGroup):

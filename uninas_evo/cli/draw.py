@@ -7,11 +7,7 @@ from typing import Annotated
 
 import typer
 
-from uninas_evo.cli._app import app
-
-GenomeArgument = Annotated[
-    str, typer.Argument(metavar="GENOME", help="A preset (resnet, efficientnet, vit, coatnet) or a genome's file.")
-]
+from uninas_evo.cli._app import GenomeArgument, app
 
 
 @app.command()

@@ -7,9 +7,7 @@ from typing import Annotated
 
 import typer
 
-from uninas_evo.cli._app import app
-
-INTERRUPTED = 130
+from uninas_evo.cli._app import INTERRUPTED, app
 
 
 @app.command()

@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from uninas_evo.cli._app import app
+from uninas_evo.cli._app import INTERRUPTED, app
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from uninas_evo.report.analysis import Comparison
-
-INTERRUPTED = 130
 
 
 @app.command()

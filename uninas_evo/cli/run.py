@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from uninas_evo.cli._app import app
+from uninas_evo.cli._app import INTERRUPTED, app
 
 if TYPE_CHECKING:
     from uninas_evo.run.search import SearchResult
@@ -18,7 +18,6 @@ Allow = Annotated[
     bool,
     typer.Option("--allow-changed-objective", help="Run your own objective although its file was changed."),
 ]
-INTERRUPTED = 130
 
 
 @app.command()

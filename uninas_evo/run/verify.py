@@ -11,7 +11,6 @@ from rich.table import Column, Table
 
 from uninas_evo.contracts import Objective
 from uninas_evo.errors import JournalError
-from uninas_evo.problems.uninas import LATENCY
 from uninas_evo.run.journal import AskEvent, ResultEvent, read_journal
 from uninas_evo.run.pool import Done, Job, open_pool, pool_on
 from uninas_evo.run.results import dominated
@@ -97,7 +96,7 @@ def _choose(results: dict[int, ResultEvent], objectives: tuple[Objective, ...], 
 
 
 def _rows(recorded: ResultEvent, done: Done, objectives: tuple[Objective, ...]) -> list[Row]:
-    """One row an objective: exact on the same kind of device; a latency is never the same twice."""
+    """One row an objective: exact on the same kind of device; what does not repeat is not compared."""
     exact = recorded.measured.device == done.device
     rule = "bit for bit" if exact else f"within {TOLERANCE:g} (recorded on {recorded.measured.device})"
     rows = []
@@ -109,7 +108,7 @@ def _rows(recorded: ResultEvent, done: Done, objectives: tuple[Objective, ...]) 
         now = done.values[objective.name]
         agrees = before == now if exact else math.isclose(before, now, rel_tol=TOLERANCE)
         said = rule
-        if objective.name == LATENCY:
+        if not objective.repeats:
             said, agrees = "not compared: a measured time", True
         rows.append(Row(done.job.number, objective.name, before, now, said, agrees))
     return rows
