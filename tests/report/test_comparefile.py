@@ -75,6 +75,18 @@ def test_all_mistakes_at_once_with_the_files_own_names(tmp_path):
     assert "baseline: must be one of the strategies random, tiny, got 'randm'; did you mean 'random'?" in message
 
 
+def test_wrong_fields_at_the_top_hide_no_mistake_in_the_tables(tmp_path):
+    """Fields of the file and of its tables are told together, and a missing baseline once."""
+    text = GOOD.replace("seeds = 2", "sseds = 2").replace('baseline = "random"', "rescore = -1")
+    text = text.replace("population = 4", "populaton = 4").replace('objective = "flops"', "batch = 0")
+    with pytest.raises(RunFileError) as caught:
+        load(tmp_path, text)
+    message = str(caught.value)
+    assert "compare.toml holds 5 mistakes" in message
+    for field in ("sseds", "rescore", "baseline", "strategies.tiny.populaton", "problems.quick.batch"):
+        assert message.count(f"  {field}: ") == 1
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import tomllib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
 
 from uninas_evo.errors import RunFileError
 from uninas_evo.run.mistakes import check, nearest
 from uninas_evo.run.pool import PoolOptions
-from uninas_evo.run.runfile import RunFile, apply_setting, check_objectives, parse_run
+from uninas_evo.run.runfile import RunFile, check_objectives, listed, parse_run, read_toml
 
 Table = dict[str, Any]
+UNKNOWN = ""
+"""Stands for a baseline that is wrong or missing, which was told already."""
 
 
 class CompareOptions(BaseModel):
@@ -75,31 +77,37 @@ def load_compare_file(path: Path, settings: Sequence[str] = ()) -> CompareFile:
         ObjectiveError: a strategy cannot follow as many objectives as a problem has.
         DataError: a problem's table or data is missing.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-        content = tomllib.loads(text)
-    except OSError as error:
-        raise RunFileError(f"the compare file {path} cannot be read ({error.strerror}); name a file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RunFileError(f"{path} is not TOML: {error}") from None
-    for setting in settings:
-        apply_setting(content, setting)
+    text, content = read_toml(path, settings)
     options, mistakes = check(CompareOptions, content, (), path.parent)
     if options is None:
-        raise _mistakes(path, mistakes)
+        options = _without(content, {re.split(r"[.:]", mistake)[0] for mistake in mistakes})
+    if options is None:
+        raise listed(mistakes, str(path))
     runs = _runs(options, path, mistakes)
-    if options.baseline not in options.strategies:
+    if options.baseline not in (*options.strategies, UNKNOWN):
         mistakes.append(
             f"baseline: must be one of the strategies {', '.join(options.strategies)}, got "
             f"{options.baseline!r}{nearest(options.baseline, options.strategies)}"
         )
     if mistakes:
-        raise _mistakes(path, mistakes)
+        raise listed(mistakes, str(path))
     for named in runs.values():
         problem = next(iter(named.values())).problem()
         for run in named.values():
             check_objectives(run.strategy_name, run.strategy_class, problem)
     return CompareFile(options, runs, text)
+
+
+def _without(content: Table, wrong: set[str]) -> CompareOptions | None:
+    """The options without wrong fields, so that mistakes inside the tables are told too; None where no tables are left.
+
+    What is needed and wrong or missing has a stand-in.
+    """
+    right = {name: value for name, value in content.items() if name not in wrong}
+    try:
+        return CompareOptions.model_validate({"evaluations": 1, "baseline": UNKNOWN} | right)
+    except ValidationError:
+        return None
 
 
 def run_content(options: CompareOptions, problem: str, strategy: str, seed: int) -> Table:
@@ -140,8 +148,3 @@ def _told(line: str, options: CompareOptions, problem: str, strategy: str) -> st
     if line.startswith("problem.") and field in options.problems.get(problem, {}):
         return line.replace("problem.", f"problems.{problem}.", 1)
     return line
-
-
-def _mistakes(path: Path, mistakes: Sequence[str]) -> RunFileError:
-    count = "a mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
-    return RunFileError(f"{path} holds {count}:\n" + "\n".join(f"  {mistake}" for mistake in mistakes))

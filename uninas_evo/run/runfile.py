@@ -121,15 +121,26 @@ def load_run_file(path: Path, settings: Sequence[str] = ()) -> RunFile:
     Raises:
         RunFileError: the file cannot be read, or holds mistakes; the message lists all of them.
     """
+    _, content = read_toml(path, settings)
+    return parse_run(content, str(path), path.parent)
+
+
+def read_toml(path: Path, settings: Sequence[str] = ()) -> tuple[str, dict[str, Any]]:
+    """The text of a run file or compare file, and its tables with settings applied.
+
+    Raises:
+        RunFileError: the file cannot be read or is not TOML, or a setting is wrong.
+    """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        content = tomllib.loads(text)
     except OSError as error:
-        raise RunFileError(f"the run file {path} cannot be read ({error.strerror}); name an existing file") from None
+        raise RunFileError(f"{path} cannot be read ({error.strerror}); name an existing file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RunFileError(f"{path} is not TOML: {error}") from None
     for setting in settings:
         apply_setting(content, setting)
-    return parse_run(content, str(path), path.parent)
+    return text, content
 
 
 def parse_run(content: Mapping[str, Any], where: str, folder: Path) -> RunFile:
@@ -160,7 +171,7 @@ def parse_run(content: Mapping[str, Any], where: str, folder: Path) -> RunFile:
         mistakes += more
         named[kind] = (name, found, own)
     if mistakes or options is None:
-        raise _listed(mistakes, where)
+        raise listed(mistakes, where)
     return RunFile(options, *named["problem"], *named["strategy"])
 
 
@@ -172,7 +183,7 @@ def parse_top(content: Mapping[str, Any], where: str) -> RunOptions:
     """
     options, mistakes = _top(content, Path())
     if mistakes or options is None:
-        raise _listed(mistakes, where)
+        raise listed(mistakes, where)
     return options
 
 
@@ -183,7 +194,8 @@ def _top(content: Mapping[str, Any], folder: Path) -> tuple[RunOptions | None, l
     return options, mistakes
 
 
-def _listed(mistakes: Sequence[str], where: str) -> RunFileError:
+def listed(mistakes: Sequence[str], where: str) -> RunFileError:
+    """The error that tells all mistakes of a file, a line each."""
     count = "a mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
     return RunFileError(f"{where} holds {count}:\n" + "\n".join(f"  {mistake}" for mistake in mistakes))
 
