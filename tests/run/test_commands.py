@@ -67,7 +67,7 @@ def test_verify_fails_where_scores_differ(file: Path, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("run", "nothing.toml"), "the run file nothing.toml cannot be read"),
+        (("run", "nothing.toml"), "nothing.toml cannot be read (No such file or directory); name an existing file"),
         (("run", "FILE", "--set", "strategy.name=toi"), "no strategy is called 'toi'"),
         (("run", "FILE", "--set", "evaluations"), "--set takes FIELD=VALUE"),
         (("run", "FILE", "--out", "FILE"), "cannot be made (File exists); choose another with --out"),
