@@ -21,12 +21,12 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import optuna
+from conditions import conditions
 from deap import algorithms, base, creator, tools
 from pymoo.algorithms.moo.nsga2 import NSGA2
 from pymoo.core.mixed import (
@@ -200,7 +200,7 @@ def main() -> None:
     parser.add_argument("--evaluations", type=int, default=200)
     arguments = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # it warns of every study that is ended from inside
-    print(", ".join(f"{name} {version(name)}" for name in ("deap", "pymoo", "optuna")), f"{arguments.seeds} seeds")
+    print(f"{conditions()}\n{arguments.seeds} seeds, {arguments.evaluations} evaluations")
     for dataset in ("cifar10", "cifar100"):
         problem = NASBench201Problem(arguments.table, dataset)
         print(f"\n{dataset}\n| program | evaluations to the optimum | found | mean best | ms an evaluation |")

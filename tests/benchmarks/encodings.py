@@ -22,6 +22,8 @@ from collections.abc import Callable
 from importlib.metadata import entry_points
 from typing import Any
 
+from conditions import conditions
+
 from uninas_evo import Budget, Objective, Result, Skeleton, UninasProblem, UninasSpace, preset
 from uninas_evo.space import compose, space
 
@@ -98,6 +100,7 @@ def main() -> None:
     parser.add_argument("--score", choices=["landscape", "vkdnw"], default="landscape")
     parser.add_argument("--only", nargs="+", default=list(ROWS), metavar="ROW")
     arguments = parser.parse_args()
+    print(conditions())
     made = landscape if arguments.score == "landscape" else proxy
     limit = arguments.evaluations
     for row in arguments.only:

@@ -18,6 +18,7 @@ from typing import Any
 
 sys.path.append(str(Path(__file__).parents[1] / "run"))
 
+from conditions import conditions
 from engine_toy import ToyProblem
 
 from uninas_evo.contracts import Problem, Strategy
@@ -96,6 +97,7 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=24, help="of half a second, for one worker and for two")
     parser.add_argument("--resumed", type=int, default=10_000, help="evaluations of the journal that is resumed")
     given = parser.parse_args()
+    print(conditions())
     with tempfile.TemporaryDirectory() as folder:
         problem = ToyProblem()
         here = overhead_ms(InProcessPool(problem), problem, Path(folder) / "here.jsonl", given.evaluations)

@@ -8,11 +8,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import platform
 import statistics
 import time
 
 import torch
+from conditions import conditions
 from torch import nn
 
 from uninas_evo.network import build
@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--presets", default=",".join(PRESETS))
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    print(f"torch {torch.__version__}, {platform.machine()}, {options.threads} threads, batch {options.batch}, 224 px")
+    print(f"{conditions()}\nbatch {options.batch}, 224 px")
     x = torch.randn(options.batch, 3, 224, 224, generator=torch.Generator().manual_seed(0))
     for name in options.presets.split(","):
         genome = preset(name)

@@ -19,6 +19,8 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
+from conditions import conditions
+
 from uninas_evo.contracts import Result, StopSearch, Strategy
 from uninas_evo.problems.nasbench201 import NASBench201Problem
 
@@ -83,6 +85,7 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="an option of the strategy")
     arguments = parser.parse_args()
     options = {key: _value(text) for key, text in (item.split("=", 1) for item in arguments.set)}
+    print(conditions())
     for dataset in arguments.datasets:
         problem = NASBench201Problem(arguments.table, dataset)
         print(f"{dataset}: optimum {problem.optimum}, {arguments.seeds} seeds, options {options or 'default'}")

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import torch
+from conditions import conditions
 
 from uninas_evo.network import build
 from uninas_evo.proxies import PROXIES, Inputs, score, vkdnw
@@ -103,6 +104,7 @@ def main() -> None:
     if arguments.mode:
         print(json.dumps(measure_mode(arguments.case, arguments.mode, arguments.repeats)))
         return
+    print(conditions())
     compare_modes(arguments.cases, arguments.repeats)
     compare_proxies(arguments.batch, arguments.repeats)
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from conditions import conditions
 from torch import nn
 
 from uninas_evo.contracts import Budget
@@ -88,6 +89,7 @@ def main() -> None:
     parser.add_argument("--only", help="a setting's name")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    print(conditions())
     networks = [
         build(genome).eval() for genome in walk(small_coatnet(arguments.depth), arguments.networks, arguments.walk)
     ]

@@ -29,6 +29,7 @@ import timm.optim
 import timm.scheduler
 import timm.utils
 import torch
+from conditions import conditions
 from PIL import Image
 from torch import nn
 
@@ -135,6 +136,7 @@ def main() -> None:
     parser.add_argument("--script", help="path of timm's train.py, to run it too")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
+    print(conditions())
     speeds: dict[str, list[tuple[float, float]]] = {"ours": [], "timm's parts": []}
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder)

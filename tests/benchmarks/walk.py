@@ -16,6 +16,7 @@ import random
 import time
 
 import numpy as np
+from conditions import conditions
 
 from uninas_evo.contracts import Budget
 from uninas_evo.space import StepRule, genome_to_package, preset, step
@@ -71,6 +72,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=500_000)
     parser.add_argument("--package-steps", type=int, default=24)
     options = parser.parse_args()
+    print(conditions())
     long, short = ours(options.steps, options.steps), ours(options.steps, options.package_steps)
     calls, successes = package(options.package_steps)
     for name, (attempts, accepted, largest) in (("one long walk", long), ("walks as short as the package's", short)):
