@@ -29,6 +29,7 @@ def cell(values, *, seed=0, fresh=None, objectives=(SCORE,)):
         genomes=texts,
         costs=tuple(Cost(1, 1) for _ in rows),
         values=rows,
+        errors=np.full_like(rows, NAN),
         seconds=np.ones(len(rows)),
     )
     return Cell(record, fresh or {}, asking_s=0.5)

@@ -120,6 +120,18 @@ def test_progress_shows_every_evaluation_and_the_best_so_far():
     assert legend_names(figure) == ["evaluated", "best so far"]
 
 
+def test_the_best_so_far_stands_in_the_band_of_its_own_error():
+    """The band follows the best, not the evaluation; errors that nobody measured draw none."""
+    values, errors = np.array([1.0, NAN, 3.0, 2.0]), np.array([0.1, NAN, 0.5, 9.0])
+    (axes,) = plots.progress_figure(values, SCORE, errors=errors).axes
+    band = axes.collections[-1].get_paths()[0].vertices
+    at = {x: (band[band[:, 0] == x, 1].min(), band[band[:, 0] == x, 1].max()) for x in (1, 4)}
+    assert at == {1: (0.9, 1.1), 4: (2.5, 3.5)}
+    assert legend_names(axes.figure) == ["evaluated", "best so far", "± standard error"]
+    lower = plots.progress_figure(values, SIZE, errors=np.full(4, NAN))
+    assert legend_names(lower) == ["evaluated", "best so far"]
+
+
 def test_attainment_figure_draws_a_surface_a_strategy():
     """One line a strategy."""
     surfaces = {"a": np.array([[1.0, 1.0], [2.0, 2.0]]), "b": np.array([[1.0, 0.5]])}

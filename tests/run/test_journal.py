@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import resource
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +152,17 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
     holder.wait()
     holder.stdout.close()
     Journal(path).close()
+
+
+def test_who_was_just_killed_is_waited_for(tmp_path: Path) -> None:
+    """A lock that is let go of within moments is no other run."""
+    path = tmp_path / "journal.jsonl"
+    held = os.open(path, os.O_RDWR | os.O_CREAT)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    letting_go = threading.Timer(0.2, os.close, (held,))
+    letting_go.start()
+    Journal(path).close()
+    letting_go.join()
 
 
 def test_a_full_disk_loses_nothing_that_was_recorded(tmp_path: Path) -> None:

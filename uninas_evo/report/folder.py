@@ -69,7 +69,7 @@ def plot_run(folder: Path, out: Path | None = None, *, presets: bool = False) ->
     places = {PRESET_NAMES.get(name, name): [values[one.name] for one in objectives] for name, values in marks.items()}
     figures = {"pareto": pareto_figure(pareto_data(objectives, points, record.ids, places), title)}
     if len(record.objectives) == 1:
-        figures["progress"] = progress_figure(record.values[:, 0], record.objectives[0], title)
+        figures["progress"] = progress_figure(record.values[:, 0], record.objectives[0], title, record.errors[:, 0])
     else:
         volume = hypervolume_curve(record)
         figures["hypervolume"] = curves_figure({"front": Curve(volume, volume, volume)}, "hypervolume", title)

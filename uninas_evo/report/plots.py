@@ -77,14 +77,25 @@ def legend(axes: Axes, **options: Any) -> None:
     axes.legend(frameon=False, labelcolor=INK, fontsize=9, **options)
 
 
-def progress_figure(values: FloatArray, objective: Objective, title: str = "") -> Figure:
-    """Every evaluation of one run (T,) as a dot, and the best so far as a line."""
+def progress_figure(
+    values: FloatArray, objective: Objective, title: str = "", errors: FloatArray | None = None
+) -> Figure:
+    """Every evaluation of one run (T,) as a dot, and the best so far as a line, in the band of its errors (T,)."""
     figure = new_figure()
     axes = figure.add_subplot()
     count = np.arange(1, len(values) + 1)
     axes.scatter(count, values, s=9, color=PALETTE[5], linewidths=0, label="evaluated")
     best = best_so_far(values, objective.goal)
     axes.step(count, best, where="post", color=PALETTE[0], linewidth=1.8, label="best so far")
+    if errors is not None and np.isfinite(errors).any():
+        # Only where the best changes: a band with a corner at each of many evaluations makes the page large.
+        held = np.flatnonzero((values == best) & (best != np.append(np.nan, best[:-1])))
+        ends, margin = np.append(held + 1, len(values)), errors[np.append(held, held[-1:])]
+        middle = values[np.append(held, held[-1:])]
+        axes.fill_between(
+            ends, middle - margin, middle + margin, step="post", color=PALETTE[0], alpha=0.25, linewidth=0,
+            label="± standard error",
+        )  # fmt: skip
     style(axes, EVALUATIONS, objective.name, title)
     legend(axes, loc="best")
     return figure

@@ -27,6 +27,8 @@ class RunRecord:
         genomes: their texts, (T,).
         costs: their parameters and FLOPs, (T,).
         values: the objectives' values, (T, O); a row of NaN for a failure.
+        errors: the values' standard errors, (T, O), as recorded beside them under the objective's name and `_se`; NaN
+            where none was.
         seconds: what scoring each took, (T,).
     """
 
@@ -37,6 +39,7 @@ class RunRecord:
     genomes: tuple[str, ...]
     costs: tuple[Cost, ...]
     values: FloatArray
+    errors: FloatArray
     seconds: FloatArray
 
     @property
@@ -72,7 +75,9 @@ def record_of(events: Sequence[Header | AskEvent | ResultEvent | Note]) -> RunRe
     results = {event.number: event for event in events if isinstance(event, ResultEvent)}
     asks = [event for event in events if isinstance(event, AskEvent) and event.number in results]
     rows = [results[ask.number].values or {} for ask in asks]
-    values = [[row.get(objective.name, np.nan) for objective in objectives] for row in rows]
+    names = [objective.name for objective in objectives]
+    values = [[row.get(name, np.nan) for name in names] for row in rows]
+    errors = [[row.get(f"{name}_se", np.nan) for name in names] for row in rows]
     seconds = np.array([results[ask.number].measured.seconds for ask in asks], float)
     return RunRecord(
         run=header.run,
@@ -82,5 +87,6 @@ def record_of(events: Sequence[Header | AskEvent | ResultEvent | Note]) -> RunRe
         genomes=tuple(ask.genome or "" for ask in asks),
         costs=tuple(Cost(ask.params, ask.flops) for ask in asks),
         values=np.array(values, float).reshape(len(asks), len(objectives)),
+        errors=np.array(errors, float).reshape(len(asks), len(objectives)),
         seconds=seconds,
     )

@@ -182,8 +182,9 @@ def progress(run: Run) -> str:
     if run.winner is None:
         return "<p>Nothing has a score yet.</p>"
     if len(record.objectives) == 1:
-        figure = small(progress_figure(record.values[:, 0], record.objectives[0]))
-        caption = "Every evaluation in the order it was asked, and the best so far."
+        figure = small(progress_figure(record.values[:, 0], record.objectives[0], errors=record.errors[:, 0]))
+        noise = " with its standard error" if np.isfinite(record.errors).any() else ""
+        caption = f"Every evaluation in the order it was asked, and the best so far{noise}."
     else:
         volume = hypervolume_curve(record)
         figure = small(curves_figure({"front": Curve(volume, volume, volume)}, "hypervolume"))
@@ -256,7 +257,7 @@ def noise(run: Run) -> str:
         rows.append([name, mean, str(len(known)), told])
     head = ["", "mean ± standard error", "fresh seeds", "the winner's lead"]
     note = (
-        f"{rescored['objective']} with seeds that the search did not use, the same for all: a search picks the "
+        f"{label(rescored['objective'])} with seeds that the search did not use, the same for all: a search picks the "
         "luckiest of many noisy scores, so that only these tell how good the winner is."
     )
     return f'<h2>How sure it is</h2>{shell.table(head, rows)}<p class="note">{escape(note)}</p>'

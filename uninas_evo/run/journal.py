@@ -24,6 +24,8 @@ VERSION = 1
 SYNC_EVERY_S = 0.5
 """Results that come faster than this are made safe from a power cut together: one `fsync` takes 0.2 to 10 ms. A kill
 loses nothing in between, since what is written is the system's."""
+LET_GO_S = 2.0
+"""How long a locked journal is waited for: who was just killed lets go of it only when all its children are gone."""
 FILE_NAME = "journal.jsonl"
 _SEAL = ',"chain":"{}"}}'
 _SEAL_LENGTH = len(_SEAL.format("0" * 16))
@@ -102,6 +104,20 @@ Event = Annotated[Header | AskEvent | ResultEvent | Note, Field(discriminator="e
 _EVENTS: TypeAdapter[Header | AskEvent | ResultEvent | Note] = TypeAdapter(Event)
 
 
+def _lock(file: int) -> bool:
+    """Whether an open file could be locked for this process alone, within `LET_GO_S`."""
+    end = time.monotonic() + LET_GO_S
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                return False
+            time.sleep(0.01)
+        else:
+            return True
+
+
 class Journal:
     """An open journal that this process alone may write.
 
@@ -130,13 +146,11 @@ class Journal:
 
     def _open(self, path: Path) -> None:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _lock(self._file):
             raise JournalError(
                 f"{path} is in use: one process at a time may write a run folder; "
                 f"wait until the other one ends, or end it"
-            ) from None
+            )
         content = path.read_bytes()
         self.events, self._chain, good = _parse(content, path)
         if good < len(content):  # a torn last line: the process was killed while it wrote
