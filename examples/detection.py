@@ -19,7 +19,7 @@ from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 import uninas_evo
-from uninas_evo.network import Network
+from uninas_evo.spaces.uninas.network import Network
 
 
 class Pyramid(nn.Module):

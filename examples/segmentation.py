@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import uninas_evo
-from uninas_evo.network import Network
+from uninas_evo.spaces.uninas.network import Network
 
 
 def conv(before: int, after: int, kernel: int) -> nn.Sequential:

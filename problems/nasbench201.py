@@ -17,7 +17,7 @@ import pydantic
 
 from uninas_evo.contracts import Budget, Objective, Problem
 from uninas_evo.errors import DataError
-from uninas_evo.problems.nasbench201_space import EDGES, OPERATIONS, RESNET, Cell, NASBench201Space
+from uninas_evo.spaces.nasbench201.space import EDGES, OPERATIONS, RESNET, Cell, NASBench201Space
 from uninas_evo.problems.uninas import BudgetOptions
 
 __all__ = ["RESNET", "Cell", "NASBench201Options", "NASBench201Problem", "NASBench201Space", "read_table"]

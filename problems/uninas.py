@@ -22,12 +22,12 @@ from pydantic import (
 
 from uninas_evo.contracts import Budget, Goal, Objective, Problem
 from uninas_evo.errors import ObjectiveError
-from uninas_evo.problems.aggregate import Scale, scale_of
-from uninas_evo.problems.function import UserFunction, form_of, named
-from uninas_evo.space import PRESETS, Genome, Skeleton, StepRule, UninasSpace, load_genome
+from uninas_evo.scoring.aggregate import Scale, scale_of
+from uninas_evo.scoring.function import UserFunction, form_of, named
+from uninas_evo.spaces.uninas import PRESETS, Genome, Skeleton, StepRule, UninasSpace, load_genome
 
 if TYPE_CHECKING:
-    from uninas_evo.training.fitness import TrainFitness
+    from uninas_evo.scoring.training import TrainFitness
 
 COSTS = ("params", "flops")
 LATENCY = "latency_ms"
@@ -176,7 +176,7 @@ class UninasProblem(Problem):
     Args:
         space: where genomes come from.
         objectives: proxies, "params", "flops", "latency_ms", "train" (accuracy after a short training, see
-            `training.TrainFitness`), functions of your own (see `problems.function`), or
+            `scoring.training.TrainFitness`), functions of your own (see `scoring.function`), or
             `ObjectiveOptions` where a goal or several values must be told.
         seed: fixes images and weights.
         batch: images that proxies score with.
@@ -269,7 +269,7 @@ class UninasProblem(Problem):
 
     @cached_property
     def _trainer(self) -> TrainFitness:
-        from uninas_evo.training.fitness import TrainFitness
+        from uninas_evo.scoring.training import TrainFitness
 
         return TrainFitness(self.space.start, seed=self.seed, **self.settings[TRAIN])
 
@@ -299,7 +299,7 @@ class UninasProblem(Problem):
         return costs | self._proxy_values(self._built(genome), genome, device)
 
     def _built(self, genome: Genome) -> Any:
-        from uninas_evo.network import initialise
+        from uninas_evo.spaces.uninas.network import initialise
 
         network = self.space.build(genome)
         initialise(network, self.seed)  # type: ignore[arg-type]
@@ -307,7 +307,7 @@ class UninasProblem(Problem):
 
     def _proxy_values(self, network: Any, genome: Genome, device: str) -> dict[str, float]:
         """The values of all proxies among the objectives; proxies of one function share one call."""
-        from uninas_evo.problems.latency import latency_ms
+        from uninas_evo.scoring.latency import latency_ms
         from uninas_evo.proxies import PROXIES, Inputs
 
         size = genome.skeleton.image_size

@@ -7,7 +7,7 @@ import random
 from hypothesis import strategies as st
 
 from uninas_evo.contracts import Budget
-from uninas_evo.space import PRESETS, Genome, Skeleton, StepRule, UninasSpace, preset
+from uninas_evo.spaces.uninas import PRESETS, Genome, Skeleton, StepRule, UninasSpace, preset
 
 SKELETONS = (
     Skeleton(image_size=32, classes=10, stem=(16, 16), channels=(32, 96), depths=(1, 2)),

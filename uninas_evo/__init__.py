@@ -36,12 +36,12 @@ if TYPE_CHECKING:
         Strategy,
     )
     from uninas_evo.errors import UninasEvoError
-    from uninas_evo.network import build
+    from uninas_evo.spaces.uninas.network import build
     from uninas_evo.problems.uninas import UninasProblem
-    from uninas_evo.run.journal import Journal
-    from uninas_evo.run.loop import Loop
-    from uninas_evo.run.search import SearchResult, search
-    from uninas_evo.space import Genome, Skeleton, UninasSpace, load_genome, preset
+    from uninas_evo.engine.journal import Journal
+    from uninas_evo.engine.loop import Loop
+    from uninas_evo.engine.search import SearchResult, search
+    from uninas_evo.spaces.uninas import Genome, Skeleton, UninasSpace, load_genome, preset
     from uninas_evo.training.formats import load
 
 _HOMES = {
@@ -57,12 +57,12 @@ _HOMES = {
         "Strategy",
     ),
     "uninas_evo.errors": ("UninasEvoError",),
-    "uninas_evo.network": ("build",),
+    "uninas_evo.spaces.uninas.network": ("build",),
     "uninas_evo.problems.uninas": ("UninasProblem",),
-    "uninas_evo.run.journal": ("Journal",),
-    "uninas_evo.run.loop": ("Loop",),
-    "uninas_evo.run.search": ("SearchResult", "search"),
-    "uninas_evo.space": ("Genome", "Skeleton", "UninasSpace", "load_genome", "preset"),
+    "uninas_evo.engine.journal": ("Journal",),
+    "uninas_evo.engine.loop": ("Loop",),
+    "uninas_evo.engine.search": ("SearchResult", "search"),
+    "uninas_evo.spaces.uninas": ("Genome", "Skeleton", "UninasSpace", "load_genome", "preset"),
     "uninas_evo.training.formats": ("load",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

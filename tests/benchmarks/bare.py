@@ -40,13 +40,13 @@ from pymoo.core.variable import Choice
 from pymoo.optimize import minimize
 
 from uninas_evo.problems.nasbench201 import Cell, NASBench201Problem
-from uninas_evo.problems.nasbench201_space import EDGES, OPERATIONS
-from uninas_evo.report.pareto import Box, minimised
-from uninas_evo.run.journal import Header, Journal
-from uninas_evo.run.loop import Loop
-from uninas_evo.run.pool import InProcessPool
-from uninas_evo.run.registry import find
-from uninas_evo.run.results import evaluations
+from uninas_evo.spaces.nasbench201.space import EDGES, OPERATIONS
+from uninas_evo.stats.fronts import Box, minimised
+from uninas_evo.engine.journal import Header, Journal
+from uninas_evo.engine.loop import Loop
+from uninas_evo.pool.open import InProcessPool
+from uninas_evo.config.registry import find
+from uninas_evo.engine.results import evaluations
 
 CALLS = 20
 """Looks at a cell, repeated ones too, that a bare program may take for each distinct one before it counts as stuck."""

@@ -6,9 +6,9 @@ import os
 
 import torch
 
-from uninas_evo.run.devices import cpu_count
-from uninas_evo.run.versions import versions
-from uninas_evo.run.worker import describe
+from uninas_evo.pool.devices import cpu_count
+from uninas_evo.engine.versions import versions
+from uninas_evo.pool.worker import describe
 
 
 def conditions() -> str:

@@ -25,7 +25,7 @@ from typing import Any
 from conditions import conditions
 
 from uninas_evo import Budget, Objective, Result, Skeleton, UninasProblem, UninasSpace, preset
-from uninas_evo.space import compose, space
+from uninas_evo.spaces.uninas import compose, space
 
 SKELETON = Skeleton(image_size=32, classes=10, stem=(8, 16), channels=(32, 64), depths=(1, 1))
 SPACE = UninasSpace(preset("coatnet", SKELETON), Budget(max_params=150_000, max_flops=30e6))

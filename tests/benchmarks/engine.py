@@ -22,10 +22,10 @@ from conditions import conditions
 from engine_toy import ToyProblem
 
 from uninas_evo.contracts import Problem, Strategy
-from uninas_evo.run.journal import Header, Journal
-from uninas_evo.run.loop import Loop
-from uninas_evo.run.pool import CpuWorkers, InProcessPool, Pool, PoolOptions, open_pool
-from uninas_evo.run.registry import find
+from uninas_evo.engine.journal import Header, Journal
+from uninas_evo.engine.loop import Loop
+from uninas_evo.pool.open import CpuWorkers, InProcessPool, Pool, PoolOptions, open_pool
+from uninas_evo.config.registry import find
 
 HEADER = Header(run={}, seed=0, objectives={"sum": "maximize"}, versions={}, host={}, started="now")
 WORK_S = 0.5

@@ -20,9 +20,9 @@ from dataclasses import replace
 import torch
 from conditions import conditions
 
-from uninas_evo.network import build
+from uninas_evo.spaces.uninas.network import build
 from uninas_evo.proxies import PROXIES, Inputs, score, vkdnw
-from uninas_evo.space import Skeleton, preset
+from uninas_evo.spaces.uninas import Skeleton, preset
 
 MODES = ("definition", "exact", "probed")
 SMALL = Skeleton(image_size=32, classes=10, stem=(16, 16), channels=(32, 64), depths=(1, 1))

@@ -21,9 +21,9 @@ from conditions import conditions
 from torch import nn
 
 from uninas_evo.contracts import Budget
-from uninas_evo.network import build
+from uninas_evo.spaces.uninas.network import build
 from uninas_evo.proxies import Inputs, vkdnw
-from uninas_evo.space import Genome, Skeleton, UninasSpace, preset
+from uninas_evo.spaces.uninas import Genome, Skeleton, UninasSpace, preset
 
 SETTINGS: dict[str, tuple[int, dict[str, Any]]] = {
     "published, by block": (64, {"mode": "exact", "entries": 1, "inits": 1}),

@@ -19,7 +19,7 @@ import numpy as np
 from conditions import conditions
 
 from uninas_evo.contracts import Budget
-from uninas_evo.space import StepRule, genome_to_package, preset, step
+from uninas_evo.spaces.uninas import StepRule, genome_to_package, preset, step
 
 BUDGET = Budget(max_params=40e6, max_flops=20e9)
 

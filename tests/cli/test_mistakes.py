@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from uninas_evo.cli import app
-from uninas_evo.space import Skeleton, preset
+from uninas_evo.spaces.uninas import Skeleton, preset
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ import pytest
 from typer.testing import CliRunner
 
 from uninas_evo.cli import app
-from uninas_evo.space import Skeleton, preset
+from uninas_evo.spaces.uninas import Skeleton, preset
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
@@ -155,7 +155,7 @@ def test_links_lead_somewhere() -> None:
 
 def test_the_table_of_operations_is_complete() -> None:
     """docs/operations.md names every operation."""
-    from uninas_evo.space import OPERATIONS
+    from uninas_evo.spaces.uninas import OPERATIONS
 
     table = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     assert [name for name in OPERATIONS if f"`{name}`" not in table] == []

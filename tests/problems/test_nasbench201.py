@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from uninas_evo.contracts import Budget
 from uninas_evo.errors import BudgetError, DataError, GenomeError
 from uninas_evo.problems.nasbench201 import RESNET, Cell, NASBench201Problem, NASBench201Space
-from uninas_evo.problems.nasbench201_space import EDGES, OPERATIONS
+from uninas_evo.spaces.nasbench201.space import EDGES, OPERATIONS
 
 TABLE = Path(__file__).parents[3] / "shared/data/nasbench201_test_accuracy.csv.gz"
 needs_table = pytest.mark.skipif(not TABLE.is_file(), reason="the table of NAS-Bench-201 is not beside the repository")

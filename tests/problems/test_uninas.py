@@ -17,12 +17,12 @@ from torch import nn
 
 from uninas_evo.contracts import Budget, Objective
 from uninas_evo.errors import ObjectiveError
-from uninas_evo.network import Network
-from uninas_evo.problems.aggregate import log_normal_share
-from uninas_evo.problems.function import UserFunction, form_of, named
+from uninas_evo.spaces.uninas.network import Network
+from uninas_evo.scoring.aggregate import log_normal_share
+from uninas_evo.scoring.function import UserFunction, form_of, named
 from uninas_evo.problems.uninas import UninasOptions, UninasProblem
-from uninas_evo.run.worker import Settings, Worker
-from uninas_evo.space import Genome, Skeleton, UninasSpace, preset
+from uninas_evo.pool.worker import Settings, Worker
+from uninas_evo.spaces.uninas import Genome, Skeleton, UninasSpace, preset
 
 SMALL = Skeleton(image_size=32, classes=10, stem=(8, 16), channels=(32, 64), depths=(1, 1))
 SPACE = UninasSpace(preset("coatnet", SMALL), Budget(max_params=150_000))
@@ -190,7 +190,7 @@ def test_functions_of_sources_keep_their_file() -> None:
 
 def test_an_aggregate_is_an_objective(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is better where all its proxies are, keeps its scale under other seeds, and comes with its parts."""
-    monkeypatch.setattr("uninas_evo.problems.aggregate.REFERENCES", 6)
+    monkeypatch.setattr("uninas_evo.scoring.aggregate.REFERENCES", 6)
     problem = UninasProblem(SPACE, [], batch=16, aggregate=["naswot", "te_ntk", "params"])
     assert problem.objectives == (Objective("aggregate", "maximize"),)
     worker = Worker(problem, Settings("cpu"))

@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from uninas_evo.errors import ProxyError
-from uninas_evo.network import build
-from uninas_evo.problems.nasbench201_space import NASBench201Space
+from uninas_evo.spaces.uninas.network import build
+from uninas_evo.spaces.nasbench201.space import NASBench201Space
 from uninas_evo.proxies import (
     PROXIES,
     Inputs,
@@ -36,7 +36,7 @@ from uninas_evo.proxies import (
     zen,
     zico,
 )
-from uninas_evo.space import Skeleton, preset
+from uninas_evo.spaces.uninas import Skeleton, preset
 
 INPUTS = Inputs(batch=6, image=(3, 4, 4), reinitialise=False)
 

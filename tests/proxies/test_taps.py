@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.func import functional_call, jacrev, vmap
 
-from uninas_evo.network import ChannelNorm, RelPosBias
+from uninas_evo.spaces.uninas.network import ChannelNorm, RelPosBias
 from uninas_evo.proxies.taps import Entries, TappedForward, tap
 
 

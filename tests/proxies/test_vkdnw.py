@@ -13,11 +13,11 @@ from torch import nn
 
 from uninas_evo.contracts import Budget
 from uninas_evo.errors import ProxyError
-from uninas_evo.network import build
-from uninas_evo.problems.nasbench201_space import NASBench201Space
+from uninas_evo.spaces.uninas.network import build
+from uninas_evo.spaces.nasbench201.space import NASBench201Space
 from uninas_evo.proxies import Inputs, vkdnw, vkdnw_single
 from uninas_evo.proxies.vkdnw import init_seed
-from uninas_evo.space import ADDABLE, PRESETS, Genome, Skeleton, UninasSpace, preset, walk_nodes
+from uninas_evo.spaces.uninas import ADDABLE, PRESETS, Genome, Skeleton, UninasSpace, preset, walk_nodes
 
 TINY = Skeleton(image_size=16, classes=4, stem=(16, 16), channels=(32, 96), depths=(1, 1))
 

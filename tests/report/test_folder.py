@@ -25,7 +25,7 @@ rescore = 0
 plot = false
 """
 DEPTH = """
-from uninas_evo.space import Genome
+from uninas_evo.spaces.uninas import Genome
 
 def depth(genome: Genome) -> float:
     return float(len(genome))

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from uninas_evo.contracts import Objective
-from uninas_evo.report import pareto_plots, plots, statistics
+from uninas_evo.report import pareto_plots, plots
+from uninas_evo.stats import tests as statistics
 
 NAN = float("nan")
 SIZE = Objective("params", "minimize")

@@ -16,9 +16,9 @@ from uninas_evo.report.history import History, Tally
 from uninas_evo.report.runpage import follow, render, report
 from uninas_evo.report.runplots import busy
 from uninas_evo.report.runsections import read
-from uninas_evo.run.journal import AskEvent, Header, Journal, Measured, Note, ResultEvent
-from uninas_evo.space import Genome, Skeleton, UninasSpace, preset
-from uninas_evo.space.text import parse_chain
+from uninas_evo.engine.journal import AskEvent, Header, Journal, Measured, Note, ResultEvent
+from uninas_evo.spaces.uninas import Genome, Skeleton, UninasSpace, preset
+from uninas_evo.spaces.uninas.text import parse_chain
 
 SMALL = Skeleton(image_size=32, classes=10, stem=(8, 8), channels=(32,), depths=(1,))
 

@@ -65,7 +65,7 @@ class BitSpace(Space[Bits]):
 def spaces() -> dict[str, Space[Any]]:
     """A toy space, the cells of NAS-Bench-201, and a small UniNAS space inside a budget."""
     from uninas_evo.problems.nasbench201 import NASBench201Space
-    from uninas_evo.space import Skeleton, UninasSpace, preset
+    from uninas_evo.spaces.uninas import Skeleton, UninasSpace, preset
 
     start = preset("coatnet", Skeleton(image_size=16, classes=10, stem=(8, 8), channels=(16, 32), depths=(1, 1)))
     uninas = UninasSpace(start, Budget(max_params=2 * start.params, max_flops=2 * start.flops))

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from uninas_evo.cli import app
 from uninas_evo.contracts import Candidate, Result
 from uninas_evo.problems.nasbench201 import Cell, NASBench201Problem
-from uninas_evo.problems.nasbench201_space import OPERATIONS
+from uninas_evo.spaces.nasbench201.space import OPERATIONS
 
 RUN = """
 evaluations = 8

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from uninas_evo.space import Skeleton, preset
+from uninas_evo.spaces.uninas import Skeleton, preset
 from uninas_evo.training.batches import eval_tasks, training_tasks
 
 

@@ -10,8 +10,8 @@ import torch
 
 import uninas_evo
 from uninas_evo.errors import TrainingError
-from uninas_evo.network import Network, build
-from uninas_evo.space import Skeleton, preset
+from uninas_evo.spaces.uninas.network import Network, build
+from uninas_evo.spaces.uninas import Skeleton, preset
 from uninas_evo.training import formats
 from uninas_evo.training.protocol import load_protocol
 

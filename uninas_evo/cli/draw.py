@@ -25,8 +25,8 @@ def draw(
 
     Example: `uninas-evo draw best.txt --out best.html --against coatnet`
     """
-    from uninas_evo.report.drawing import draw as draw_file
-    from uninas_evo.space import PRESETS, load_genome, preset
+    from uninas_evo.draw.svg import draw as draw_file
+    from uninas_evo.spaces.uninas import PRESETS, load_genome, preset
 
     first, other = load_genome(genome), None
     if against is not None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from torch import nn
 
-    from uninas_evo.proxies.audit import Agreement
+    from uninas_evo.compare.audit import Agreement
 
 
 @app.command()
@@ -35,10 +35,10 @@ def score(
     """
     import json as json_module
 
-    from uninas_evo.network import build
+    from uninas_evo.spaces.uninas.network import build
     from uninas_evo.proxies import PROXIES, Inputs, vkdnw
     from uninas_evo.proxies import score as score_module
-    from uninas_evo.space import load_genome
+    from uninas_evo.spaces.uninas import load_genome
 
     loaded = load_genome(genome)
     size = loaded.skeleton.image_size
@@ -91,9 +91,9 @@ def audit(
 
     from uninas_evo.errors import ProxyError
     from uninas_evo.problems.nasbench201 import read_table
-    from uninas_evo.problems.nasbench201_space import Cell
+    from uninas_evo.spaces.nasbench201.space import Cell
     from uninas_evo.proxies import Inputs
-    from uninas_evo.proxies.audit import agreements, score_networks
+    from uninas_evo.compare.audit import agreements, score_networks
 
     accuracies = read_table(table, dataset)
     names = [name.strip() for name in proxies.split(",") if name.strip()]
@@ -114,7 +114,7 @@ def audit(
 
 
 def _build_cell(text: str, classes: int) -> nn.Module:
-    from uninas_evo.problems.nasbench201_space import NASBench201Space
+    from uninas_evo.spaces.nasbench201.space import NASBench201Space
 
     space = NASBench201Space(classes)
     return space.build(space.decode(text))
@@ -142,7 +142,7 @@ def _scatter(
     from matplotlib.figure import Figure
     from scipy.stats import rankdata
 
-    from uninas_evo.proxies.audit import ranking
+    from uninas_evo.compare.audit import ranking
 
     columns = min(4, len(rows))
     lines = -(-len(rows) // columns)

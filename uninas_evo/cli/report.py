@@ -16,7 +16,7 @@ from uninas_evo.cli._app import INTERRUPTED, app
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from uninas_evo.report.analysis import Comparison
+    from uninas_evo.compare.analysis import Comparison
 
 
 @app.command()
@@ -35,8 +35,8 @@ def compare(
 
     Example: `uninas-evo compare runs/compare_small.toml --set seeds=20 --out runs/compare`
     """
-    from uninas_evo.report.compare import compare as run
-    from uninas_evo.report.comparefile import load_compare_file
+    from uninas_evo.compare.compare import compare as run
+    from uninas_evo.compare.comparefile import load_compare_file
 
     checked = load_compare_file(file, set_ or [])
     folder = out or file.with_suffix("")
@@ -126,8 +126,8 @@ def _table(comparison: Comparison) -> Table:
     """The final table of one problem."""
     from rich.table import Table
 
-    from uninas_evo.report.page import method
-    from uninas_evo.report.tables import HEADINGS, final_table, for_people
+    from uninas_evo.compare.page import method
+    from uninas_evo.compare.tables import HEADINGS, final_table, for_people
 
     rows = for_people(final_table(comparison))
     table = Table(*(HEADINGS[key] for key in rows[0]), title=comparison.problem, caption=method(comparison))

@@ -10,7 +10,7 @@ import typer
 from uninas_evo.cli._app import INTERRUPTED, app
 
 if TYPE_CHECKING:
-    from uninas_evo.run.search import SearchResult
+    from uninas_evo.engine.search import SearchResult
 
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Change a field of the run file.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show nothing but errors.")]
@@ -31,8 +31,8 @@ def run(
 
     Example: `uninas-evo run runs/quickstart.toml --set evaluations=50 --out runs/try`
     """
-    from uninas_evo.run.runfile import load_run_file
-    from uninas_evo.run.search import run_file
+    from uninas_evo.config.runfile import load_run_file
+    from uninas_evo.engine.search import run_file
 
     checked = load_run_file(file, set_ or [])
     if (training := checked.options.train) is not None:
@@ -54,7 +54,7 @@ def resume(
 
     Example: `uninas-evo resume runs/quickstart --set evaluations=400`
     """
-    from uninas_evo.run.search import resume as go_on
+    from uninas_evo.engine.search import resume as go_on
 
     result = go_on(folder, set_ or [], allow_changed_objective=allow_changed_objective, quiet=quiet)
     _finish(result, folder, quiet)
@@ -73,8 +73,8 @@ def verify(
 
     Example: `uninas-evo verify runs/quickstart --random 5`
     """
-    from uninas_evo.run.verify import table
-    from uninas_evo.run.verify import verify as check
+    from uninas_evo.engine.verify import table
+    from uninas_evo.engine.verify import verify as check
 
     rows = check(folder, random, device=device, allow_changed_objective=allow_changed_objective)
     _print(table(rows))
@@ -92,7 +92,7 @@ def list_(
 
     Example: `uninas-evo list strategies`
     """
-    from uninas_evo.run.listing import listing
+    from uninas_evo.cli.listing import listing
 
     _print(listing(kind))
 
@@ -103,15 +103,15 @@ def reference() -> None:
 
     Example: `uninas-evo reference > docs/run-files.md`
     """
-    from uninas_evo.run.reference import reference as page
+    from uninas_evo.config.reference import reference as page
 
     typer.echo(page(), nl=False)
 
 
 def _finish(result: SearchResult, folder: Path, quiet: bool) -> None:
     """Does what comes after a search, and prints its summary; an interrupted run says how to go on."""
-    from uninas_evo.run.search import reopen
-    from uninas_evo.run.tables import summary_table
+    from uninas_evo.engine.search import reopen
+    from uninas_evo.cli.terminal_tables import summary_table
 
     if result.end.kind == "interrupted":
         typer.echo(f"{result.end.text}; nothing is lost, go on with: uninas-evo resume {folder}", err=True)
@@ -124,7 +124,7 @@ def _finish(result: SearchResult, folder: Path, quiet: bool) -> None:
     if not quiet:
         _print(summary_table(result))
     if result.front and options.train is not None:
-        from uninas_evo.training.comparison import as_markdown, handover
+        from uninas_evo.compare.train_and_compare import as_markdown, handover
 
         rows = handover(folder, options.train, lambda line: None if quiet else typer.echo(line, err=True))
         if not quiet:

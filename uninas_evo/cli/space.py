@@ -30,7 +30,7 @@ def cost(
 
     Example: `uninas-evo cost coatnet --json`
     """
-    from uninas_evo.space import load_genome
+    from uninas_evo.spaces.uninas import load_genome
 
     loaded = load_genome(genome)
     values = {"params": loaded.params, "flops": loaded.flops, "nodes": len(loaded), "id": loaded.id}
@@ -51,14 +51,14 @@ def convert(
     Example: `uninas-evo convert coatnet --to text`
     """
     from uninas_evo.errors import GenomeError
-    from uninas_evo.space import genome_to_json, genome_to_package, load_genome
+    from uninas_evo.spaces.uninas import genome_to_json, genome_to_package, load_genome
 
     loaded = load_genome(genome)
     if to is Form.onnx:
         if out is None:
             raise GenomeError("an ONNX network is binary and needs a file; add --out network.onnx")
-        from uninas_evo.network import build
-        from uninas_evo.network.onnx import export_onnx
+        from uninas_evo.spaces.uninas.network import build
+        from uninas_evo.spaces.uninas.network.onnx import export_onnx
 
         export_onnx(build(loaded), out)
         return

@@ -20,7 +20,7 @@ never touched, and no global random generator is drawn from.
 from uninas_evo.proxies._module import Inputs
 from uninas_evo.proxies.activations import AzScores, az, naswot, te_ntk, te_regions, zen
 from uninas_evo.proxies.gradients import fisher, grad_norm, grasp, jacov, snip, synflow, zico
-from uninas_evo.proxies.rank import rank_aggregate, size_correlation
+from uninas_evo.stats.ranks import rank_aggregate, size_correlation
 from uninas_evo.proxies.registry import AGGREGATES, PROXIES, Proxy, aggregate, score
 from uninas_evo.proxies.size import flops, params
 from uninas_evo.proxies.taps import tap

@@ -96,12 +96,12 @@ def prepare(module: nn.Module, inputs: Inputs, *, training: bool = False) -> nn.
 def initialise(net: nn.Module, seed: int) -> None:
     """Draws a module's weights anew, in place, keyed by the seed and each parameter's name.
 
-    UniNAS networks use their own `uninas_evo.network.initialise`. In any other module convolutions and linear
+    UniNAS networks use their own `uninas_evo.spaces.uninas.network.initialise`. In any other module convolutions and linear
     layers get Kaiming normal weights (fan in, ReLU: what the proxies' papers use) and zero biases, norms become the
     identity with fresh statistics, and parameters of other layers keep their values.
     """
-    from uninas_evo.network import Network
-    from uninas_evo.network import initialise as initialise_network
+    from uninas_evo.spaces.uninas.network import Network
+    from uninas_evo.spaces.uninas.network import initialise as initialise_network
 
     if isinstance(net, Network):
         initialise_network(net, seed)
@@ -174,7 +174,7 @@ def is_activation(layer: nn.Module) -> bool:
 
 def is_norm(layer: nn.Module) -> bool:
     """Whether a layer normalises its input."""
-    from uninas_evo.network.layers import ChannelNorm
+    from uninas_evo.spaces.uninas.network.layers import ChannelNorm
 
     return isinstance(layer, (*NORMS, ChannelNorm))
 

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from uninas_evo.errors import ProxyError
-from uninas_evo.network.layers import NORM_EPS, ChannelNorm, RelPosBias
-from uninas_evo.network.pairs import HeadGroup
+from uninas_evo.spaces.uninas.network.layers import NORM_EPS, ChannelNorm, RelPosBias
+from uninas_evo.spaces.uninas.network.pairs import HeadGroup
 
 Pull = Callable[[Tensor], Tensor]
 """Takes the gradient with respect to a layer's output, returns (N, E): the derivative for each chosen entry."""

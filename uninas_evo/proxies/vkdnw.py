@@ -131,7 +131,7 @@ def init_seed(seed: int, init: int) -> int:
 
 def _groups(net: nn.Module, entries: int, per_block: bool) -> tuple[list[list[Entries]], bool]:
     """The parameters that share a Fisher matrix, and whether the groups are blocks."""
-    from uninas_evo.network import Block
+    from uninas_evo.spaces.uninas.network import Block
 
     blocks = [layer for layer in net.modules() if isinstance(layer, Block)] if per_block else []
     chosen = choose_entries(net, entries)

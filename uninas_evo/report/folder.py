@@ -9,13 +9,13 @@ import numpy as np
 
 from uninas_evo.contracts import Cost, Objective
 from uninas_evo.errors import BudgetError, GenomeError, JournalError, ObjectiveError
-from uninas_evo.report import pareto
+from uninas_evo.stats import fronts
 from uninas_evo.report.pareto_plots import pareto_data, pareto_figure
 from uninas_evo.report.plots import COUNTS, curves_figure, progress_figure, save
 from uninas_evo.report.record import RunRecord, read_run
-from uninas_evo.report.statistics import Curve
-from uninas_evo.run.files import write_text
-from uninas_evo.run.mistakes import nearest
+from uninas_evo.stats.tests import Curve
+from uninas_evo.files import write_text
+from uninas_evo.mistakes import nearest
 
 PRESET_NAMES = {"resnet": "ResNet", "efficientnet": "EfficientNet", "vit": "ViT", "coatnet": "CoAtNet"}
 Marks = dict[str, dict[str, float]]
@@ -76,7 +76,7 @@ def plot_run(folder: Path, out: Path | None = None, *, presets: bool = False) ->
     return [save(figure, out / name)[0] for name, figure in figures.items()]
 
 
-def axes_of(record: RunRecord) -> tuple[list[Objective], pareto.FloatArray]:
+def axes_of(record: RunRecord) -> tuple[list[Objective], fronts.FloatArray]:
     """The two or three objectives of a run's Pareto plot and their points; a single one stands against params."""
     if len(record.objectives) > 1:
         return list(record.objectives[:3]), record.values[:, :3]
@@ -86,12 +86,12 @@ def axes_of(record: RunRecord) -> tuple[list[Objective], pareto.FloatArray]:
     return [Objective(beside, "minimize"), record.objectives[0]], np.column_stack([size, record.values[:, 0]])
 
 
-def hypervolume_curve(record: RunRecord) -> pareto.FloatArray:
+def hypervolume_curve(record: RunRecord) -> fronts.FloatArray:
     """The front's hypervolume after each evaluation, (T,), as a share of the box around all that was scored."""
-    box = pareto.Box.around(record.points)
+    box = fronts.Box.around(record.points)
     volumes: list[float] = []
     before: list[int] | None = None
-    for kept in pareto.archives(record.points):
+    for kept in fronts.archives(record.points):
         same = before == kept.tolist()
         volumes.append(volumes[-1] if same else box.hypervolume(record.points[kept]))
         before = kept.tolist()
@@ -104,9 +104,9 @@ def preset_marks(folder: Path, record: RunRecord) -> Marks:
     Raises:
         JournalError: the run's own objective is not the recorded one.
     """
-    from uninas_evo.run.search import check_sources, header_of, reopen
-    from uninas_evo.run.worker import Settings, Worker
-    from uninas_evo.space import PRESETS, Genome, preset
+    from uninas_evo.engine.search import check_sources, header_of, reopen
+    from uninas_evo.pool.worker import Settings, Worker
+    from uninas_evo.spaces.uninas import PRESETS, Genome, preset
 
     problem = reopen(folder)[0].problem()
     check_sources(problem, header_of(folder), folder, allowed=False)

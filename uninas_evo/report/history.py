@@ -9,9 +9,9 @@ import numpy as np
 
 from uninas_evo.contracts import Cost, Objective
 from uninas_evo.errors import GenomeError
-from uninas_evo.report.pareto import minimised
-from uninas_evo.run.journal import AskEvent, Header, Note, ResultEvent
-from uninas_evo.space.diff import Edit, text_edits
+from uninas_evo.stats.fronts import minimised
+from uninas_evo.engine.journal import AskEvent, Header, Note, ResultEvent
+from uninas_evo.spaces.uninas.diff import Edit, text_edits
 
 Events = Sequence[Header | AskEvent | ResultEvent | Note]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from uninas_evo.contracts import Objective
-from uninas_evo.report.pareto import FloatArray, IntArray, front, knee, minimised
+from uninas_evo.stats.fronts import FloatArray, IntArray, front, knee, minimised
 from uninas_evo.report.plots import COUNTS, DASHES, INK, PALETTE, label, legend, new_figure, style
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from uninas_evo.contracts import Goal, Objective
-from uninas_evo.report.pareto import FloatArray
-from uninas_evo.report.statistics import Curve, best_so_far
+from uninas_evo.stats.fronts import FloatArray
+from uninas_evo.stats.tests import Curve, best_so_far
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

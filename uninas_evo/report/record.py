@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from uninas_evo.contracts import Cost, Objective
-from uninas_evo.report.pareto import FloatArray, minimised
-from uninas_evo.run.journal import AskEvent, Header, Note, ResultEvent, read_journal
+from uninas_evo.stats.fronts import FloatArray, minimised
+from uninas_evo.engine.journal import AskEvent, Header, Note, ResultEvent, read_journal
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from uninas_evo.report import runsections, shell
+from uninas_evo.pages import template
+from uninas_evo.report import runsections
 from uninas_evo.report.runsections import Run, read
-from uninas_evo.run.files import write_text
+from uninas_evo.files import write_text
 
 PAGE = "report.html"
 SECTIONS = (
@@ -68,10 +69,10 @@ def follow(
 def render(run: Run, reload_s: float | None = None) -> str:
     """The page of a run; with `reload_s` it reloads itself after so many seconds."""
     parts = [part for section in SECTIONS if (part := section(run))]
-    return shell.page(
+    return template.page(
         run.name,
         "\n".join(parts),
-        style=shell.asset("network.css") + shell.asset("report.css"),
-        script=shell.asset("network.js"),
+        style=template.asset("network.css", "draw") + template.asset("report.css", "report"),
+        script=template.asset("network.js", "draw"),
         head="" if reload_s is None else f'<meta http-equiv="refresh" content="{max(1, round(reload_s))}">\n',
     )

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from uninas_evo.contracts import Objective
-from uninas_evo.report.pareto import FloatArray
+from uninas_evo.stats.fronts import FloatArray
 from uninas_evo.report.plots import DASHES, INK, PALETTE, legend, new_figure, style
-from uninas_evo.run.journal import ResultEvent
+from uninas_evo.engine.journal import ResultEvent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

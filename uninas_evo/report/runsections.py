@@ -16,26 +16,27 @@ from typing import Any
 import numpy as np
 
 from uninas_evo.errors import GenomeError
-from uninas_evo.report import pareto, shell
-from uninas_evo.report.drawing import titled_parts
-from uninas_evo.report.drawing_html import widget
+from uninas_evo.pages import template
+from uninas_evo.stats import fronts
+from uninas_evo.draw.svg import titled_parts
+from uninas_evo.draw.html import widget
 from uninas_evo.report.folder import hypervolume_curve
 from uninas_evo.report.history import Ancestor, Events, History, Tally
 from uninas_evo.report.pareto_plots import pareto_data, pareto_figure
-from uninas_evo.report.parts import amount
+from uninas_evo.draw.parts import amount
 from uninas_evo.report.plots import COUNTS, curves_figure, inline_svg, label, progress_figure
 from uninas_evo.report.record import RunRecord, genome_id, record_of
 from uninas_evo.report.runplots import busy, busy_figure, size_figure, small
-from uninas_evo.report.statistics import Curve
-from uninas_evo.report.tables import number
-from uninas_evo.run.display import duration
-from uninas_evo.run.journal import FILE_NAME, Header, Note, read_journal
-from uninas_evo.run.runfile import to_toml
-from uninas_evo.run.summary import MOSTLY_SIZE
-from uninas_evo.run.versions import file_hashes
-from uninas_evo.space import PRESETS, Genome, Skeleton, load_genome
-from uninas_evo.space.diff import Edit
-from uninas_evo.space.genome import TEXT_HEADER
+from uninas_evo.stats.tests import Curve
+from uninas_evo.compare.tables import number
+from uninas_evo.progress import duration
+from uninas_evo.engine.journal import FILE_NAME, Header, Note, read_journal
+from uninas_evo.config.runfile import to_toml
+from uninas_evo.engine.finalists import MOSTLY_SIZE
+from uninas_evo.engine.versions import file_hashes
+from uninas_evo.spaces.uninas import PRESETS, Genome, Skeleton, load_genome
+from uninas_evo.spaces.uninas.diff import Edit
+from uninas_evo.spaces.uninas.genome import TEXT_HEADER
 
 MAX_ROWS = 200
 """Ancestors that the page lists; of a longer line, the first and the last ones."""
@@ -83,7 +84,7 @@ class Run:
     @cached_property
     def front(self) -> list[int]:
         """Rows of the record that no other dominates: of one objective the best."""
-        rows = pareto.front(self.record.points)
+        rows = fronts.front(self.record.points)
         return [int(row) for row in (rows[:1] if len(self.record.objectives) == 1 else rows)]
 
     @cached_property
@@ -91,7 +92,7 @@ class Run:
         """The best row; of a front, its knee. None where nothing has a score."""
         if not self.front:
             return None
-        return self.front[pareto.knee(self.record.points[self.front])]
+        return self.front[fronts.knee(self.record.points[self.front])]
 
     @cached_property
     def line(self) -> list[Ancestor]:
@@ -157,7 +158,7 @@ def _alarm(run: Run) -> str:
     known = np.asarray(np.isfinite(run.record.values).all(axis=1))
     if known.sum() < 10:
         return ""
-    from uninas_evo.proxies.rank import size_correlation
+    from uninas_evo.stats.ranks import size_correlation
 
     costs = [cost for cost, good in zip(run.record.costs, known, strict=True) if good]
     params, flops = [cost.params for cost in costs], [cost.flops for cost in costs]
@@ -189,7 +190,7 @@ def progress(run: Run) -> str:
         volume = hypervolume_curve(record)
         figure = small(curves_figure({"front": Curve(volume, volume, volume)}, "hypervolume"))
         caption = "The hypervolume of the front, up to a point slightly worse than the worst that was scored."
-    return "<h2>Progress</h2>" + shell.figure(inline_svg(figure), caption)
+    return "<h2>Progress</h2>" + template.figure(inline_svg(figure), caption)
 
 
 def sizes(run: Run) -> str:
@@ -202,7 +203,7 @@ def sizes(run: Run) -> str:
     if run.start is not None and run.start.text in run.record.genomes:
         marks["start"] = run.record.genomes.index(run.start.text)
     figures = [
-        shell.figure(
+        template.figure(
             inline_svg(size_figure(params, flops, run.record.values[:, column], objective, marks)),
             f"{label(objective.name)} against parameters and against FLOPs, of everything that was scored.",
         )
@@ -231,11 +232,11 @@ def front(run: Run) -> str:
         ]
         for row in members[:MAX_ROWS]
     ]
-    table = shell.table(["candidate", "genome", *map(label, names)], rows)
+    table = template.table(["candidate", "genome", *map(label, names)], rows)
     more = f" (the first {MAX_ROWS})" if len(members) > MAX_ROWS else ""
     return (
         "<h2>Pareto front</h2>"
-        + shell.figure(inline_svg(small(pareto_figure(data))), caption)
+        + template.figure(inline_svg(small(pareto_figure(data))), caption)
         + f"<details><summary>{len(members)} members{more}</summary>{table}</details>"
     )
 
@@ -260,7 +261,7 @@ def noise(run: Run) -> str:
         f"{label(rescored['objective'])} with seeds that the search did not use, the same for all: a search picks the "
         "luckiest of many noisy scores, so that only these tell how good the winner is."
     )
-    return f'<h2>How sure it is</h2>{shell.table(head, rows)}<p class="note">{escape(note)}</p>'
+    return f'<h2>How sure it is</h2>{template.table(head, rows)}<p class="note">{escape(note)}</p>'
 
 
 def drawing(run: Run) -> str:
@@ -306,7 +307,7 @@ def ancestry(run: Run) -> str:
         cut = f" Of {len(rows)} steps the first and the last {MAX_ROWS // 2} are listed."
         rows = [*rows[: MAX_ROWS // 2], *rows[-MAX_ROWS // 2 :]]
     note = f"From the first ancestor to the winner, along first parents.{cut}"
-    return f'<h2>Ancestry</h2><div class="wrapped">{shell.table(head, rows)}</div><p class="note">{note}</p>'
+    return f'<h2>Ancestry</h2><div class="wrapped">{template.table(head, rows)}</div><p class="note">{note}</p>'
 
 
 def _plain(name: str, value: float) -> str:
@@ -386,7 +387,7 @@ def failures(run: Run) -> str:
         for kind, count in kinds.most_common(MAX_ROWS)
     ]
     head = ["reason", "failures", "first candidate", "its message"]
-    return f'<h2>Failures</h2><div class="wrapped">{shell.table(head, rows)}</div>'
+    return f'<h2>Failures</h2><div class="wrapped">{template.table(head, rows)}</div>'
 
 
 def devices(run: Run) -> str:
@@ -405,7 +406,7 @@ def devices(run: Run) -> str:
         rows.append([device, str(workers), str(len(own)), mean, f"{middle:.3g} s", f"{slow:.3g} s"])
     head = ["device", "workers", "evaluations", "busy", "median of scoring", "95 % of scorings below"]
     caption = "Share of the workers' time that was spent on scoring; the rest is asking, recording and waiting."
-    return "<h2>Devices</h2>" + shell.figure(inline_svg(busy_figure(edges, shares)), caption) + shell.table(head, rows)
+    return "<h2>Devices</h2>" + template.figure(inline_svg(busy_figure(edges, shares)), caption) + template.table(head, rows)
 
 
 def passport(run: Run) -> str:

@@ -5,8 +5,6 @@
 - `train`, `TrainResult`: the loop: checkpoints, exact resume, the test data read once
 - `train_genome`: builds, initialises and trains a genome's network into a folder
 - `export`, `load`: ONNX, `torch.export` and safetensors files; a network from its folder
-- `handover`: winners against presets and random networks of the same size
-- `TrainFitness`: a short training as an objective of a search
 
 Importing the package imports neither torch nor timm; a name does when it is first used.
 """
@@ -27,8 +25,6 @@ _HOMES = {
     "train_genome": "genomes",
     "export": "formats",
     "load": "formats",
-    "handover": "comparison",
-    "TrainFitness": "fitness",
 }
 
 __all__ = list(_HOMES)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from uninas_evo.errors import TrainingError
-from uninas_evo.network import build
-from uninas_evo.space import Genome
+from uninas_evo.spaces.uninas.network import build
+from uninas_evo.spaces.uninas import Genome
 from uninas_evo.training.fit import Progress
 from uninas_evo.training.formats import save_weights
 from uninas_evo.training.images import Splits

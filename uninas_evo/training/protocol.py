@@ -15,7 +15,7 @@ import pydantic
 from pydantic import Field
 
 from uninas_evo.errors import TrainingError
-from uninas_evo.run.mistakes import check
+from uninas_evo.mistakes import check
 
 _FOLDER = Path(__file__).parent / "protocols"
 

@@ -1,0 +1,236 @@
+"""The loop: order, distinct evaluations, ends, replay, worker counts."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from engine_toy import Eager, Finite, ToyProblem, ToyStrategy
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from uninas_evo.contracts import Budget, Candidate, Problem, Strategy
+from uninas_evo.errors import JournalError, StrategyError
+from uninas_evo.engine.journal import AskEvent, Header, Journal, Note, ResultEvent, canonical
+from uninas_evo.engine.loop import MAX_REPEATS, Loop
+from uninas_evo.pool.open import Activity, Done, InProcessPool, Job, Pool
+
+TOY = [ToyStrategy, Eager]
+
+
+def make(
+    kind: type[Strategy] = ToyStrategy, problem: Problem | None = None, journal: Journal | None = None, **limits: Any
+):
+    problem = problem or ToyProblem()
+    strategy = kind(problem.space, problem.objectives, seed=1)
+    return Loop(problem, strategy, journal or Journal(None), **limits)
+
+
+def run(loop: Loop, pool: Pool | None = None) -> Note:
+    return loop.run(pool or InProcessPool(loop.problem))
+
+
+class Shuffled(Pool):
+    """Many workers that finish in whatever order, drawn at random."""
+
+    def __init__(self, problem: Problem, workers: int, seed: int) -> None:
+        self.inner = InProcessPool(problem)
+        self.devices = ["toy"] * workers
+        self.jobs: list[Job] = []
+        self.most = 0
+        self.rng = random.Random(seed)
+
+    @property
+    def idle(self) -> int:
+        return len(self.devices) - len(self.jobs)
+
+    def submit(self, job: Job) -> None:
+        self.jobs.append(job)
+        self.most = max(self.most, len(self.jobs))
+
+    def wait(self, timeout_s: float | None = None) -> list[Done]:
+        self.rng.shuffle(self.jobs)
+        finished = [self.jobs.pop() for _ in range(self.rng.randint(0, len(self.jobs)))]
+        done = []
+        for job in finished:
+            self.inner.submit(job)
+            done += self.inner.wait()
+        return done
+
+    def activity(self) -> list[Activity]:
+        return []
+
+
+@pytest.mark.parametrize("kind", TOY)
+@settings(max_examples=30)
+@given(workers=st.integers(1, 9), seed=st.integers(0, 10**6))
+def test_journal_does_not_depend_on_workers(kind: type[Strategy], workers: int, seed: int) -> None:
+    """Any number of workers, finishing in any order, gives the same canonical journal."""
+    alone, many = make(kind, evaluations=40), make(kind, evaluations=40)
+    run(alone)
+    run(many, Shuffled(many.problem, workers, seed))
+    assert canonical(many.journal.events) == canonical(alone.journal.events)
+
+
+def test_workers_are_kept_busy() -> None:
+    """With as many candidates as workers at hand, all workers have a job."""
+    loop = make(evaluations=40)
+    pool = Shuffled(loop.problem, 4, seed=0)
+    run(loop, pool)
+    assert pool.most == 4
+
+
+def test_results_are_told_in_ask_order_one_at_a_time() -> None:
+    """Whatever order they arrive in, the strategy is told candidate after candidate."""
+    told: list[int] = []
+
+    class Listening(Eager):
+        def tell(self, results: Sequence[Any]) -> None:
+            assert len(results) == 1
+            told.append(results[0].candidate.number)
+
+    loop = make(Listening, evaluations=30)
+    run(loop, Shuffled(loop.problem, 5, seed=3))
+    assert told == list(range(len(told)))
+    assert len(told) >= 30
+
+
+def test_distinct_genomes_are_scored_once_and_charged_once() -> None:
+    """A genome asked again shares the first result, costs nothing, and names the first candidate in the journal."""
+    loop = make(Eager, ToyProblem(base=2), evaluations=100)
+    run(loop, Shuffled(loop.problem, 3, seed=0))
+    asks = [event for event in loop.journal.events if isinstance(event, AskEvent)]
+    results = [event for event in loop.journal.events if isinstance(event, ResultEvent)]
+    assert loop.scored == len(results) == 100
+    assert loop.told > 100
+    first: dict[str, int] = {}
+    for trial, ask in zip(loop.trials, asks, strict=True):
+        assert ask.same_as == first.get(trial.text)
+        assert (ask.genome is None) == (ask.same_as is not None)
+        first.setdefault(trial.text, ask.number)
+    assert {event.number for event in results} <= set(first.values())
+
+
+def test_ends() -> None:
+    """A run ends at its evaluations, at its time, when the strategy stops, and when nothing new is asked."""
+    assert run(make(evaluations=20)).text == "all 20 evaluations are done"
+    assert run(make(time_limit_s=0.05)).text == "the time of 0.05 s is over"
+    end = run(make(Finite, evaluations=20))
+    assert (end.kind, end.text) == ("exhausted", "the twelve are asked")
+    loop = make(Eager, ToyProblem(base=2), evaluations=257)
+    end = run(loop)
+    assert (end.kind, loop.scored) == ("exhausted", 256)
+    assert end.text == f"the last {MAX_REPEATS} candidates were all scored before"
+
+
+@pytest.mark.parametrize("kind", [*TOY, Finite])
+@settings(max_examples=30)
+@given(cut=st.integers(0, 60))
+def test_replay_from_any_point_gives_the_same_journal(kind: type[Strategy], cut: int) -> None:
+    """A journal cut after any number of events and continued equals the one that was never cut."""
+    whole = make(kind, evaluations=25)
+    run(whole, Shuffled(whole.problem, 3, seed=5))
+    part = Journal(None)
+    part.events = whole.journal.events[:cut]
+    again = make(kind, journal=part, evaluations=25)
+    again.replay()
+    run(again, Shuffled(again.problem, 2, seed=6))
+    assert canonical(part.events) == canonical(whole.journal.events)
+
+
+@pytest.mark.parametrize("kind", TOY)
+def test_more_evaluations_later_equal_more_at_once(kind: type[Strategy]) -> None:
+    """A run of 20 that is continued to 40 has the journal of a run of 40."""
+    at_once, later = make(kind, evaluations=40), make(kind, evaluations=20)
+    run(at_once)
+    run(later)
+    longer = make(kind, journal=later.journal, evaluations=40)
+    longer.replay()
+    run(longer)
+    assert canonical(longer.journal.events) == canonical(at_once.journal.events)
+
+
+def test_a_different_strategy_is_noticed_at_the_first_difference() -> None:
+    """Replay stops with the candidate, the field, both values and the versions that changed."""
+    loop = make(evaluations=20)
+    run(loop)
+    strategy = ToyStrategy(loop.problem.space, loop.problem.objectives, seed=2)
+    header = Header(run={}, seed=1, objectives={}, versions={"torch": "1.0"}, host={}, started="")
+    journal = Journal(None)
+    journal.events = [header, *loop.journal.events]
+    with pytest.raises(JournalError) as caught:
+        Loop(loop.problem, strategy, journal, evaluations=20).replay()
+    assert "candidate 0 differs in its genome: recorded" in str(caught.value)
+    assert "torch 1.0 -> " in str(caught.value)
+
+
+def test_failures_are_told_and_the_run_goes_on() -> None:
+    """A candidate without values is told with its reason, and the run ends where it should."""
+    problem = ToyProblem(accident="raise")
+    heard: list[str | None] = []
+
+    class Listening(ToyStrategy):
+        def tell(self, results: Sequence[Any]) -> None:
+            heard.extend(result.failure for result in results)
+            assert all((result.failure is None) == bool(result.values) for result in results)
+            super().tell(results)
+
+    loop = make(Listening, problem, evaluations=30)
+    assert run(loop).kind == "finished"
+    assert any(reason is not None and reason.startswith("ValueError: no score for") for reason in heard)
+
+
+def test_an_operator_outside_the_budget_is_named() -> None:
+    """A strategy's own operator that leaves the budget stops the run with its origin and the bounds."""
+
+    class Wild(Eager):
+        def ask(self) -> Sequence[Candidate]:
+            return [self.candidate((9,) * 8, origin="wild")]
+
+    loop = make(Wild, ToyProblem(budget=Budget(max_params=20)), evaluations=5)
+    with pytest.raises(StrategyError, match=r"candidate 0 \(wild\) must lie inside the budget"):
+        run(loop)
+
+
+def test_broken_strategies_are_named() -> None:
+    """Wrong numbers, and waiting for nothing, are errors that say so."""
+
+    class Misnumbered(Eager):
+        def ask(self) -> Sequence[Candidate]:
+            return [Candidate(7, self.space.start)]
+
+    class Silent(Eager):
+        def ask(self) -> Sequence[Candidate]:
+            return []
+
+    with pytest.raises(StrategyError, match="0 comes next, got 7"):
+        run(make(Misnumbered, evaluations=5))
+    with pytest.raises(StrategyError, match="Silent asks for nothing although all 0 results are told"):
+        run(make(Silent, evaluations=5))
+
+
+def test_elapsed_time_goes_on_after_a_resume() -> None:
+    """The time limit counts the earlier parts of a run, not the pause between."""
+    loop = make(evaluations=5)
+    run(loop)
+    results = [event for event in loop.journal.events if isinstance(event, ResultEvent)]
+    late = results[-1].model_copy(update={"measured": results[-1].measured.model_copy(update={"at": 100.0})})
+    loop.journal.events = [late if event is results[-1] else event for event in loop.journal.events]
+    again = make(journal=loop.journal, evaluations=50, time_limit_s=101)
+    assert 100 <= again.elapsed_s < 101
+    assert make(journal=loop.journal, time_limit_s=99).ended() is not None
+
+
+def test_journal_on_disk_equals_the_one_in_memory(tmp_path: Path) -> None:
+    """What is read back is what was written."""
+    for number, kind in enumerate(itertools.chain(TOY)):
+        path = tmp_path / f"{number}.jsonl"
+        loop = make(kind, journal=Journal(path), evaluations=10)
+        loop.journal.append(Header(run={}, seed=1, objectives={"sum": "maximize"}, versions={}, host={}, started="now"))
+        run(loop)
+        loop.journal.close()
+        assert Journal(path).events == loop.journal.events

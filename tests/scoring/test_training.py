@@ -1,0 +1,108 @@
+"""The objective "train": a function of genome and seed alone, whatever was trained before and wherever."""
+
+from __future__ import annotations
+
+import pickle
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from uninas_evo.errors import ObjectiveError
+from uninas_evo.problems.uninas import UninasProblem
+from uninas_evo.engine import Journal, Loop, PoolOptions, canonical, open_pool
+from uninas_evo.spaces.uninas import Genome, Skeleton, UninasSpace, preset
+from uninas_evo.strategies.aging import AgingEvolution
+from uninas_evo.scoring.training import TrainFitness
+
+SKELETON = Skeleton(image_size=16, classes=3, stem=(8, 8), channels=(32,), depths=(1,))
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+    folder = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    labels = np.arange(90) % 3
+    images = rng.integers(0, 120, (90, 16, 16), dtype=np.uint8)
+    for i, label in enumerate(labels):
+        images[i, 5 * label : 5 * label + 5] += 120
+    broken = np.zeros((3, 16, 16), np.uint8)
+    np.savez(folder / "data.npz", x_train=images, y_train=labels, x_test=broken, y_test=np.arange(3))
+    (folder / "p.toml").write_text('base = "small"\nbatch_size = 16\nval_fraction = 0.33\n')
+    return {"data": str(folder / "data.npz"), "protocol": str(folder / "p.toml"), "epochs": 3}
+
+
+@pytest.fixture
+def start() -> Genome:
+    return preset("resnet", SKELETON)
+
+
+def neighbours(start: Genome, count: int) -> list[Genome]:
+    space, rng = UninasSpace(start), random.Random(0)
+    found = [start]
+    while len(found) < count:
+        found.append(space.mutate(found[-1], rng) or start)
+    return found
+
+
+def test_values_do_not_depend_on_what_came_before(start: Genome, settings: dict[str, object]) -> None:
+    """Two workers that train in opposite orders give the same values, pruned or not."""
+    genomes = neighbours(start, 3)
+    for peers in (0, 2):
+        one = TrainFitness(start, peers=peers, **settings)  # type: ignore[arg-type]
+        two = pickle.loads(pickle.dumps(one))  # noqa: S301 - our own object, as the pool sends it
+        forward = [one(g) for g in genomes]
+        assert [two(g) for g in reversed(genomes)] == forward[::-1]
+        assert all(0 <= v["train"] <= 1 for v in forward)
+        assert all(v["train_epochs"] == 3 for v in forward) or peers
+
+
+def test_a_candidate_below_its_peers_is_pruned(
+    start: Genome, settings: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stops at the first epoch below the median of the peers, never at the last, and keeps its accuracy."""
+    fitness = TrainFitness(start, peers=1, **settings)  # type: ignore[arg-type]
+    whole = fitness._curve(start, "cpu", [])
+    assert len(whole) == 3
+    assert fitness._curve(start, "cpu", [0.0, 1.1]) == whole[:2]
+    assert fitness._curve(start, "cpu", [1.1, 0.0]) == whole[:1]
+    curves = iter([[0.2, 0.5, 0.6], [0.4, 0.3, 0.2], [0.3]])
+    trio = TrainFitness(start, peers=3, **settings)  # type: ignore[arg-type]
+    monkeypatch.setattr(trio, "_curve", lambda *_: next(curves))
+    assert trio._bar("cpu") == [0.3, 0.3]
+
+
+def test_only_validation_images_are_read(start: Genome, settings: dict[str, object]) -> None:
+    """The accuracy is that on the validation part; the test part is never opened."""
+    fitness = TrainFitness(start, images=32, **settings)  # type: ignore[arg-type]
+    splits = fitness._splits
+    assert len(splits.train) == 32
+    object.__setattr__(splits.test, "images", None)  # would fail if it were read
+    assert fitness(start)["train"] * len(splits.val) == pytest.approx(round(fitness(start)["train"] * len(splits.val)))
+
+
+def test_the_problem_needs_data(start: Genome) -> None:
+    """The objective without data, or with a setting it does not have, is refused with the cure."""
+    with pytest.raises(ObjectiveError, match=r"needs data to train on.*set problem\.proxies\.train\.data"):
+        UninasProblem(UninasSpace(start), ["train"])
+    with pytest.raises(ObjectiveError, match=r"problem\.proxies\.train has no setting 'lr'.*it has data, protocol"):
+        UninasProblem(UninasSpace(start), ["train"], proxies={"train": {"data": "x", "lr": 1}})
+
+
+@pytest.mark.slow
+def test_evolution_on_true_accuracy(start: Genome, settings: dict[str, object], tmp_path: Path) -> None:
+    """A search on "train" runs as any other, and two workers write the journal of one."""
+    journals = []
+    for workers in (1, 2):
+        problem = UninasProblem(UninasSpace(start), ["train"], proxies={"train": settings | {"epochs": 1}})
+        strategy = AgingEvolution(problem.space, problem.objectives, seed=0)
+        journal = Journal(tmp_path / f"{workers}.jsonl")
+        with open_pool(PoolOptions(devices=["cpu"] * workers), problem) as pool:
+            Loop(problem, strategy, journal, evaluations=4).run(pool)
+        journal.close()
+        journals.append(canonical(journal.events))
+    assert journals[0] == journals[1]
+    results = [e for e in journals[0] if e["event"] == "result"]
+    assert len(results) >= 4
+    assert all(0 < e["values"]["train"] <= 1 for e in results)

@@ -1,0 +1,56 @@
+"""What a run file can name."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+from uninas_evo.errors import RunFileError, UninasEvoError
+from uninas_evo.config import registry
+from uninas_evo.mistakes import nearest
+
+KINDS = ("strategies", "problems", "objectives")
+
+
+def listing(kind: str | None) -> Table:
+    """A table of strategies, problems and objectives with a line about each.
+
+    Raises:
+        RunFileError: there is no such kind.
+    """
+    if kind is not None and kind not in KINDS:
+        raise RunFileError(f"there is no list of {kind!r}; use one of {', '.join(KINDS)}{nearest(kind, KINDS)}")
+    table = Table("kind", "name", "what it is")
+    for wanted in KINDS if kind is None else (kind,):
+        for name, text in _objectives() if wanted == "objectives" else _classes(wanted):
+            table.add_row(wanted, name, text)
+    return table
+
+
+def _classes(kind: str) -> list[tuple[str, str]]:
+    singular = {"strategies": "strategy", "problems": "problem"}[kind]
+    rows = []
+    for name in registry.names(singular):
+        try:
+            text = _first_line(registry.find(singular, name))
+        except UninasEvoError as error:
+            text = str(error)
+        rows.append((name, text))
+    return rows
+
+
+def _objectives() -> list[tuple[str, str]]:
+    from uninas_evo.proxies import PROXIES
+
+    rows = [(name, f"{proxy.goal}: {_first_line(proxy.function)}") for name, proxy in PROXIES.items()]
+    own = "a function of your own: of the network, of (genome: Genome), or (genome, device)"
+    return [
+        *rows,
+        ("latency_ms", "minimize: median time of a forward pass on the worker's device"),
+        ("train", "maximize: validation accuracy after a short training; needs problem.proxies.train.data"),
+        ("file.py:function", own),
+        ("package.module:function", own),
+    ]
+
+
+def _first_line(thing: object) -> str:
+    return (thing.__doc__ or "").strip().partition("\n")[0]

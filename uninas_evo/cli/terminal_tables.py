@@ -1,0 +1,88 @@
+"""The summary at the end of a run, for people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from uninas_evo.progress import duration
+from uninas_evo.engine.results import Evaluation
+from uninas_evo.engine.search import SearchResult
+from uninas_evo.engine.finalists import Difference, Rescored
+
+_FILES = {
+    "winner.txt": "the winner's genome: give it to any command that takes a genome",
+    "front": "the genomes of the Pareto front",
+    "front.csv": "their values",
+    "progress.png": "every evaluation, and the best so far",
+    "pareto.png": "score against size, or the Pareto front",
+    "hypervolume.png": "how the front grew",
+    "journal.jsonl": "everything that was asked and scored; the run goes on from it",
+    "run.toml": "the run file with every default filled in",
+    "summary.json": "this summary, as numbers",
+}
+
+
+def summary_table(result: SearchResult) -> RenderableType:
+    """The best, how sure it is, what failed, and what lies in the run folder."""
+    parts: list[RenderableType] = [Text(_headline(result))]
+    if result.front:
+        parts.append(_best(result.front))
+    if result.rescored is not None:
+        parts.append(_rescored(result.rescored))
+    parts += [Text(line, style="yellow") for line in result.warnings]
+    if result.folder is not None:
+        parts.append(_files(result.folder))
+    return Group(*parts)
+
+
+def _headline(result: SearchResult) -> str:
+    failed = sum(one.failure is not None for one in result.evaluations)
+    return f"{result.end.text} in {duration(result.end.at)}" + (f", {failed} of them failed" if failed else "")
+
+
+def _best(front: list[Evaluation], most: int = 10) -> Table:
+    names = [name for name in front[0].values if name not in ("params", "flops")]
+    table = Table("candidate", *names, "params", "FLOPs", title="best" if len(front) == 1 else "Pareto front")
+    for one in front[:most]:
+        values = (f"{one.values.get(name, float('nan')):.6g}" for name in names)
+        table.add_row(str(one.number), *values, f"{one.cost.params:,}", f"{one.cost.flops:,}")
+    if len(front) > most:
+        table.caption = f"{most} of {len(front)}; all in front.csv"
+    return table
+
+
+def _rescored(rescored: Rescored) -> Table:
+    seeds = len(rescored.values["start"])
+    title = f"{rescored.objective} with {seeds} fresh seed{'s' if seeds > 1 else ''}, the same for all"
+    table = Table("", "mean ± standard error", "winner's lead", title=title)
+    leads = {"start": rescored.over_start, "runner-up": rescored.over_runner_up}
+    for name, values in rescored.values.items():
+        table.add_row(name, _mean(values), _lead(leads.get(name)))
+    return table
+
+
+def _mean(values: list[float]) -> str:
+    mean = sum(values) / len(values)
+    if len(values) == 1:
+        return f"{mean:.6g}"
+    deviation = (sum((value - mean) ** 2 for value in values) / (len(values) - 1)) ** 0.5
+    return f"{mean:.6g} ± {deviation / len(values) ** 0.5:.2g}"
+
+
+def _lead(lead: Difference | None) -> str:
+    if lead is None:
+        return ""
+    return f"{lead.mean:+.4g} ± {lead.error:.2g}, " + ("beyond noise" if lead.significant else "within noise")
+
+
+def _files(folder: Path) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.title = f"in {folder}"
+    for name, text in _FILES.items():
+        if (folder / name).exists():
+            table.add_row(name, Text(text, style="dim"))
+    return table

@@ -1,0 +1,72 @@
+"""Comparing strategies fairly: the same seeds, the same number of distinct evaluations, shared scores.
+
+`compare` runs what is missing, several cells at once, and writes tables, figures and a page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from uninas_evo.compare import analysis, tables
+from uninas_evo.compare.analysis import Comparison
+from uninas_evo.compare.cells import groups, read_cells
+from uninas_evo.compare.comparefile import CompareFile
+from uninas_evo.compare.scheduler import run_groups
+from uninas_evo.compare.page import render
+from uninas_evo.report.pareto_plots import attainment_figure
+from uninas_evo.report.plots import curves_figure, save
+
+Watch = Callable[[int, int], None]
+"""Told how many groups of cells are done, and how many there are."""
+
+
+def compare(file: CompareFile, out: Path, watch: Watch = lambda done, total: None) -> list[Comparison]:
+    """Runs every cell that is not finished, and compares.
+
+    Args:
+        file: what is compared.
+        out: folder for the cells, tables, figures and `index.html`; an earlier comparison in it goes on.
+        watch: told of the progress.
+
+    Raises:
+        PoolError: cells could not be run; the message gives the first reason.
+        JournalError: a cell's folder is damaged or in use.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    work = groups(file, out)
+    run_groups(work, file.options.pool, watch)
+    options = file.options
+    comparisons = [
+        analysis.compare(problem, cells, options.evaluations, options.baseline, _optimum(file, problem))
+        for problem, cells in read_cells(work).items()
+    ]
+    write(comparisons, out, file.text)
+    return comparisons
+
+
+def write(comparisons: Sequence[Comparison], out: Path, settings: str) -> Path:
+    """Writes CSV tables, PNG and SVG figures of each problem, and `index.html`; gives the page's path."""
+    for comparison in comparisons:
+        stem = str(out / comparison.problem)
+        tables.write_csv(Path(f"{stem}-table.csv"), tables.final_table(comparison))
+        tables.write_csv(Path(f"{stem}-pairs.csv"), tables.pair_table(comparison))
+        tables.write_csv(Path(f"{stem}-seeds.csv"), tables.seed_table(comparison))
+        tables.write_csv(Path(f"{stem}-curves.csv"), tables.curve_table(comparison))
+        tables.write_csv(Path(f"{stem}-attainment.csv"), tables.surface_table(comparison))
+        title = f"{comparison.problem}, {len(comparison.seeds)} seeds"
+        figure = curves_figure(comparison.curves, comparison.quantity, title, comparison.optimum, comparison.goal)
+        save(figure, Path(f"{stem}-curves"))
+        if comparison.surfaces and len(comparison.objectives) == 2:
+            surfaces = attainment_figure(comparison.surfaces, comparison.objectives, title)
+            save(surfaces, Path(f"{stem}-attainment"))
+    page = out / "index.html"
+    page.write_text(render("Comparison", comparisons, settings), encoding="utf-8")
+    return page
+
+
+def _optimum(file: CompareFile, problem: str) -> float | None:
+    """The problem's best value, where it knows it."""
+    instance = next(iter(file.runs[problem].values())).problem()
+    value = getattr(instance, "optimum", None)
+    return None if value is None else float(value)

@@ -1,0 +1,67 @@
+"""A drawing's layout as a PNG, on white."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from uninas_evo.draw.svg import COLOURS, everything
+from uninas_evo.draw.layout import Box
+from uninas_evo.report.plots import INK
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+DPI = 144
+"""Two pixels for each of the layout's, so that small letters are crisp."""
+MAX_PIXELS = 2**16
+"""The widest and highest picture that Agg can draw; larger drawings are scaled down."""
+_SOFT = "#8a8f98"
+
+
+def write_png(root: Box, path: Path) -> None:
+    """Draws a layout."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    scale = min(1.0, MAX_PIXELS * 72 / DPI / max(root.width, root.height))
+    figure = Figure(figsize=(scale * root.width / 72, scale * root.height / 72), facecolor="white")
+    FigureCanvasAgg(figure)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, root.width), ylim=(root.height, 0))
+    axes.axis("off")
+    for box in everything(root):
+        _draw_box(axes, box, scale)
+    for box in everything(root):
+        _draw_lines(axes, box, scale)
+    figure.savefig(path, dpi=DPI, metadata={"Software": None})
+
+
+def _draw_box(axes: Axes, box: Box, scale: float) -> None:
+    from matplotlib.patches import Circle, Rectangle
+
+    part = box.part
+    corner = (box.x, box.y)
+    if part.kind in COLOURS or part.framed:
+        colour = COLOURS.get(part.kind, _SOFT)
+        style: dict[str, Any] = {"facecolor": colour, "alpha": 0.2 if part.kind in COLOURS else 0.05, "linewidth": 0}
+        axes.add_patch(Rectangle(corner, box.width, box.height, **style))
+        width = 2.2 if part.marked else 0.7
+        edge: dict[str, Any] = {"fill": False, "edgecolor": INK if part.marked else colour, "linewidth": scale * width}
+        axes.add_patch(Rectangle(corner, box.width, box.height, **edge))
+    if part.kind == "port":
+        axes.add_patch(Circle((box.x + 3, box.y + 3), 3, color=_SOFT, linewidth=0))
+    for text in box.texts:
+        weight = "bold" if text.bold else "normal"
+        axes.text(
+            text.x, text.y, text.content, fontsize=scale * text.size, color=INK, weight=weight, family="DejaVu Sans"
+        )
+
+
+def _draw_lines(axes: Axes, box: Box, scale: float) -> None:
+    for line in (*box.lines, *box.arrows):
+        xs, ys = zip(*line, strict=True)
+        axes.plot(xs, ys, color=_SOFT, linewidth=scale, zorder=3)
+    for arrow in box.arrows:
+        style = {"arrowstyle": "-|>", "color": _SOFT, "linewidth": scale, "shrinkA": 0, "shrinkB": 0}
+        axes.annotate("", arrow[-1], arrow[-2], arrowprops=style)

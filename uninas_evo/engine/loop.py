@@ -1,0 +1,297 @@
+"""The loop: ask, record, score, record, tell in ask order; a resumed run is the same loop over recorded results.
+
+Nothing here depends on time or on the number of workers. Results wait until all candidates before them are told,
+and the strategy is asked after each tell, so one, two or eight workers write the same journal.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from uninas_evo.contracts import Candidate, Problem, Result, StopSearch, Strategy
+from uninas_evo.errors import JournalError, StrategyError
+from uninas_evo.engine.journal import AskEvent, Header, Journal, Measured, Note, ResultEvent
+from uninas_evo.pool.open import Done, Job, Pool
+from uninas_evo.engine.versions import differences
+
+LOOKAHEAD = 64
+"""Candidates that may wait for results before the strategy is asked again; it bounds strategies that never wait.
+A constant of every run, since it decides after which results a strategy is asked."""
+MAX_REPEATS = 2000
+"""Candidates in a row that were scored before: beyond that, what the strategy can reach is taken as exhausted."""
+_POLL_S = 0.25
+"""How soon a Ctrl-C or the end of the time is noticed while workers are busy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A candidate of the run, and which result is its own.
+
+    Attributes:
+        candidate: what was asked.
+        text: its genome's text.
+        source: the number of the first candidate with this genome; its own where it is new.
+        rank: how many different genomes were asked before this one.
+    """
+
+    candidate: Candidate
+    text: str
+    source: int
+    rank: int
+
+    @property
+    def new(self) -> bool:
+        """Whether no candidate before it has the same genome."""
+        return self.source == self.candidate.number
+
+
+class Loop:
+    """One run: a strategy, a problem and a journal, driven until an end is reached.
+
+    Args:
+        problem: what is scored.
+        strategy: what asks; fresh, since the journal's events are replayed to it.
+        journal: the record, which may hold an earlier part of the run.
+        evaluations: different genomes to score, None for no limit.
+        time_limit_s: seconds that the run may take, its earlier parts included, None for no limit.
+        watch: called with the loop after every change, for showing progress.
+
+    Raises:
+        JournalError: the journal is that of another run: the strategy asks something else than it recorded.
+        StrategyError: the strategy breaks its contract.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        strategy: Strategy,
+        journal: Journal,
+        *,
+        evaluations: int | None = None,
+        time_limit_s: float | None = None,
+        watch: Callable[[Loop], None] = lambda loop: None,
+    ) -> None:
+        self.problem = problem
+        self.strategy = strategy
+        self.journal = journal
+        self.evaluations = float("inf") if evaluations is None else evaluations
+        self.time_limit_s = float("inf") if time_limit_s is None else time_limit_s
+        self.watch = watch
+        self.trials: list[Trial] = []
+        self.results = {event.number: event for event in journal.events if isinstance(event, ResultEvent)}
+        self.told = 0
+        self.scored = 0
+        """Different genomes whose results were told."""
+        self.pool: Pool | None = None
+        self._recorded = [event for event in journal.events if isinstance(event, AskEvent)]
+        self._first: dict[str, int] = {}
+        self._next = 0
+        self._repeats = 0
+        self._stopped: str | None = None
+        self._interrupted = False
+        earlier = (event.measured.at for event in self.results.values())
+        self._earlier_s = max(earlier, default=0.0)
+        self._begin: float | None = None
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds that the run has taken, starts of workers and pauses before a resume left out."""
+        return self._earlier_s + (0.0 if self._begin is None else time.monotonic() - self._begin)
+
+    def replay(self) -> None:
+        """Tells everything that the journal holds; scores nothing."""
+        with _interrupts(self._interrupt):
+            self._ask()
+            while self.ended() is None and self._tell_next():
+                pass
+
+    def run(self, pool: Pool) -> Note:
+        """Goes on until an end is reached, and records which.
+
+        Args:
+            pool: scores the candidates; it is left open.
+
+        Returns:
+            The journal's last note: its kind is "finished", "exhausted" or "interrupted".
+        """
+        self.pool = pool
+        self._begin = time.monotonic()
+        if not self.trials:
+            self.replay()
+        with _interrupts(self._interrupt):
+            while (end := self.ended()) is None:
+                if not self._tell_next():
+                    self._submit()
+                    self._receive(pool.wait(_POLL_S))
+                self.watch(self)
+        self.journal.append(end)
+        return end
+
+    def ended(self) -> Note | None:
+        """Why the run is over, None while it goes on."""
+        if self.scored >= self.evaluations:
+            return self._note("finished", f"all {self.scored} evaluations are done")
+        if self.elapsed_s >= self.time_limit_s:
+            return self._note("finished", f"the time of {self.time_limit_s:g} s is over")
+        if self._repeats >= MAX_REPEATS:
+            return self._note("exhausted", f"the last {MAX_REPEATS} candidates were all scored before")
+        if self._stopped is not None and self.told == len(self.trials):
+            return self._note("exhausted", self._stopped)
+        if self._interrupted:
+            return self._note("interrupted", f"interrupted after {self.scored} evaluations")
+        return None
+
+    def _note(self, kind: Any, text: str) -> Note:
+        return Note(kind=kind, text=text, at=self.elapsed_s)
+
+    def _interrupt(self) -> None:
+        self._interrupted = True
+
+    def _ask(self) -> None:
+        """Asks until the strategy waits, and records what it asks in one write."""
+        new: list[AskEvent] = []
+        try:
+            while self._stopped is None and len(self.trials) - self.told < LOOKAHEAD:
+                candidates = self.strategy.ask()
+                if not candidates:
+                    break
+                new.extend(self._record(candidates))
+        except StopSearch as stop:
+            self._stopped = str(stop) or "the strategy has nothing more to ask"
+        if new:
+            self.journal.append(*new)
+
+    def _record(self, candidates: Sequence[Candidate]) -> list[AskEvent]:
+        """Numbers candidates as trials; the events of those that the journal does not hold yet."""
+        new = []
+        for candidate in candidates:
+            number = len(self.trials)
+            if candidate.number != number:
+                raise StrategyError(
+                    f"candidates must be numbered in the order they are asked: {number} comes next, got "
+                    f"{candidate.number}; make them with `self.candidate(...)`"
+                )
+            text = self.problem.space.encode(candidate.genome)
+            rank = len(self._first)
+            trial = Trial(candidate, text, self._first.setdefault(text, number), rank)
+            self.trials.append(trial)
+            if number < len(self._recorded):
+                _compare(self._recorded[number], trial, self.journal)
+            else:
+                new.append(self._event(trial))
+        return new
+
+    def _event(self, trial: Trial) -> AskEvent:
+        candidate = trial.candidate
+        cost = self.problem.space.cost(candidate.genome)
+        if not self.problem.space.budget.admits(cost):
+            raise StrategyError(
+                f"candidate {candidate.number} ({candidate.origin}) must lie inside the budget "
+                f"{self.problem.space.budget}, got {cost}; make candidates with the space's operators, "
+                f"or have your own return None there"
+            )
+        return AskEvent(
+            number=candidate.number,
+            genome=trial.text if trial.new else None,
+            same_as=None if trial.new else trial.source,
+            parents=candidate.parents,
+            origin=candidate.origin,
+            params=cost.params,
+            flops=cost.flops,
+        )
+
+    def _tell_next(self) -> bool:
+        """Tells the next result in ask order and asks again; False where it is not there yet."""
+        if self.told == len(self.trials):
+            if self._stopped is None and self.pool is not None:
+                raise StrategyError(
+                    f"{type(self.strategy).__name__} asks for nothing although all {self.told} results are told; "
+                    f"`ask` must return candidates or raise StopSearch then"
+                )
+            return False
+        trial = self.trials[self.told]
+        event = self.results.get(trial.source)
+        if event is None:
+            return False
+        self.strategy.tell([Result(trial.candidate, event.values or {}, event.failure)])
+        self.told += 1
+        self.scored += trial.new
+        self._repeats = 0 if trial.new else self._repeats + 1
+        if self.ended() is None:
+            self._ask()
+        return True
+
+    def _submit(self) -> None:
+        """Gives idle workers the next candidates in ask order, up to the number of evaluations."""
+        assert self.pool is not None
+        while self.pool.idle > 0 and self._next < len(self.trials):
+            trial = self.trials[self._next]
+            if trial.rank >= self.evaluations:
+                return
+            self._next += 1
+            if trial.new and trial.candidate.number not in self.results:
+                self.pool.submit(Job(trial.candidate.number, trial.text))
+
+    def _receive(self, done: Sequence[Done]) -> None:
+        """Records results as they arrive."""
+        events = [
+            ResultEvent(
+                number=one.job.number,
+                values=None if one.values is None else dict(one.values),
+                failure=one.failure,
+                measured=Measured(seconds=one.seconds, device=one.device, worker=one.worker, at=self.elapsed_s),
+            )
+            for one in done
+        ]
+        if not events:
+            self.journal.sync()
+            return
+        self.journal.append(*events)
+        self.results.update({event.number: event for event in events})
+
+
+def _compare(recorded: AskEvent, trial: Trial, journal: Journal) -> None:
+    """A replayed ask must equal the recorded one, or the rest of the record means nothing."""
+    candidate = trial.candidate
+    asked = {
+        "genome": trial.text if trial.new else None,
+        "same_as": None if trial.new else trial.source,
+        "parents": candidate.parents,
+        "origin": candidate.origin,
+    }
+    for name, value in asked.items():
+        if getattr(recorded, name) != value:
+            header = journal.events[0]
+            assert isinstance(header, Header)
+            raise JournalError(
+                f"{journal.path} cannot be continued: the strategy must ask what it asked before, and candidate "
+                f"{candidate.number} differs in its {name}: recorded {getattr(recorded, name)!r:.200}, now "
+                f"{value!r:.200}; {differences(header.versions)}"
+            )
+
+
+@contextmanager
+def _interrupts(notice: Callable[[], None]) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the run between two steps; a second one ends the program at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def handler(number: int, frame: object) -> None:
+        signal.signal(number, earlier[number])
+        notice()
+
+    earlier: dict[int, Any] = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in earlier:
+        signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        for number, action in earlier.items():
+            signal.signal(number, action)

@@ -1,0 +1,379 @@
+"""Whole searches: from Python objects, from a run file, or continued from a run folder."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from uninas_evo.contracts import Problem, Strategy
+from uninas_evo.errors import JournalError, RunFileError
+from uninas_evo.engine import journal as journals
+from uninas_evo.config import registry, runfile
+from uninas_evo.progress import Display, open_display
+from uninas_evo.files import write_text
+from uninas_evo.engine.journal import Header, Journal, Note, ResultEvent, read_journal
+from uninas_evo.engine.loop import Loop
+from uninas_evo.pool.open import Pool, PoolOptions, open_pool
+from uninas_evo.engine.preflight import preflight
+from uninas_evo.engine.results import Evaluation, evaluations, front, ranked
+from uninas_evo.config.runfile import AfterOptions, RunFile
+from uninas_evo.engine.finalists import Rescored, rescore, size_alarm, warnings, write_folder
+from uninas_evo.engine.versions import file_hashes, git_state, host, versions
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a search found.
+
+    Attributes:
+        evaluations: every different genome that was scored, in the order they were asked.
+        front: those that no other dominates; with one objective, the best one alone.
+        rescored: start, winner and runner-up under fresh seeds; None where that was not asked for.
+        end: why the search ended: its kind is "finished", "exhausted" or "interrupted".
+        folder: the run folder, None where nothing was written.
+    """
+
+    evaluations: list[Evaluation]
+    front: list[Evaluation]
+    rescored: Rescored | None
+    end: Note
+    folder: Path | None
+    warnings: tuple[str, ...] = ()
+    """What to keep in mind before believing the result."""
+
+    @property
+    def best(self) -> Evaluation | None:
+        """The best evaluation, of a front its first; None where everything failed."""
+        return self.front[0] if self.front else None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that a run is made of.
+
+    Attributes:
+        content: the resolved run file, for the header; without `problem` or `strategy` where those are objects.
+    """
+
+    problem: Problem
+    strategy: Strategy
+    seed: int
+    evaluations: int | None
+    time_limit_s: float | None
+    pool: PoolOptions
+    after: AfterOptions
+    content: Mapping[str, Any]
+
+
+def search(
+    problem: Problem | str | Mapping[str, Any],
+    strategy: Strategy | str | Mapping[str, Any] = "evolution",
+    *,
+    evaluations: int | None = None,
+    time_limit_s: float | None = None,
+    seed: int = 0,
+    pool: PoolOptions | Mapping[str, Any] | None = None,
+    after: AfterOptions | Mapping[str, Any] | None = None,
+    out: str | Path | None = None,
+    resume: bool = False,
+    quiet: bool = False,
+) -> SearchResult:
+    """Searches a problem with a strategy: a whole run in one call.
+
+        result = uninas_evo.search({"start": "coatnet", "objective": "vkdnw"}, "aging", evaluations=200)
+        print(result.best.text)
+
+    Args:
+        problem: a problem, the name of one, or a run file's `[problem]` table.
+        strategy: a strategy made for that problem, the name of one, or a run file's `[strategy]` table.
+        evaluations: different genomes to score.
+        time_limit_s: seconds that the search may take; one of the two ends is needed.
+        seed: every random draw follows from it (of given objects: only what they were made with).
+        pool: the `[pool]` table; by default one worker on every GPU, or on every CPU core where there is none.
+        after: the `[after]` table.
+        out: run folder to write; None keeps everything in memory.
+        resume: goes on with the run in `out`; give the same problem and strategy, freshly made.
+        quiet: shows nothing.
+
+    Raises:
+        RunFileError: an option is wrong.
+        ObjectiveError: the strategy cannot follow as many objectives.
+        PoolError: the workers cannot be started, or the start network cannot be scored.
+        JournalError: the folder holds a run already, or not the one to resume, or cannot be written.
+    """
+    content: dict[str, Any] = {
+        "seed": seed,
+        "evaluations": evaluations,
+        "time_limit_s": time_limit_s,
+        "pool": dict(pool) if isinstance(pool, Mapping) else (pool or PoolOptions()).model_dump(exclude_unset=True),
+        "after": dict(after) if isinstance(after, Mapping) else (after or AfterOptions()).model_dump(),
+    }
+    plan = _plan(problem, strategy, {key: value for key, value in content.items() if value is not None})
+    return execute(plan, None if out is None else Path(out), resume=resume, display=open_display(quiet))
+
+
+def run_file(run: RunFile, out: Path, *, quiet: bool = False) -> SearchResult:
+    """Runs a run file and writes the run folder `out`; raises as `search`."""
+    return execute(plan_of(run), out, display=open_display(quiet))
+
+
+def resume(
+    folder: Path, settings: Sequence[str] = (), *, allow_changed_objective: bool = False, quiet: bool = False
+) -> SearchResult:
+    """Goes on with a run folder, also with more evaluations than it was started with.
+
+    Args:
+        folder: what `run` wrote.
+        settings: changes such as "evaluations=400"; only what the record does not depend on.
+        allow_changed_objective: runs the user's own objective although its file is not the recorded one.
+        quiet: shows nothing.
+
+    Raises:
+        JournalError: the folder holds no run, cannot be continued, or its objective's file was changed.
+        RunFileError: a setting is wrong, or changes what the record depends on.
+        PoolError: the workers cannot be started.
+    """
+    run, changed = reopen(folder, settings)
+    scored = sum(isinstance(event, ResultEvent) for event in read_journal(folder))
+    if "evaluations" in changed and run.options.evaluations is not None and run.options.evaluations < scored:
+        raise RunFileError(
+            f"{folder} has scored {scored} genomes, and evaluations is {run.options.evaluations}: nothing that was "
+            f"scored is taken back; set evaluations to {scored} or more"
+        )
+    plan = plan_of(run)
+    check_sources(plan.problem, header_of(folder), folder, allow_changed_objective)
+    return execute(plan, folder, resume=True, changed=changed, display=open_display(quiet))
+
+
+def reopen(folder: Path, settings: Sequence[str] = ()) -> tuple[RunFile, dict[str, Any]]:
+    """The run file of a run folder with changes, and those changes by dotted name; runs nothing of it."""
+    recorded = header_of(folder).run
+    missing = [name for name in ("problem", "strategy") if name not in recorded]
+    if missing:
+        raise JournalError(
+            f"{folder} was started from Python with a {' and a '.join(missing)} that no run file names; "
+            f"continue it with uninas_evo.search(..., out={str(folder)!r}, resume=True)"
+        )
+    path = folder / runfile.FILE_NAME
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else dict(recorded)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise RunFileError(f"{path} cannot be read: {error}; delete it to go on as the run was started") from None
+    for setting in settings:
+        runfile.apply_setting(content, setting)
+    run = runfile.parse_run(content, str(path), folder)
+    before = runfile.parse_run(recorded, str(folder / journals.FILE_NAME), folder)  # fields that are new get defaults
+    changed = runfile.changes(before.resolved(), run.resolved())
+    runfile.check_changes(changed, str(path))
+    return run, changed
+
+
+def header_of(folder: Path) -> Header:
+    """The header of a run folder's journal."""
+    header = read_journal(folder)[0]
+    assert isinstance(header, Header)  # `read_journal` has checked it
+    return header
+
+
+def check_sources(problem: Problem, header: Header, folder: Path, allowed: bool) -> None:
+    """Refuses to run a file of the user's own code that is not the recorded one.
+
+    Raises:
+        JournalError: a file's hash differs, or a file lies inside the run folder, where nobody's own code lies.
+    """
+    if allowed:
+        return
+    now = file_hashes(problem.sources)
+    for path in problem.sources:
+        if path.resolve().is_relative_to(folder.resolve()):
+            raise JournalError(
+                f"the objective's file {path} lies inside the run folder; a run folder from elsewhere could run "
+                f"anything that way: read the file, and give --allow-changed-objective if you trust it"
+            )
+    for name in sorted(now.keys() | header.sources.keys()):
+        if now.get(name) != header.sources.get(name):
+            raise JournalError(
+                f"the objective's file {name} is not the one that this run was started with (SHA-256 recorded "
+                f"{str(header.sources.get(name))[:12]}, now {str(now.get(name))[:12]}): scores from two versions do "
+                f"not compare; restore it, or give --allow-changed-objective"
+            )
+
+
+def plan_of(run: RunFile) -> Plan:
+    """The problem and strategy of a run file, made anew."""
+    problem = run.problem()
+    options = run.options
+    return Plan(
+        problem,
+        run.strategy(problem),
+        options.seed,
+        options.evaluations,
+        options.time_limit_s,
+        options.pool,
+        options.after,
+        run.resolved(),
+    )
+
+
+def _plan(problem: Any, strategy: Any, content: dict[str, Any]) -> Plan:
+    """A plan of objects, names and tables."""
+    tables = {
+        kind: {"name": given} if isinstance(given, str) else dict(given)
+        for kind, given in (("problem", problem), ("strategy", strategy))
+        if isinstance(given, str | Mapping)
+    }
+    if len(tables) == 2:
+        return plan_of(runfile.parse_run(content | tables, "the search", Path()))
+    top = runfile.parse_top(content, "the search")
+    if isinstance(strategy, Strategy) and not isinstance(problem, Problem):
+        raise RunFileError("a strategy that was made already needs the problem it was made for, not its name")
+    if not isinstance(strategy, Strategy):
+        name = tables["strategy"].pop("name", "evolution")
+        kind = registry.find("strategy", name)
+        runfile.check_objectives(name, kind, problem)
+        strategy = kind(problem.space, problem.objectives, seed=top.seed, **tables["strategy"])
+        tables["strategy"] = {"name": name, **strategy.options.model_dump(mode="json", exclude_none=True)}
+    resolved = top.model_dump(mode="json", exclude_none=True, exclude={"problem", "strategy"})
+    return Plan(
+        problem,
+        strategy,
+        top.seed,
+        top.evaluations,
+        top.time_limit_s,
+        top.pool,
+        top.after,
+        resolved | tables,
+    )
+
+
+def execute(
+    plan: Plan,
+    folder: Path | None,
+    *,
+    display: Display,
+    resume: bool = False,
+    changed: Mapping[str, Any] | None = None,
+    pool: Pool | None = None,
+) -> SearchResult:
+    """Runs a plan to its end: replay, workers, loop, what comes after, and the folder's files.
+
+    Args:
+        plan: what to run.
+        folder: the run folder, None to keep everything in memory.
+        display: shows the progress.
+        resume: whether the folder holds a part of this run already.
+        changed: fields that differ from the run's header, for a note.
+        pool: workers that are there already; they are left open.
+    """
+    journal = _open_journal(folder, resume)
+    try:
+        if journal.events:
+            _check_header(journal, plan)
+        loop = Loop(
+            plan.problem,
+            plan.strategy,
+            journal,
+            evaluations=plan.evaluations,
+            time_limit_s=plan.time_limit_s,
+            watch=display.update,
+        )
+        if journal.events:
+            loop.replay()
+        with contextlib.ExitStack() as stack:
+            workers = pool or stack.enter_context(open_pool(plan.pool, plan.problem))
+            stack.callback(display.ended)
+            before = preflight(plan.problem, workers)
+            _begin(journal, plan, folder, loop, workers, changed or {})
+            display.started(loop, before)
+            end = loop.run(workers)
+            display.ended()
+            return _conclude(plan, loop, end, workers, folder)
+    finally:
+        journal.close()
+
+
+def _conclude(plan: Plan, loop: Loop, end: Note, pool: Pool, folder: Path | None) -> SearchResult:
+    """Finds the best, scores it again, and writes the folder's files."""
+    objectives = plan.problem.objectives
+    found = evaluations(loop)
+    order = ranked(found, objectives[0])
+    best = order[:1] if len(objectives) == 1 else front(found, objectives)
+    rescored = None
+    if plan.after.rescore and order and end.kind != "interrupted" and len(objectives) == 1:
+        rescored = rescore(plan.problem, pool, order[:2], plan.seed, plan.after.rescore)
+    size = size_alarm(objectives, found)
+    result = SearchResult(found, best, rescored, end, folder, warnings(size, rescored))
+    if folder is not None:
+        write_folder(folder, plan.problem, loop, result, size)
+    return result
+
+
+def _open_journal(folder: Path | None, resume: bool) -> Journal:
+    """The journal of a new or a continued run.
+
+    Raises:
+        JournalError: a new run's folder holds one already, a continued one's holds none, or it cannot be written.
+    """
+    if folder is None:
+        return Journal(None)
+    path = folder / journals.FILE_NAME
+    if resume:
+        read_journal(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise JournalError(
+            f"the run folder {folder} cannot be made ({error.strerror}); choose another with --out"
+        ) from None
+    journal = Journal(path)
+    if journal.events and not resume:
+        journal.close()
+        raise JournalError(
+            f"{folder} holds a run already; continue it with `uninas-evo resume {folder}`, "
+            f"or choose another folder with --out"
+        )
+    return journal
+
+
+def _check_header(journal: Journal, plan: Plan) -> None:
+    header = journal.events[0]
+    assert isinstance(header, Header)
+    now = {objective.name: objective.goal for objective in plan.problem.objectives}
+    if header.seed != plan.seed or header.objectives != now:
+        raise JournalError(
+            f"{journal.path} is another run: it has seed {header.seed} and objectives {header.objectives}, "
+            f"this one has seed {plan.seed} and {now}; give the same, or another folder"
+        )
+
+
+def _begin(
+    journal: Journal, plan: Plan, folder: Path | None, loop: Loop, pool: Pool, changed: Mapping[str, Any]
+) -> None:
+    """Writes the header of a new run, or a note that it goes on."""
+    facts = host() | {"devices": "; ".join(pool.devices)}
+    if journal.events:
+        where = f"on {facts['name']}, {facts['devices']}"
+        journal.append(Note(kind="resumed", text=where, at=loop.elapsed_s))
+        text = ", ".join(f"{name} = {value}" for name, value in changed.items())
+        noted = [event.text for event in journal.events if isinstance(event, Note) and event.kind == "changed"]
+        if text and noted[-1:] != [text]:
+            journal.append(Note(kind="changed", text=text, at=loop.elapsed_s))
+    else:
+        header = Header(
+            run=dict(plan.content),
+            seed=plan.seed,
+            objectives={objective.name: objective.goal for objective in plan.problem.objectives},
+            versions=versions(),
+            host=facts,
+            git=git_state(),
+            sources=file_hashes(plan.problem.sources),
+            started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        )
+        journal.append(header)
+    if folder is not None:
+        write_text(folder / runfile.FILE_NAME, runfile.to_toml(plan.content))

@@ -1,0 +1,114 @@
+"""Verifying a run: recorded genomes are scored again and compared with what was recorded."""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.table import Column, Table
+
+from uninas_evo.contracts import Objective
+from uninas_evo.errors import JournalError
+from uninas_evo.engine.journal import AskEvent, ResultEvent, read_journal
+from uninas_evo.pool.open import Done, Job, open_pool, pool_on
+from uninas_evo.engine.results import dominated
+from uninas_evo.engine.search import check_sources, header_of, reopen
+
+TOLERANCE = 1e-3
+"""Relative difference that two kinds of devices may have: their sums round differently, and entropies of deciles
+move little by it."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One value of one candidate: recorded and now, and whether they agree."""
+
+    number: int
+    name: str
+    recorded: float | str
+    now: float | str
+    rule: str
+    agrees: bool
+
+
+def verify(
+    folder: Path, count: int | None = None, *, device: str | None = None, allow_changed_objective: bool = False
+) -> list[Row]:
+    """Scores the winner, or random entries, again.
+
+    Args:
+        folder: a run folder.
+        count: how many random entries; None for the winner (the front's members with several objectives).
+        device: where to score; by default as the run file says.
+        allow_changed_objective: runs the user's own objective although its file is not the recorded one.
+
+    Raises:
+        JournalError: the folder cannot be read, or holds nothing that was scored.
+    """
+    run, _ = reopen(folder)
+    problem = run.problem()
+    check_sources(problem, header_of(folder), folder, allow_changed_objective)
+    events = read_journal(folder)
+    texts = {event.number: event.genome for event in events if isinstance(event, AskEvent) and event.genome}
+    results = {event.number: event for event in events if isinstance(event, ResultEvent) and event.values}
+    chosen = _choose(results, problem.objectives, count)
+    if not chosen:
+        raise JournalError(f"{folder} holds no scored genome to verify; let the run score some first")
+    options = run.options.pool if device is None else pool_on(device, run.options.pool.threads)
+    rows: list[Row] = []
+    with open_pool(options, problem) as pool:
+        waiting = [Job(number, texts[number]) for number in chosen]
+        left = len(waiting)
+        while left:
+            while waiting and pool.idle > 0:
+                pool.submit(waiting.pop(0))
+            for done in pool.wait():
+                left -= 1
+                rows += _rows(results[done.job.number], done, problem.objectives)
+    return sorted(rows, key=lambda row: row.number)
+
+
+def table(rows: list[Row]) -> Table:
+    """The comparison, for people."""
+    shown = Table("candidate", "value", Column("recorded", overflow="fold"), Column("now", overflow="fold"))
+    shown.add_column("compared")
+    shown.add_column("agrees")
+    for row in rows:
+        shown.add_row(
+            str(row.number), row.name, repr(row.recorded), repr(row.now), row.rule, "yes" if row.agrees else "NO"
+        )
+    return shown
+
+
+def _choose(results: dict[int, ResultEvent], objectives: tuple[Objective, ...], count: int | None) -> list[int]:
+    if count is not None:
+        return sorted(random.SystemRandom().sample(sorted(results), min(count, len(results))))
+    signs = {objective.name: -1 if objective.goal == "maximize" else 1 for objective in objectives}
+    points = {
+        number: tuple(sign * (event.values or {})[name] for name, sign in signs.items())
+        for number, event in sorted(results.items())
+    }
+    if len(objectives) == 1:
+        return sorted(points, key=points.__getitem__)[:1]
+    return [number for number, point in points.items() if not dominated(point, points.values())]
+
+
+def _rows(recorded: ResultEvent, done: Done, objectives: tuple[Objective, ...]) -> list[Row]:
+    """One row an objective: exact on the same kind of device; what does not repeat is not compared."""
+    exact = recorded.measured.device == done.device
+    rule = "bit for bit" if exact else f"within {TOLERANCE:g} (recorded on {recorded.measured.device})"
+    rows = []
+    for objective in objectives:
+        before = (recorded.values or {})[objective.name]
+        if done.values is None:
+            rows.append(Row(done.job.number, objective.name, before, done.failure or "failed", rule, False))
+            continue
+        now = done.values[objective.name]
+        agrees = before == now if exact else math.isclose(before, now, rel_tol=TOLERANCE)
+        said = rule
+        if not objective.repeats:
+            said, agrees = "not compared: a measured time", True
+        rows.append(Row(done.job.number, objective.name, before, now, said, agrees))
+    return rows

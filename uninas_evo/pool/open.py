@@ -1,0 +1,215 @@
+"""Workers that score genomes: one process per device, a Dask cluster, or the calling process itself.
+
+A pool takes jobs while it has idle workers and gives each back done, in whatever order they end::
+
+    with open_pool(PoolOptions(devices={"cpu": 2}), problem) as pool:
+        pool.submit(Job(0, text))
+        done = pool.wait(timeout_s=1.0)
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+from typing_extensions import override
+
+from uninas_evo.contracts import Problem
+from uninas_evo.errors import RunFileError
+from uninas_evo.pool import devices, worker
+from uninas_evo.pool.worker import Settings
+
+
+class CpuWorkers(BaseModel):
+    """A number of CPU workers: `devices = {cpu = 2}`."""
+
+    model_config = ConfigDict(extra="forbid")
+    cpu: PositiveInt = Field(description="number of worker processes on the CPU")
+
+
+class DaskCluster(BaseModel):
+    """A Dask cluster: `devices = {dask = "tcp://10.0.0.1:8786"}`."""
+
+    model_config = ConfigDict(extra="forbid")
+    dask: str = Field(description="address of the scheduler")
+
+
+Devices = Annotated[list[Annotated[str, Field(pattern=r"^(cpu|mps|cuda(:\d+)?)$")]], Field(min_length=1)]
+"""Names of devices as torch knows them, one for each worker."""
+
+
+class PoolOptions(BaseModel):
+    """The `[pool]` table: where candidates are scored, and what one may take."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    devices: Literal["auto", "in-process"] | Devices | CpuWorkers | DaskCluster = Field(
+        "auto",
+        description='"auto": every GPU, or every CPU core where there is none; a list such as '
+        '["cuda:0", "cuda:1"], a device named twice gets two workers; {cpu = 2}; {dask = "tcp://..."}; '
+        '"in-process": no workers, for debugging',
+    )
+    threads: PositiveInt = Field(
+        1, description="threads of each worker; a constant of the run, since a sum's last digits depend on it"
+    )
+    time_limit_s: float | None = Field(
+        None, gt=0, description="what scoring one candidate may take in seconds; it fails beyond"
+    )
+    memory_limit_gb: float | None = Field(
+        None,
+        gt=0,
+        description="what scoring one candidate on the CPU may allocate in GB; it fails beyond; "
+        "unset: nine tenths of the machine, divided among the workers",
+    )
+
+
+@dataclass(frozen=True)
+class Job:
+    """A genome to score: `seed` replaces the problem's own where it is given."""
+
+    number: int
+    genome: str
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class Done:
+    """A job with its values or the reason of its failure, and where it was scored."""
+
+    job: Job
+    values: Mapping[str, float] | None
+    failure: str | None
+    seconds: float
+    device: str
+    worker: int
+    memory_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Activity:
+    """What a worker does now: the number of its job, None while it is idle or starting."""
+
+    worker: int
+    device: str
+    job: int | None
+
+
+class Pool(ABC):
+    """Scores jobs; a context manager that ends its workers."""
+
+    devices: Sequence[str]
+    """The model of each worker's device."""
+
+    @property
+    @abstractmethod
+    def idle(self) -> int:
+        """Jobs that can be submitted now without waiting in line."""
+
+    @abstractmethod
+    def submit(self, job: Job) -> None:
+        """Hands a job to a worker."""
+
+    @abstractmethod
+    def wait(self, timeout_s: float | None = None) -> list[Done]:
+        """Waits until a job is done or the time is up; jobs done since the last call."""
+
+    def close(self) -> None:  # noqa: B027 - nothing to end in the calling process
+        """Ends the workers, also those that are busy."""
+
+    def activity(self) -> list[Activity]:
+        """What each worker does."""
+        return [Activity(number, device, None) for number, device in enumerate(self.devices)]
+
+    def __enter__(self) -> Pool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class InProcessPool(Pool):
+    """Scores in the calling process, one job after the other: for tests, debugging and notebooks.
+
+    It cannot end a candidate that hangs, nor survive one that kills the process.
+    """
+
+    def __init__(self, problem: Problem, device: str = "cpu", threads: int = 1) -> None:
+        self._worker = worker.Worker(problem, Settings(device, threads))
+        self.devices = [worker.describe(device)]
+        self._jobs: deque[Job] = deque()
+
+    @property
+    @override
+    def idle(self) -> int:
+        return 1 - len(self._jobs)
+
+    @override
+    def submit(self, job: Job) -> None:
+        self._jobs.append(job)
+
+    @override
+    def wait(self, timeout_s: float | None = None) -> list[Done]:
+        if not self._jobs:
+            return []
+        job = self._jobs.popleft()
+        score = self._worker.score(job.genome, job.seed)
+        return [Done(job, score.values, score.failure, score.seconds, self.devices[0], 0, score.memory_bytes)]
+
+
+def open_pool(options: PoolOptions, problem: Problem) -> Pool:
+    """Starts the workers that the options name.
+
+    Raises:
+        PoolError: a worker cannot be started, or the cluster does not answer.
+        MissingExtraError: Dask is asked for and not installed.
+    """
+    wanted = options.devices
+    if wanted == "in-process":
+        return InProcessPool(problem, threads=options.threads)
+    if isinstance(wanted, DaskCluster):
+        from uninas_evo.pool.dask import DaskPool
+
+        return DaskPool(
+            problem,
+            wanted.dask,
+            threads=options.threads,
+            time_limit_s=options.time_limit_s,
+            memory_limit_bytes=None if options.memory_limit_gb is None else int(options.memory_limit_gb * 1e9),
+        )
+    from uninas_evo.pool.processes import ProcessPool
+
+    names = device_names(wanted, options.threads)
+    share = 0.9 * devices.memory_bytes() / len(names)
+    limit = share if options.memory_limit_gb is None else options.memory_limit_gb * 1e9
+    return ProcessPool(
+        problem,
+        names,
+        threads=options.threads,
+        time_limit_s=options.time_limit_s,
+        memory_limit_bytes=int(limit),
+    )
+
+
+def pool_on(device: str, threads: int) -> PoolOptions:
+    """A pool of one worker on a device that a user named.
+
+    Raises:
+        RunFileError: there is no such device.
+    """
+    try:
+        return PoolOptions(devices=[device], threads=threads)
+    except ValidationError:
+        raise RunFileError(f"there is no device {device!r}; use cpu, cuda or cuda:1") from None
+
+
+def device_names(wanted: str | list[str] | CpuWorkers, threads: int) -> list[str]:
+    """A device for each worker."""
+    if isinstance(wanted, CpuWorkers):
+        return ["cpu"] * wanted.cpu
+    if isinstance(wanted, list):
+        return wanted
+    return devices.cuda_devices() or ["cpu"] * max(1, devices.cpu_count() // threads)

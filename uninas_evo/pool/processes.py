@@ -1,0 +1,226 @@
+"""The pool of worker processes: one joblib (loky) executor per device.
+
+So a crash names its candidate and costs only that device.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from typing_extensions import override
+
+from uninas_evo.contracts import Problem
+from uninas_evo.errors import PoolError
+from uninas_evo.pool import devices as machine
+from uninas_evo.pool import worker
+from uninas_evo.pool.open import Activity, Done, Job, Pool
+from uninas_evo.pool.worker import Score, Settings
+
+START_LIMIT_S = 300.0
+"""A worker must be ready by then; importing torch from a cold network disk takes a minute."""
+
+
+@dataclass
+class _Slot:
+    """One worker: its executor, and what it is busy with."""
+
+    number: int
+    settings: Settings
+    env: Mapping[str, str]
+    executor: concurrent.futures.Executor | None = None
+    future: concurrent.futures.Future[Any] | None = None
+    job: Job | None = None
+    deadline: float = float("inf")
+
+
+class ProcessPool(Pool):
+    """One worker process per device.
+
+    A candidate whose worker died is tried once more and then failed; one that outlives its time limit is failed
+    and its worker replaced. A device whose worker cannot be started again is given up while others remain.
+
+    Args:
+        problem: what is scored; pickled once into each worker.
+        devices: a device for each worker, such as ["cuda:0", "cuda:1"] or ["cpu", "cpu"].
+        threads: threads of each worker.
+        time_limit_s: what scoring one candidate may take.
+        memory_limit_bytes: what scoring one candidate on the CPU may allocate.
+
+    Raises:
+        PoolError: a worker cannot be started.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        devices: Sequence[str],
+        *,
+        threads: int = 1,
+        time_limit_s: float | None = None,
+        memory_limit_bytes: int | None = None,
+    ) -> None:
+        from joblib.externals.loky.cloudpickle_wrapper import dumps
+
+        self._payload = dumps(problem)
+        self._time_limit_s = float("inf") if time_limit_s is None else time_limit_s
+        self._queue: deque[Job] = deque()
+        self._died: set[Job] = set()  # jobs whose worker died once
+        self._slots = []
+        for number, name in enumerate(devices):
+            settings = Settings(name.partition(":")[0], threads, memory_limit_bytes, os.getpid())
+            if settings.device != "cpu":
+                settings = Settings(settings.device, threads, None, os.getpid())
+            self._slots.append(_Slot(number, settings, machine.environment(name, threads)))
+        try:
+            self.devices = self._start_all()
+        except BaseException:
+            self.close()
+            raise
+
+    def _start_all(self) -> list[str]:
+        for slot in self._slots:
+            self._open(slot)
+        models = []
+        for slot in self._slots:
+            assert slot.future is not None
+            try:
+                models.append(str(slot.future.result(START_LIMIT_S)))
+            except Exception as error:
+                raise PoolError(
+                    f"worker {slot.number} cannot start on {slot.settings.device}: {cause(error)}; "
+                    f"choose other devices with pool.devices, or mend what the problem needs"
+                ) from error
+            slot.future = None
+        return models
+
+    def _open(self, slot: _Slot) -> None:
+        """Starts a process for a slot; its first task names the device."""
+        from joblib.externals.loky import ProcessPoolExecutor
+
+        slot.executor = ProcessPoolExecutor(
+            max_workers=1,
+            timeout=None,
+            initializer=worker.start,
+            initargs=(self._payload, slot.settings),
+            env=dict(slot.env),
+        )
+        slot.future = slot.executor.submit(worker.hello, slot.settings.device)
+        slot.job, slot.deadline = None, time.monotonic() + START_LIMIT_S
+
+    @property
+    @override
+    def idle(self) -> int:
+        return sum(slot.future is None for slot in self._slots) - len(self._queue)
+
+    @override
+    def submit(self, job: Job) -> None:
+        self._queue.append(job)
+        self._dispatch()
+
+    def _dispatch(self) -> None:
+        for slot in self._slots:
+            if slot.future is None and self._queue:
+                job = self._queue.popleft()
+                self._run(slot, job)
+
+    def _run(self, slot: _Slot, job: Job) -> None:
+        assert slot.executor is not None
+        slot.job, slot.deadline = job, time.monotonic() + self._time_limit_s
+        try:
+            slot.future = slot.executor.submit(worker.score, job.genome, job.seed)
+        except Exception as error:  # the process died while it was idle
+            slot.future = concurrent.futures.Future()
+            slot.future.set_exception(error)
+
+    @override
+    def wait(self, timeout_s: float | None = None) -> list[Done]:
+        busy = [slot for slot in self._slots if slot.future is not None]
+        now = time.monotonic()
+        nearest = min((slot.deadline for slot in busy), default=now) - now
+        limit = min(nearest, float("inf") if timeout_s is None else timeout_s)
+        concurrent.futures.wait(
+            [slot.future for slot in busy if slot.future is not None],
+            timeout=None if limit == float("inf") else max(0.0, limit),
+            return_when=concurrent.futures.FIRST_COMPLETED,
+        )
+        done = [result for slot in busy if (result := self._collect(slot)) is not None]
+        self._dispatch()
+        return done
+
+    def _collect(self, slot: _Slot) -> Done | None:
+        """What became of a slot's task; None where it goes on, was a start, or is tried again."""
+        future, job = slot.future, slot.job
+        assert future is not None
+        if not future.done():
+            if time.monotonic() < slot.deadline:
+                return None
+            if job is None:
+                self._give_up(slot, TimeoutError(f"not ready after {START_LIMIT_S:g} s"))
+                return None
+            self._restart(slot)
+            return self._failed(slot, job, f"outlived the time limit of {self._time_limit_s:g} s")
+        slot.future = slot.job = None
+        error = future.exception()
+        if error is None:
+            return None if job is None else self._done(slot, job, future.result())
+        if job is None:
+            self._give_up(slot, error)
+            return None
+        self._restart(slot)
+        if job in self._died:
+            return self._failed(slot, job, f"killed its worker twice ({cause(error)})")
+        self._died.add(job)
+        self._queue.appendleft(job)
+        return None
+
+    def _done(self, slot: _Slot, job: Job, score: Score) -> Done:
+        return Done(
+            job, score.values, score.failure, score.seconds, self.devices[slot.number], slot.number, score.memory_bytes
+        )
+
+    def _failed(self, slot: _Slot, job: Job, reason: str) -> Done:
+        return self._done(slot, job, Score(None, reason, 0.0))
+
+    def _restart(self, slot: _Slot) -> None:
+        self._close(slot)
+        self._open(slot)
+
+    def _close(self, slot: _Slot) -> None:
+        if slot.executor is not None:
+            slot.executor.shutdown(wait=True, kill_workers=True)  # type: ignore[call-arg]
+            slot.executor = None
+
+    def _give_up(self, slot: _Slot, error: BaseException) -> None:
+        """Goes on without a device; an error where it was the last."""
+        self._close(slot)
+        self._slots.remove(slot)
+        if not self._slots:
+            raise PoolError(
+                f"no worker is left: the last one, on {slot.settings.device}, cannot be started again: "
+                f"{cause(error)}; mend the device, then continue with `uninas-evo resume`"
+            )
+
+    @override
+    def activity(self) -> list[Activity]:
+        return [
+            Activity(slot.number, self.devices[slot.number], None if slot.job is None else slot.job.number)
+            for slot in self._slots
+        ]
+
+    @override
+    def close(self) -> None:
+        for slot in self._slots:
+            self._close(slot)
+
+
+def cause(error: BaseException) -> str:
+    """Why an executor's task or process ended, in one line."""
+    text = " ".join(str(error).split())
+    codes = text.rpartition("The exit codes of the workers are ")[2]
+    return f"exit code {codes.strip('{} .')}" if codes != text else f"{type(error).__name__}: {text}"[:400]

@@ -1,0 +1,200 @@
+"""The cells of NAS-Bench-201 as a search space: their text, variation, exact cost and networks.
+
+Source: Dong & Yang, "NAS-Bench-201", ICLR 2020, arXiv 2001.00326. A cell has four nodes; each of the six
+edges between them holds one of five operations, and a network stacks fifteen copies of one cell.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Self
+
+from uninas_evo.contracts import Budget, Choose, Cost, Space
+from uninas_evo.errors import BudgetError, GenomeError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
+"""(source, target) of each edge, in the order of the text."""
+CELLS_PER_STAGE = 5
+STAGES = ((16, 32), (32, 16), (64, 8))
+"""(channels, height and width) of each stage, for images of 32 x 32."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A genome: the operations on the six edges, in the order of `EDGES`."""
+
+    edges: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """The benchmark's own text of a cell, such as `|none~0|+|none~0|none~1|+|none~0|none~1|none~2|`."""
+        nodes: dict[int, str] = {}
+        for operation, (source, target) in zip(self.edges, EDGES, strict=True):
+            nodes[target] = nodes.get(target, "|") + f"{operation}~{source}|"
+        return "+".join(nodes.values())
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every operation but `none` lies on a way from the input to the output: true of 9,445 cells."""
+        used = [edge for edge, operation in zip(EDGES, self.edges, strict=True) if operation != "none"]
+        reached, reaching = {0}, {3}
+        for source, target in sorted(used):
+            reached |= {target} if source in reached else set()
+        for source, target in sorted(used, key=lambda edge: -edge[1]):
+            reaching |= {source} if target in reaching else set()
+        return all(source in reached and target in reaching for source, target in used)
+
+    @classmethod
+    def from_text(cls, text: str) -> Cell:
+        """The cell of a text.
+
+        Raises:
+            GenomeError: an operation is unknown, or the text is not that of six edges.
+        """
+        edges = tuple(part.split("~")[0] for part in text.replace("+", "").split("|") if part)
+        for operation in edges:
+            if operation not in OPERATIONS:
+                raise GenomeError(
+                    f"the operation {operation!r} in the cell {text!r} is unknown; use one of {', '.join(OPERATIONS)}"
+                )
+        if len(edges) != len(EDGES) or cls(edges).text != text:
+            example = cls(("nor_conv_3x3",) * len(EDGES)).text
+            raise GenomeError(f"a cell's text has six edges and reads like {example!r}, got {text!r}")
+        return cls(edges)
+
+
+RESNET = Cell(("nor_conv_3x3", "none", "nor_conv_3x3", "skip_connect", "none", "skip_connect"))
+"""Two convolutions in a row beside an identity: the cell the benchmark's paper calls ResNet."""
+
+
+class NASBench201Space(Space[Cell]):
+    """The 15,625 cells, inside a budget.
+
+    Args:
+        classes: the classes of the classifier: 10 for CIFAR-10, 100 for CIFAR-100.
+        start: the cell that walks begin at; None takes the admitted cell nearest to ResNet's.
+        budget: bounds on parameters and FLOPs.
+
+    Raises:
+        BudgetError: no cell, or not the start, is inside the budget.
+    """
+
+    def __init__(self, classes: int = 10, start: Cell | None = None, budget: Budget | None = None) -> None:
+        self.classes = classes
+        self.budget = budget or Budget()
+        if start is not None and not self.admits(start):
+            raise BudgetError(
+                f"the start cell must be inside {self.budget}, it costs {self.cost(start)}; "
+                "widen the budget or start elsewhere"
+            )
+        self.start = start or self.nearest(RESNET)
+
+    def with_budget(self, budget: Budget) -> Self:
+        """The same space inside another budget, begun at the admitted cell nearest to this start."""
+        return type(self)(self.classes, type(self)(self.classes, None, budget).nearest(self.start), budget)
+
+    def admits(self, genome: Cell) -> bool:
+        """Whether a cell's network lies within the budget."""
+        return self.budget.admits(self.cost(genome))
+
+    @cached_property
+    def cells(self) -> tuple[Cell, ...]:
+        """Every cell inside the budget, in a fixed order."""
+        every = (Cell(edges) for edges in itertools.product(OPERATIONS, repeat=len(EDGES)))
+        return tuple(cell for cell in every if self.admits(cell))
+
+    def nearest(self, genome: Cell) -> Cell:
+        """The cell inside the budget that differs on the fewest edges; the cell itself where it is inside."""
+        if self.admits(genome):
+            return genome
+        if not self.cells:
+            raise BudgetError(f"no cell of NAS-Bench-201 is inside {self.budget}; widen the budget")
+        return min(self.cells, key=lambda cell: _distance(cell, genome))
+
+    def compose(self, choose: Choose) -> Cell:
+        """Asks for `edge_0` to `edge_5`; a cell outside the budget becomes the nearest one inside."""
+        edges = tuple(choose(f"edge_{index}", OPERATIONS) for index in range(len(EDGES)))
+        return self.nearest(Cell(edges))
+
+    def mutate(self, genome: Cell, rng: random.Random) -> Cell | None:
+        """Another operation on one edge, uniform over the admitted ones."""
+        changed = [
+            replace(genome, edges=(*genome.edges[:index], operation, *genome.edges[index + 1 :]))
+            for index in range(len(EDGES))
+            for operation in OPERATIONS
+            if operation != genome.edges[index]
+        ]
+        rng.shuffle(changed)
+        return next(filter(self.admits, changed), None)
+
+    def crossover(self, a: Cell, b: Cell, rng: random.Random) -> Cell | None:
+        """Uniform crossover: each edge from either parent; None where the child is outside the budget."""
+        child = Cell(tuple(rng.choice(pair) for pair in zip(a.edges, b.edges, strict=True)))
+        return child if self.admits(child) else None
+
+    def cost(self, genome: Cell) -> Cost:
+        """The benchmark's parameters; FLOPs are multiplications and additions, twice the benchmark's own."""
+        fixed = _skeleton_cost(self.classes)
+        return sum((_operation_cost(operation) for operation in genome.edges), fixed)
+
+    def build(self, genome: Cell) -> nn.Module:
+        """The benchmark's network: a stem of 16 channels and three stages of five cells."""
+        from uninas_evo.spaces.nasbench201.network import CellNetwork
+
+        return CellNetwork(genome, self.classes)
+
+    def encode(self, genome: Cell) -> str:
+        """The benchmark's architecture string."""
+        return genome.text
+
+    def decode(self, text: str) -> Cell:
+        """The cell of an architecture string.
+
+        Raises:
+            GenomeError: the text is not an architecture string of the benchmark.
+        """
+        return Cell.from_text(text)
+
+
+def _distance(a: Cell, b: Cell) -> int:
+    return sum(mine != other for mine, other in zip(a.edges, b.edges, strict=True))
+
+
+def _convolution(inputs: int, outputs: int, kernel: int, side: int, *, norm: bool = True) -> Cost:
+    """A convolution without bias onto side x side, its batch normalisation behind it."""
+    weights, positions = kernel**2 * inputs * outputs, side**2
+    cost = Cost(weights, 2 * weights * positions)
+    return cost + Cost(2 * outputs, 2 * outputs * positions) if norm else cost
+
+
+@lru_cache
+def _operation_cost(operation: str) -> Cost:
+    """What one edge's operation costs in all fifteen cells."""
+    total = Cost(0, 0)
+    for channels, side in STAGES:
+        once = {
+            "nor_conv_1x1": _convolution(channels, channels, 1, side),
+            "nor_conv_3x3": _convolution(channels, channels, 3, side),
+            "avg_pool_3x3": Cost(0, 9 * channels * side**2),
+        }.get(operation, Cost(0, 0))
+        total = sum([once] * CELLS_PER_STAGE, total)
+    return total
+
+
+@lru_cache
+def _skeleton_cost(classes: int) -> Cost:
+    """What the stem, the two reduction blocks, the last normalisation and the classifier cost."""
+    (first, side), (last, last_side) = STAGES[0], STAGES[-1]
+    total = _convolution(3, first, 3, side)
+    for (inputs, _), (outputs, smaller) in itertools.pairwise(STAGES):
+        total += _convolution(inputs, outputs, 3, smaller) + _convolution(outputs, outputs, 3, smaller)
+        total += Cost(0, 4 * inputs * smaller**2) + _convolution(inputs, outputs, 1, smaller, norm=False)
+    total += Cost(2 * last, 2 * last * last_side**2) + Cost(0, last * last_side**2)
+    return total + Cost((last + 1) * classes, (2 * last + 1) * classes)

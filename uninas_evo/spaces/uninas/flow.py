@@ -1,0 +1,121 @@
+"""A genome as a networkx graph of elementary operations, for anyone's own tools."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import networkx
+
+from uninas_evo.contracts import Cost
+from uninas_evo.spaces.uninas.genome import Genome
+from uninas_evo.spaces.uninas.chain import Chain, Node
+from uninas_evo.spaces.uninas.operations import HEAD_CHAINS, HEAD_WIDTH
+
+HALVES = {
+    "chunk2": ("chunk2", "concat2"),
+    "chunk3": ("chunk3", "concat3"),
+    "copy_add": ("copy", "add"),
+    "copy_multiply": ("copy", "multiply"),
+    "conv_exp4": ("conv_exp4", "conv_red4"),
+    "conv_red4": ("conv_red4", "conv_exp4"),
+    "global_avg": ("global_avg", "upsample"),
+}
+"""What the two halves of a coupled pair are called; attention has more parts than two."""
+
+
+def flow_graph(genome: Genome) -> networkx.DiGraph:
+    """The network as a directed acyclic graph.
+
+    The nodes are named by their places, such as ``2.1.1/3`` (stage, block, chain / node) and
+    ``2.1.1/3/add`` (the second half of a pair), and carry `operation`, `kind`, `shape` (of the input), `params` and
+    `flops` (of all copies) and `copies` (heads of a group). The skeleton's parts are nodes of kind "skeleton"; the
+    costs of all nodes add up to the genome's.
+    """
+    flow = _Flow()
+    s = genome.skeleton
+    image = (3, s.image_size, s.image_size)
+    # The parts of the skeleton's cost are not told apart here: the stem node carries them all.
+    last = flow.add("stem", "", "stem", "skeleton", image, s.cost)
+    for index, (stage, place) in enumerate(s.blocks):
+        for number in range(2):
+            name = f"{stage + 1}.{place + 1}.{number + 1}"
+            chain = genome.chains[2 * index + number]
+            norm = flow.add(f"{name}/norm", last, "layernorm", "skeleton", chain.shape, Cost(0, 0))
+            end = flow.chain(chain, name, norm, 1)
+            added = flow.add(f"{name}/residual", end, "add", "skeleton", chain.shape, Cost(0, 0))
+            flow.graph.add_edge(last, added)
+            last = added
+    flow.add("head", last, "head", "skeleton", s.stage_shape(len(s.channels) - 1), Cost(0, 0))
+    return flow.graph
+
+
+class _Flow:
+    def __init__(self) -> None:
+        self.graph = networkx.DiGraph()
+
+    def add(self, name: str, before: str, operation: str, kind: str, shape: Any, cost: Cost, copies: int = 1) -> str:
+        self.graph.add_node(
+            name,
+            operation=operation,
+            kind=kind,
+            shape=shape,
+            params=copies * cost.params,
+            flops=copies * cost.flops,
+            copies=copies,
+        )
+        if before:
+            self.graph.add_edge(before, name)
+        return name
+
+    def chain(self, chain: Chain, name: str, before: str, copies: int) -> str:
+        for position, node in enumerate(chain.nodes):
+            before = self.node(node, f"{name}/{position + 1}", before, copies)
+        return before
+
+    def node(self, n: Node, name: str, before: str, copies: int) -> str:
+        operation = n.operation
+        own = Cost(operation.params(*n.shape), operation.flops(*n.shape))
+        if not n.branches:
+            return self.add(name, before, operation.name, operation.kind, n.shape, own, copies)
+        if operation.name == "attention":
+            return self.attention(n, name, before, copies)
+        first, second = HALVES[operation.name]
+        opening, closing = half_costs(n, own)
+        fork = self.add(name, before, first, operation.kind, n.shape, opening, copies)
+        ends = [self.chain(b, f"{name}/{i + 1}", fork, copies) for i, b in enumerate(n.branches)]
+        merge = self.add(f"{name}/{second}", "", second, operation.kind, n.branches[0].shape, closing, copies)
+        self.graph.add_edges_from((end, merge) for end in ends)
+        return merge
+
+    def attention(self, n: Node, name: str, before: str, copies: int) -> str:
+        c, h, w = n.shape
+        projection = Cost(3 * c * c + 3 * c, 6 * c * c * h * w)
+        matmul = Cost(0, 2 * HEAD_WIDTH * (h * w) ** 2)
+        fork = self.add(name, before, "conv_chunk3", "attention", n.shape, projection, copies)
+        merge = self.add(f"{name}/concat", "", "concat", "attention", n.shape, Cost(0, 0), copies)
+        for group, places in enumerate(n.heads):
+            own = copies * len(places)
+            label = f"{name}/heads{group + 1}"
+            q, k, v, scores, out = (
+                (f"{label}/{part}", n.branches[5 * group + i]) for i, part in enumerate(HEAD_CHAINS)
+            )
+            one = v[1].shape
+            first = self.add(f"{label}/matmul1", "", "matmul1", "attention", one, matmul, own)
+            for part, chain in (q, k):
+                self.graph.add_edge(self.chain(chain, part, fork, own), first)
+            weights = self.chain(scores[1], scores[0], first, own)
+            second = self.add(f"{label}/matmul2", weights, "matmul2", "attention", one, matmul, own)
+            self.graph.add_edge(self.chain(v[1], v[0], fork, own), second)
+            self.graph.add_edge(self.chain(out[1], out[0], second, own), merge)
+        return merge
+
+
+def half_costs(n: Node, own: Cost) -> tuple[Cost, Cost]:
+    """The cost of the two halves of a coupled pair."""
+    c, inner = n.shape[0], n.branches[0].shape[0]
+    if n.operation.name in ("conv_exp4", "conv_red4"):
+        opening = Cost(inner * (c + 1), own.flops // 2)
+        return opening, own - opening
+    if n.operation.name == "global_avg":
+        return own, Cost(0, 0)
+    return Cost(0, 0), own

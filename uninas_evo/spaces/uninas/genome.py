@@ -1,0 +1,118 @@
+"""The genome: a skeleton and the two chains of each of its blocks."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from uninas_evo.contracts import Cost
+from uninas_evo.errors import GenomeError
+from uninas_evo.spaces.uninas.chain import Chain
+from uninas_evo.spaces.uninas.skeleton import Skeleton
+
+if TYPE_CHECKING:
+    import networkx
+
+TEXT_HEADER = "uninas 1"
+"""First line of the text form: its name and version."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Genome:
+    """A network of the UniNAS space: immutable, hashable, of variable length.
+
+    Attributes:
+        skeleton: what the search does not change.
+        chains: both chains of all blocks in order: block b has the chains 2b and 2b + 1.
+        params: exact number of parameters.
+        flops: exact FLOPs of one image.
+    """
+
+    skeleton: Skeleton
+    chains: tuple[Chain, ...]
+    params: int
+    flops: int
+
+    @classmethod
+    def of(cls, skeleton: Skeleton, chains: Sequence[Chain]) -> Genome:
+        """The genome of a skeleton and two chains for each of its blocks.
+
+        Raises:
+            GenomeError: the number of chains or one of their shapes does not fit the skeleton.
+        """
+        shapes = [shape for shape in skeleton.shapes for _ in range(2)]
+        if [c.shape for c in chains] != shapes:
+            raise GenomeError(
+                f"a skeleton of {len(skeleton.blocks)} blocks takes two chains a block, of shapes {shapes}, "
+                f"got {[c.shape for c in chains]}; give the chains in the order of the blocks"
+            )
+        cost = skeleton.cost
+        return cls(
+            skeleton,
+            tuple(chains),
+            cost.params + sum(c.params for c in chains),
+            cost.flops + sum(c.flops for c in chains),
+        )
+
+    def with_chain(self, index: int, chain: Chain) -> Genome:
+        """The genome with another chain at `index`; the cost difference comes from the chains' totals."""
+        old = self.chains[index]
+        chains = (*self.chains[:index], chain, *self.chains[index + 1 :])
+        return Genome(
+            self.skeleton,
+            chains,
+            self.params + chain.params - old.params,
+            self.flops + chain.flops - old.flops,
+        )
+
+    @property
+    def cost(self) -> Cost:
+        """Parameters and FLOPs."""
+        return Cost(self.params, self.flops)
+
+    @property
+    def text(self) -> str:
+        """The canonical text: the skeleton, then one line for each chain."""
+        s = self.skeleton
+        lines = [
+            TEXT_HEADER,
+            f"image {s.image_size}",
+            f"classes {s.classes}",
+            f"stem {s.stem[0]} {s.stem[1]}",
+        ]
+        for index, (stage, place) in enumerate(s.blocks):
+            if place == 0:
+                lines.append(f"stage {s.channels[stage]}")
+            lines += [f"  {c + 1}: {self.chains[2 * index + c].text}" for c in range(2)]
+        return "\n".join(lines) + "\n"
+
+    @property
+    def id(self) -> str:
+        """The first 12 hexadecimal digits of the text's SHA-256: the same in every process."""
+        return hashlib.sha256(self.text.encode()).hexdigest()[:12]
+
+    def graph(self) -> networkx.DiGraph:
+        """The network as a directed graph of elementary operations (see `uninas_evo.spaces.uninas.flow`)."""
+        from uninas_evo.spaces.uninas.flow import flow_graph
+
+        return flow_graph(self)
+
+    def __len__(self) -> int:
+        """The number of nodes; a coupled pair is one, a group of equal attention heads counts once."""
+        return sum([c.size for c in self.chains])
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Genome):
+            return NotImplemented
+        return self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def _key(self) -> tuple[object, ...]:
+        return self.skeleton, tuple([c.text for c in self.chains])
+
+    def __repr__(self) -> str:
+        return f"<Genome {self.id}: {len(self)} nodes, {self.params:,} params, {self.flops:,} FLOPs>"

@@ -1,0 +1,44 @@
+"""ONNX files of networks, for other runtimes and for viewers such as Netron."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from uninas_evo.errors import MissingExtraError
+from uninas_evo.spaces.uninas.network.build import Network
+
+
+def export_onnx(network: Network, path: Path) -> None:
+    """Writes a network in evaluation mode as one ONNX file: input `image` (N, 3, H, W), output `logits` (N, K).
+
+    Args:
+        network: is left as it is.
+        path: the file to write.
+
+    Raises:
+        MissingExtraError: onnx or onnxscript is not installed.
+    """
+    try:
+        import onnxscript  # noqa: F401
+    except ImportError:
+        raise MissingExtraError("onnxscript", "train") from None
+    size = network.genome.skeleton.image_size
+    device = next(network.parameters()).device
+    training = network.training
+    network.eval()
+    try:
+        torch.onnx.export(
+            network,
+            (torch.zeros(2, 3, size, size, device=device),),
+            path,
+            input_names=["image"],
+            output_names=["logits"],
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+    finally:
+        network.train(training)

@@ -1,0 +1,105 @@
+"""The UniNAS space as a search sees it."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self
+
+from uninas_evo.contracts import Budget, Choose, Cost, Space
+from uninas_evo.errors import BudgetError, GenomeError
+from uninas_evo.spaces.uninas.compose import FAR, NEAR, compose
+from uninas_evo.spaces.uninas.crossover import cross
+from uninas_evo.spaces.uninas.genome import Genome
+from uninas_evo.spaces.uninas.load import parse
+from uninas_evo.spaces.uninas.step import StepRule, step
+
+if TYPE_CHECKING:
+    from torch import nn
+
+PATIENCE = 100
+"""Attempts before a mutation or crossover gives up. Between a third and all attempts succeed except in a corner of a
+tight budget, where a hundred cost a millisecond."""
+
+
+@dataclass(frozen=True)
+class UninasSpace(Space[Genome]):
+    """All networks that search steps reach from a start network inside a budget.
+
+    Attributes:
+        start: the genome that walks begin at; its skeleton is the space's.
+        budget: bounds that no operator leaves.
+        rule: probabilities and limits of a search step.
+        edits: how many edits `compose` may make.
+
+    Raises:
+        BudgetError: the start network lies outside the budget.
+    """
+
+    start: Genome
+    budget: Budget = field(default_factory=Budget)
+    rule: StepRule = field(default_factory=StepRule)
+    edits: tuple[str, ...] = FAR
+
+    def __post_init__(self) -> None:
+        if not self.budget.admits(self.start.cost):
+            raise BudgetError(
+                f"the start network must lie inside the budget; it has {self.start.params:,} params and "
+                f"{self.start.flops:,} FLOPs, the budget is {self.budget}; widen the budget or take a smaller start"
+            )
+
+    def with_budget(self, budget: Budget) -> Self:
+        """The same space inside another budget."""
+        return type(self)(self.start, budget, self.rule, self.edits)
+
+    def around(self, genome: Genome) -> Self:
+        """The same space begun at another genome, which `compose` changes by one or two edits only."""
+        return type(self)(genome, self.budget, self.rule, NEAR)
+
+    def compose(self, choose: Choose) -> Genome:
+        """Applies an edit script to the start network (see `uninas_evo.spaces.uninas.compose`)."""
+        return compose(self.start, choose, self.budget, self.rule, self.edits)
+
+    def mutate(self, genome: Genome, rng: random.Random) -> Genome | None:
+        """One search step inside the budget, or None where none was found in `PATIENCE` attempts."""
+        for _ in range(PATIENCE):
+            child = step(genome, self.budget, self.rule, rng)
+            if child is not None:
+                return child
+        return None
+
+    def crossover(self, a: Genome, b: Genome, rng: random.Random) -> Genome | None:
+        """Blocks of the same stage exchanged: a child inside the budget that equals neither parent, or None."""
+        for _ in range(PATIENCE):
+            child = cross(a, b, rng)
+            if self.budget.admits(child.cost) and child not in (a, b):
+                return child
+        return None
+
+    def cost(self, genome: Genome) -> Cost:
+        """Exact parameters and FLOPs."""
+        return genome.cost
+
+    def build(self, genome: Genome) -> nn.Module:
+        """The network of a genome (see `uninas_evo.spaces.uninas.network.build`)."""
+        from uninas_evo.spaces.uninas.network import build
+
+        return build(genome)
+
+    def encode(self, genome: Genome) -> str:
+        """The genome's canonical text."""
+        return genome.text
+
+    def decode(self, text: str) -> Genome:
+        """The genome of a text in any form.
+
+        Raises:
+            GenomeError: the text is no genome, or one of another skeleton.
+        """
+        genome = parse(text)
+        if genome.skeleton != self.start.skeleton:
+            raise GenomeError(
+                f"the genome has another skeleton than this space: {genome.skeleton}, the space's is "
+                f"{self.start.skeleton}; decode it in a space of its own"
+            )
+        return genome

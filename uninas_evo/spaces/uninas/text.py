@@ -1,0 +1,248 @@
+"""Reading the text form of chains and genomes; nothing in a text is ever executed.
+
+A chain is written as its nodes from first to last, an empty one as ``-``. The branches of a coupled pair stand in
+parentheses, separated by commas, and are left out when all are empty. The chains of an attention are labelled; groups
+of heads that differ are separated by ``|`` and headed by the places of their heads::
+
+    conv_exp4(batchnorm gelu dw5) copy_multiply(-, global_avg(conv1))
+    attention(scores: relposbias softmax) conv1
+    attention(heads 0-2: scores: softmax | heads 3: q: gelu, scores: softmax)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from uninas_evo.errors import GenomeError
+from uninas_evo.spaces.uninas.genome import TEXT_HEADER, Genome
+from uninas_evo.spaces.uninas.chain import EMPTY, Chain, Node, attention_node, chain, empty, find_operation, node
+from uninas_evo.spaces.uninas.operations import HEAD_CHAINS, HEAD_WIDTH, Operation, Shape
+from uninas_evo.spaces.uninas.skeleton import Skeleton
+
+MAX_DEPTH = 200
+"""Nesting that a text may have: deeper ones would exhaust Python's stack, and no search comes near it."""
+
+_TOKEN = re.compile(r"\s*([A-Za-z0-9_-]+|[(),:|])")
+_PLACES = re.compile(r"(\d{1,6})(?:-(\d{1,6}))?")
+_CHAIN_LINE = re.compile(r"([12]):\s*(.*)")
+
+
+def parse_chain(text: str, shape: Shape, where: str = "chain") -> Chain:
+    """The chain that a text describes.
+
+    Args:
+        text: one line.
+        shape: (C, H, W) on which the chain stands.
+        where: named in errors, such as "line 7".
+
+    Raises:
+        GenomeError: the text is not a chain on this shape; the message says where and why.
+    """
+    parser = _Parser(text, where)
+    parsed = parser.chain(shape, 0)
+    if parser.peek():
+        raise parser.error(f"unexpected {parser.peek()!r} after the chain's end; remove it or open a parenthesis")
+    return parsed
+
+
+class _Parser:
+    """Recursive descent over the tokens of one line."""
+
+    def __init__(self, text: str, where: str) -> None:
+        self.where = where
+        self.tokens: list[tuple[str, int]] = []
+        self.next = 0
+        position = 0
+        stripped = text.rstrip()
+        while position < len(stripped):
+            match = _TOKEN.match(stripped, position)
+            if not match:
+                start = position + len(stripped[position:]) - len(stripped[position:].lstrip())
+                self.tokens, self.next = [(stripped[start], start)], 0
+                raise self.error(f"{stripped[start]!r} cannot stand in a chain; use operation names, ( ) , : | and -")
+            self.tokens.append((match[1], match.start(1)))
+            position = match.end()
+        self.end = len(stripped)
+
+    def peek(self) -> str:
+        return self.tokens[self.next][0] if self.next < len(self.tokens) else ""
+
+    def take(self, expected: str = "") -> str:
+        token = self.peek()
+        if expected and token != expected:
+            raise self.error(f"expected {expected!r}, got {token or 'the end of the line'!r}; add the {expected!r}")
+        self.next += 1
+        return token
+
+    def error(self, message: str) -> GenomeError:
+        column = self.tokens[self.next][1] if self.next < len(self.tokens) else self.end
+        return GenomeError(f"{self.where}, column {column + 1}: {message}")
+
+    def chain(self, shape: Shape, depth: int) -> Chain:
+        if depth > MAX_DEPTH:
+            raise self.error(f"pairs are nested deeper than {MAX_DEPTH}; flatten the chain")
+        if self.peek() == EMPTY:
+            self.take()
+            return empty(shape)
+        nodes: list[Node] = []
+        while self.peek() and self.peek() not in "),|":
+            nodes.append(self.node(shape, depth))
+        if not nodes:
+            raise self.error(f"a chain is missing; write {EMPTY!r} for an empty one")
+        return chain(shape, nodes)
+
+    def node(self, shape: Shape, depth: int) -> Node:
+        try:
+            operation = find_operation(self.peek())
+            bare = node(operation.name, shape)
+        except GenomeError as error:
+            raise self.error(str(error)) from None
+        self.take()
+        if self.peek() != "(":
+            return bare
+        if operation.branches is None:
+            raise self.error(f"{operation.name} is no coupled pair and takes no branches; remove the parentheses")
+        self.take("(")
+        if operation.name == "attention":
+            made = self.attention(shape, operation.branches(shape), depth + 1)
+        else:
+            made = self.pair(operation, shape, operation.branches(shape), depth + 1)
+        self.take(")")
+        return made
+
+    def pair(self, operation: Operation, shape: Shape, shapes: Sequence[Shape], depth: int) -> Node:
+        branches = []
+        for index, branch_shape in enumerate(shapes):
+            if index:
+                self.take(",")
+            branches.append(self.chain(branch_shape, depth))
+        return node(operation.name, shape, branches)
+
+    def attention(self, shape: Shape, shapes: Sequence[Shape], depth: int) -> Node:
+        count = shape[0] // HEAD_WIDTH
+        heads: list[tuple[int, ...]] = []
+        branches: list[Chain] = []
+        while True:
+            heads.append(self.places() if self.peek() == "heads" else tuple(range(count)))
+            branches += self.head_chains(shapes, depth)
+            if self.peek() != "|":
+                break
+            self.take("|")
+        if sorted(place for group in heads for place in group) != list(range(count)):
+            raise self.error(
+                f"the groups of heads must hold each of the places 0 to {count - 1} once, "
+                f"got {[list(group) for group in heads]}; mend the places after 'heads'"
+            )
+        return attention_node(shape, heads, branches)
+
+    def places(self) -> tuple[int, ...]:
+        self.take("heads")
+        places: list[int] = []
+        while match := _PLACES.fullmatch(self.peek()):
+            first = int(match[1])
+            last = int(match[2] or first)
+            if last - first > 10_000:
+                raise self.error(f"{match[0]!r} names more heads than a network can have; mend the places")
+            places += range(first, last + 1)
+            self.take()
+        if not places:
+            raise self.error(f"'heads' is followed by places such as 0-2 5, got {self.peek()!r}; add them")
+        if self.peek() == ":":
+            self.take()
+        return tuple(places)
+
+    def head_chains(self, shapes: Sequence[Shape], depth: int) -> list[Chain]:
+        chains = {label: empty(shape) for label, shape in zip(HEAD_CHAINS, shapes, strict=True)}
+        given: set[str] = set()
+        while self.peek() and self.peek() not in ")|":
+            if given:
+                self.take(",")
+            label = self.peek()
+            if label not in chains or label in given:
+                rule = "is given twice" if label in given else f"is not one of {', '.join(HEAD_CHAINS)}"
+                raise self.error(f"the chain label {label!r} {rule}; name each chain of a head at most once")
+            given.add(self.take())
+            self.take(":")
+            chains[label] = self.chain(chains[label].shape, depth)
+        return list(chains.values())
+
+
+def parse_genome(text: str) -> Genome:
+    """The genome of a text in the form of `Genome.text`; empty lines and what follows ``#`` are ignored.
+
+    Raises:
+        GenomeError: the text is not a genome; the message names the line.
+    """
+    lines = [(number, line.split("#")[0].strip()) for number, line in enumerate(text.splitlines(), 1)]
+    lines = [(number, line) for number, line in lines if line]
+    if not lines or lines[0][1] != TEXT_HEADER:
+        got = lines[0][1][:40] if lines else ""
+        raise GenomeError(f"a genome's text begins with the line {TEXT_HEADER!r}, got {got!r}; add that line")
+    fields: dict[str, tuple[int, ...]] = {}
+    channels: list[int] = []
+    chain_lines: list[list[tuple[int, str, str]]] = []
+    for number, line in lines[1:]:
+        if match := _CHAIN_LINE.fullmatch(line):
+            if not chain_lines:
+                raise GenomeError(f"line {number}: a chain stands before the first 'stage' line; move it below one")
+            chain_lines[-1].append((number, match[1], match[2]))
+        else:
+            key, values = _field(number, line)
+            if key == "stage":
+                channels += values
+                chain_lines.append([])
+            elif key in fields:
+                raise GenomeError(f"line {number}: {key!r} is given twice; remove one of the two lines")
+            else:
+                fields[key] = values
+    return _assemble(fields, channels, chain_lines)
+
+
+_FIELD_COUNTS = {"image": 1, "classes": 1, "stem": 2, "stage": 1}
+
+
+def _field(number: int, line: str) -> tuple[str, tuple[int, ...]]:
+    key, *words = line.split()
+    if key not in _FIELD_COUNTS:
+        raise GenomeError(
+            f"line {number}: {key[:40]!r} begins no line of a genome; use one of "
+            f"{', '.join(_FIELD_COUNTS)}, or '1:' and '2:' for the chains of a block"
+        )
+    if len(words) != _FIELD_COUNTS[key] or not all(w.isascii() and w.isdigit() and len(w) < 10 for w in words):
+        raise GenomeError(
+            f"line {number}: {key!r} takes {_FIELD_COUNTS[key]} whole number(s), got {' '.join(words)[:80]!r}; mend it"
+        )
+    return key, tuple(int(w) for w in words)
+
+
+def _assemble(
+    fields: dict[str, tuple[int, ...]], channels: list[int], chain_lines: list[list[tuple[int, str, str]]]
+) -> Genome:
+    for key in ("image", "classes", "stem"):
+        if key not in fields:
+            raise GenomeError(
+                f"the genome's text has no line {key!r}; add one such as {key + ' 32 64'[: 3 * _FIELD_COUNTS[key]]!r}"
+            )
+    for stage, rows in enumerate(chain_lines, 1):
+        labels = [label for _, label, _ in rows]
+        if not rows or labels != ["1", "2"] * (len(rows) // 2):
+            raise GenomeError(
+                f"stage {stage} needs the lines '1:' and '2:' in turn, two for each of its blocks, "
+                f"got {' '.join(labels) or 'none'}; add or reorder its lines"
+            )
+    skeleton = Skeleton(
+        fields["image"][0],
+        fields["classes"][0],
+        (fields["stem"][0], fields["stem"][1]),
+        tuple(channels),
+        tuple(len(rows) // 2 for rows in chain_lines),
+    )
+    return Genome.of(
+        skeleton,
+        [
+            parse_chain(text, skeleton.stage_shape(stage), f"line {number}")
+            for stage, rows in enumerate(chain_lines)
+            for number, _, text in rows
+        ],
+    )

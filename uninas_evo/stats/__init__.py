@@ -1,0 +1,1 @@
+"""Pure numbers, one copy: fronts and hypervolume, ranks, intervals and tests."""
