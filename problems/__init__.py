@@ -1,1 +1,1 @@
-"""What is optimised: training-free scores in the UniNAS space, tabular benchmarks, the user's own function."""
+"""What is optimized: training-free scores in the UniNAS space, tabular benchmarks, the user's own function."""

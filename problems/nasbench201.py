@@ -17,8 +17,8 @@ import pydantic
 
 from uninas_evo.contracts import Budget, Objective, Problem
 from uninas_evo.errors import DataError
-from uninas_evo.spaces.nasbench201.space import EDGES, OPERATIONS, RESNET, Cell, NASBench201Space
 from uninas_evo.problems.uninas import BudgetOptions
+from uninas_evo.spaces.nasbench201.space import EDGES, OPERATIONS, RESNET, Cell, NASBench201Space
 
 __all__ = ["RESNET", "Cell", "NASBench201Options", "NASBench201Problem", "NASBench201Space", "read_table"]
 
@@ -36,7 +36,7 @@ class NASBench201Options(pydantic.BaseModel):
         "cifar10", description="whose test accuracy counts; CIFAR-10 is the one most papers report first"
     )
     objectives: tuple[Literal["accuracy", "params", "flops"], ...] = pydantic.Field(
-        ("accuracy",), min_length=1, description="accuracy is maximised (percent), params and flops are minimised"
+        ("accuracy",), min_length=1, description="accuracy is maximized (percent), params and flops are minimized"
     )
     budget: BudgetOptions = pydantic.Field(default_factory=BudgetOptions, description="bounds on parameters and FLOPs")
 
@@ -99,22 +99,22 @@ def read_table(path: Path, dataset: str) -> dict[str, float]:
         DataError: the file is missing, a column or a cell is missing, or an accuracy is not a percentage.
     """
     column = f"{dataset}_test_accuracy_percent"
-    cure = (
+    fix = (
         "give the path of a CSV with the columns architecture, cifar10_test_accuracy_percent and "
         "cifar100_test_accuracy_percent, exported from the benchmark (NATS-Bench TSS), as problem.table"
     )
     if not path.is_file():
-        raise DataError(f"the table of NAS-Bench-201 is not at {str(path)!r}; {cure}")
+        raise DataError(f"the table of NAS-Bench-201 is not at {str(path)!r}; {fix}")
     try:
         with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8", newline="") as file:
             table = {row["architecture"]: float(row[column]) for row in csv.DictReader(file)}
     except (KeyError, ValueError, TypeError, OSError, EOFError, csv.Error) as error:
-        raise DataError(f"the table {str(path)!r} is not that of NAS-Bench-201: {error!r}; {cure}") from error
+        raise DataError(f"the table {str(path)!r} is not that of NAS-Bench-201: {error!r}; {fix}") from error
     cells = (Cell(edges).text for edges in itertools.product(OPERATIONS, repeat=len(EDGES)))
     wrong = next((cell for cell in cells if not 0 <= table.get(cell, -1) <= 100), None)
     if wrong is not None:
         raise DataError(
             f"the table {str(path)!r} must give every cell an accuracy from 0 to 100 percent, "
-            f"got {table.get(wrong)} for {wrong}; {cure}"
+            f"got {table.get(wrong)} for {wrong}; {fix}"
         )
     return table

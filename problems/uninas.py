@@ -274,7 +274,7 @@ class UninasProblem(Problem):
         return TrainFitness(self.space.start, seed=self.seed, **self.settings[TRAIN])
 
     def evaluate(self, genome: Genome, device: str) -> dict[str, float]:
-        """A value for every objective, and `vkdnw_se`, the standard error of VKDNW over initialisations."""
+        """A value for every objective, and `vkdnw_se`, the standard error of VKDNW over initializations."""
         values: dict[str, Any] = {"params": float(genome.params), "flops": float(genome.flops)}
         network = None
         if TRAIN in self._names:
@@ -299,16 +299,16 @@ class UninasProblem(Problem):
         return costs | self._proxy_values(self._built(genome), genome, device)
 
     def _built(self, genome: Genome) -> Any:
-        from uninas_evo.spaces.uninas.network import initialise
+        from uninas_evo.spaces.uninas.network import initialize
 
         network = self.space.build(genome)
-        initialise(network, self.seed)  # type: ignore[arg-type]
+        initialize(network, self.seed)  # type: ignore[arg-type]
         return network
 
     def _proxy_values(self, network: Any, genome: Genome, device: str) -> dict[str, float]:
         """The values of all proxies among the objectives; proxies of one function share one call."""
-        from uninas_evo.scoring.latency import latency_ms
         from uninas_evo.proxies import PROXIES, Inputs
+        from uninas_evo.scoring.latency import latency_ms
 
         size = genome.skeleton.image_size
         inputs = Inputs(batch=self.batch, image=(3, size, size), seed=self.seed, device=device)

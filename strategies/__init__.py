@@ -6,7 +6,7 @@
 | `random` | independent samples of the space | any |
 | `uninas` | the paper's search: steps from a population, the best kept | any |
 | `evolution` | (μ + λ) evolution on a DEAP toolbox | one |
-| `aging` | regularised evolution, steady state | one |
+| `aging` | regularized evolution, steady state | one |
 | `nsga2`, `nsga3`, `agemoea`, `smsemoa` | Pareto evolution with pymoo | several |
 | `bayesian` | Bayesian search with Optuna | any |
 
@@ -32,7 +32,7 @@ def check_objectives(strategy: type[Strategy], objectives: Sequence[Objective]) 
 
     Args:
         strategy: the strategy's class.
-        objectives: what a problem maximises or minimises.
+        objectives: what a problem maximizes or minimizes.
 
     Raises:
         ObjectiveError: there are too few or too many objectives; the message names the strategies that fit.
@@ -41,10 +41,10 @@ def check_objectives(strategy: type[Strategy], objectives: Sequence[Objective]) 
         return
     loaded = {entry.name: entry.load() for entry in entry_points(group="uninas_evo.strategies")}
     fitting = sorted(name for name, other in loaded.items() if _fits(other, objectives))
-    cure = f"choose among the strategies that fit: {', '.join(fitting)}" if fitting else "name one"
+    fix = f"choose among the strategies that fit: {', '.join(fitting)}" if fitting else "name one"
     names = ", ".join(objective.name for objective in objectives) or "none"
     raise ObjectiveError(
-        f"{strategy.__name__} follows {_WANTED[strategy.objectives_allowed]}, got {len(objectives)} ({names}); {cure}"
+        f"{strategy.__name__} follows {_WANTED[strategy.objectives_allowed]}, got {len(objectives)} ({names}); {fix}"
     )
 
 

@@ -1,4 +1,4 @@
-"""Aging evolution, also called regularised evolution: the oldest member leaves, not the worst.
+"""Aging evolution, also called regularized evolution: the oldest member leaves, not the worst.
 
 Source: Real et al., "Regularized Evolution for Image Classifier Architecture Search", AAAI 2019,
 arXiv 1802.01548, Algorithm 1.

@@ -79,7 +79,7 @@ class SearchStrategy(Strategy):
     def novel(self, draw: Callable[[], Draft | None]) -> Candidate:
         """Numbers the first draft whose genome was not asked before.
 
-        Where `MAX_TRIES` draws give none (the neighbourhood is exhausted), as many samples of the space are tried.
+        Where `MAX_TRIES` draws give none (the neighborhood is exhausted), as many samples of the space are tried.
 
         Raises:
             StopSearch: neither gave a new genome.

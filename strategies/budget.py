@@ -1,4 +1,4 @@
-"""The budget as a constraint that an optimiser sees, for those that can rank what lies outside it."""
+"""The budget as a constraint that an optimizer sees, for those that can rank what lies outside it."""
 
 from __future__ import annotations
 

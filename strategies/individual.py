@@ -14,7 +14,7 @@ from uninas_evo.contracts import Candidate, Objective, Result
 
 
 def fitness_class(objectives: Sequence[Objective]) -> type[Any]:
-    """A DEAP fitness with weight 1 for each objective to maximise and −1 for each to minimise."""
+    """A DEAP fitness with weight 1 for each objective to maximize and −1 for each to minimize."""
     weights = tuple(1.0 if objective.goal == "maximize" else -1.0 for objective in objectives)
     return type("Fitness", (base.Fitness,), {"weights": weights})
 

@@ -51,7 +51,7 @@ class ParetoOptions(BudgetHandling):
 class ParetoStrategy(Generational):
     """A pymoo algorithm whose one variable is a genome.
 
-    pymoo minimises: values to maximise change their sign. A failed candidate violates a constraint more than any
+    pymoo minimizes: values to maximize change their sign. A failed candidate violates a constraint more than any
     other, so that it never is preferred to one with values.
 
     Args:

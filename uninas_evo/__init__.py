@@ -13,7 +13,7 @@ What is searched:
 
 Extending:
     Space, Problem, Strategy, Objective, Candidate, Result, Cost, StopSearch: the contracts.
-    UninasEvoError: the root of every error that a user can mend.
+    UninasEvoError: the root of every error that a user can fix.
 
 Names are imported when they are first used, so that `import uninas_evo` is instant.
 """
@@ -35,13 +35,13 @@ if TYPE_CHECKING:
         StopSearch,
         Strategy,
     )
-    from uninas_evo.errors import UninasEvoError
-    from uninas_evo.spaces.uninas.network import build
-    from uninas_evo.problems.uninas import UninasProblem
     from uninas_evo.engine.journal import Journal
     from uninas_evo.engine.loop import Loop
     from uninas_evo.engine.search import SearchResult, search
+    from uninas_evo.errors import UninasEvoError
+    from uninas_evo.problems.uninas import UninasProblem
     from uninas_evo.spaces.uninas import Genome, Skeleton, UninasSpace, load_genome, preset
+    from uninas_evo.spaces.uninas.network import build
     from uninas_evo.training.formats import load
 
 _HOMES = {

@@ -13,14 +13,14 @@ UninasEvoError
 ├── TrainingError     (RuntimeError)  training diverged or cannot go on
 └── MissingExtraError (ImportError)   an optional package is not installed
 
-Every message says what is wrong, the rule, the value received, and the cure.
+Every message says what is wrong, the rule, the value received, and the fix.
 """
 
 from __future__ import annotations
 
 
 class UninasEvoError(Exception):
-    """The root of all errors that a user can cause or mend."""
+    """The root of all errors that a user can cause or fix."""
 
 
 class GenomeError(UninasEvoError, ValueError):

@@ -39,14 +39,14 @@ from pymoo.core.problem import ElementwiseProblem
 from pymoo.core.variable import Choice
 from pymoo.optimize import minimize
 
-from uninas_evo.problems.nasbench201 import Cell, NASBench201Problem
-from uninas_evo.spaces.nasbench201.space import EDGES, OPERATIONS
-from uninas_evo.stats.fronts import Box, minimised
+from uninas_evo.config.registry import find
 from uninas_evo.engine.journal import Header, Journal
 from uninas_evo.engine.loop import Loop
-from uninas_evo.pool.open import InProcessPool
-from uninas_evo.config.registry import find
 from uninas_evo.engine.results import evaluations
+from uninas_evo.pool.open import InProcessPool
+from uninas_evo.problems.nasbench201 import Cell, NASBench201Problem
+from uninas_evo.spaces.nasbench201.space import EDGES, OPERATIONS
+from uninas_evo.stats.fronts import Box, minimized
 
 CALLS = 20
 """Looks at a cell, repeated ones too, that a bare program may take for each distinct one before it counts as stuck."""
@@ -98,7 +98,7 @@ def deap_bare(table: Table, seed: int) -> None:
 
 
 class PymooProblem(ElementwiseProblem):
-    """Six choices of an operation; pymoo minimises."""
+    """Six choices of an operation; pymoo minimizes."""
 
     def __init__(self, table: Table) -> None:
         self.table = table
@@ -107,7 +107,7 @@ class PymooProblem(ElementwiseProblem):
 
     def _evaluate(self, x: dict[str, str], out: dict[str, Any], *args: Any, **kwargs: Any) -> None:
         values = self.table([x[f"edge_{index}"] for index in range(len(EDGES))])
-        out["F"] = minimised(values, [objective.goal for objective in self.table.problem.objectives])[0]
+        out["F"] = minimized(values, [objective.goal for objective in self.table.problem.objectives])[0]
 
 
 def pymoo_ga(table: Table, seed: int) -> None:
@@ -212,12 +212,12 @@ def main() -> None:
             print(f"| {name} | {statistics.median(took):.0f} | {reached} | {best:.3f} | {spent:.2f} |", flush=True)
     problem = NASBench201Problem(arguments.table, "cifar10", ["accuracy", "params"])
     goals = [objective.goal for objective in problem.objectives]
-    every = minimised([list(problem.evaluate(cell, "cpu").values())[:2] for cell in problem.space.cells], goals)
+    every = minimized([list(problem.evaluate(cell, "cpu").values())[:2] for cell in problem.space.cells], goals)
     box = Box.around(every)
     print("\ncifar10, accuracy and parameters\n| program | share of the hypervolume (sd) | ms an evaluation |")
     for name, run in SEVERAL.items():
         found, spent = measured(run, problem, arguments.seeds, arguments.evaluations)
-        shares = [box.hypervolume(minimised(values, goals)) / box.hypervolume(every) for values in found]
+        shares = [box.hypervolume(minimized(values, goals)) / box.hypervolume(every) for values in found]
         print(f"| {name} | {statistics.mean(shares):.4f} ({statistics.stdev(shares):.4f}) | {spent:.2f} |", flush=True)
     print(f"\none look into the table takes {lookup_ms(problem):.4f} ms of these")
 

@@ -6,8 +6,8 @@ import os
 
 import torch
 
-from uninas_evo.pool.devices import cpu_count
 from uninas_evo.engine.versions import versions
+from uninas_evo.pool.devices import cpu_count
 from uninas_evo.pool.worker import describe
 
 

@@ -3,7 +3,7 @@
     python tests/benchmarks/encodings.py --seeds 16
     python tests/benchmarks/encodings.py --score vkdnw --seeds 4 --evaluations 60
 
-The landscape is made up: every operation and every pair of neighbours in a chain has a random weight for its place,
+The landscape is made up: every operation and every pair of neighbors in a chain has a random weight for its place,
 each chain's sum is squashed, and the seed makes another landscape. It is rugged, and good topologies are neither
 large nor small. `--score vkdnw` scores networks instead. Prints the mean best after a third, two thirds and all of
 the evaluations, with the standard error of the last.

@@ -21,11 +21,11 @@ sys.path.append(str(Path(__file__).parents[1] / "run"))
 from conditions import conditions
 from engine_toy import ToyProblem
 
+from uninas_evo.config.registry import find
 from uninas_evo.contracts import Problem, Strategy
 from uninas_evo.engine.journal import Header, Journal
 from uninas_evo.engine.loop import Loop
 from uninas_evo.pool.open import CpuWorkers, InProcessPool, Pool, PoolOptions, open_pool
-from uninas_evo.config.registry import find
 
 HEADER = Header(run={}, seed=0, objectives={"sum": "maximize"}, versions={}, host={}, started="now")
 WORK_S = 0.5

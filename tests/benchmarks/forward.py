@@ -15,8 +15,8 @@ import torch
 from conditions import conditions
 from torch import nn
 
-from uninas_evo.spaces.uninas.network import build
 from uninas_evo.spaces.uninas import PRESETS, genome_to_package, preset
+from uninas_evo.spaces.uninas.network import build
 
 
 def peer(text: str) -> nn.Module:

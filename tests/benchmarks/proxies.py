@@ -1,6 +1,6 @@
 """What the proxies cost: exact and probed VKDNW against the definition, and every proxy in forward passes.
 
-One run, one thread, equal settings: one initialisation, one entry of each tensor, the same images. Times are CPU
+One run, one thread, equal settings: one initialization, one entry of each tensor, the same images. Times are CPU
 seconds, peak memory is that of a process of its own above what it held before the call.
 
     python tests/benchmarks/proxies.py [--cases 5] [--batch 64] [--repeats 2]
@@ -20,9 +20,9 @@ from dataclasses import replace
 import torch
 from conditions import conditions
 
-from uninas_evo.spaces.uninas.network import build
 from uninas_evo.proxies import PROXIES, Inputs, score, vkdnw
 from uninas_evo.spaces.uninas import Skeleton, preset
+from uninas_evo.spaces.uninas.network import build
 
 MODES = ("definition", "exact", "probed")
 SMALL = Skeleton(image_size=32, classes=10, stem=(16, 16), channels=(32, 64), depths=(1, 1))

@@ -1,4 +1,4 @@
-"""How reliable is VKDNW between neighbours of a search, and at what cost? Prints the table of docs/proxies.md.
+"""How reliable is VKDNW between neighbors of a search, and at what cost? Prints the table of docs/proxies.md.
 
 Networks of a mutation walk from a small CoAtNet, inside ±10 % of its parameters and FLOPs, are scored with several
 seeds. Reliability is the variance between networks over the total variance, by one-way analysis of variance; "at
@@ -21,9 +21,9 @@ from conditions import conditions
 from torch import nn
 
 from uninas_evo.contracts import Budget
-from uninas_evo.spaces.uninas.network import build
 from uninas_evo.proxies import Inputs, vkdnw
 from uninas_evo.spaces.uninas import Genome, Skeleton, UninasSpace, preset
+from uninas_evo.spaces.uninas.network import build
 
 SETTINGS: dict[str, tuple[int, dict[str, Any]]] = {
     "published, by block": (64, {"mode": "exact", "entries": 1, "inits": 1}),
@@ -56,8 +56,8 @@ def reliability(values: np.ndarray) -> tuple[float, float]:
     networks, seeds = values.shape
     between = seeds * values.mean(1).var(ddof=1)
     within = values.var(1, ddof=1).mean()
-    centred = values - values.mean(0)
-    residual = ((centred - centred.mean(1, keepdims=True)) ** 2).sum() / ((networks - 1) * (seeds - 1))
+    centered = values - values.mean(0)
+    residual = ((centered - centered.mean(1, keepdims=True)) ** 2).sum() / ((networks - 1) * (seeds - 1))
 
     def share(noise: float) -> float:
         signal = max(0.0, (between - noise) / seeds)

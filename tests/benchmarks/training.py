@@ -3,7 +3,7 @@
     python tests/benchmarks/training.py [--model resnet18] [--images 640] [--script train.py]
 
 timm's loop is made here of timm's own parts in the order of its `train.py`: its loader, then for each batch forward,
-loss, backward, clipping, optimiser, average, schedule and reading the loss. With --script, the path of timm's
+loss, backward, clipping, optimizer, average, schedule and reading the loss. With --script, the path of timm's
 `train.py` itself, that is run too. Both loops decode and augment in the main process; rounds alternate. Images per
 second of processor time are printed beside those of the clock: other programs on the machine disturb them less.
 """

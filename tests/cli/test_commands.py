@@ -87,7 +87,7 @@ def test_mistakes_are_one_message_and_exit_code_2(file: Path, arguments: tuple[s
 
 
 def test_a_second_run_into_a_folder_is_refused(file: Path) -> None:
-    """With both cures in the message."""
+    """With both fixes in the message."""
     assert call("run", file, "-q").exit_code == 0
     result = call("run", file, "-q")
     assert result.exit_code == 2
@@ -105,7 +105,7 @@ def test_list(installed: Any) -> None:
 
 
 def test_the_reference_in_the_docs_is_current() -> None:
-    """The page is what the models say now: `uninas-evo reference > docs/run-files.md` mends it."""
+    """The page is what the models say now: `uninas-evo reference > docs/run-files.md` fixes it."""
     page = call("reference").stdout
     assert Path("docs/run-files.md").read_text(encoding="utf-8") == page
     for text in ("`max_params`", "`image_size`", "`time_limit_s`", "`population`", '`name = "nsga2"`'):

@@ -8,10 +8,10 @@ import pytest
 from engine_toy import ToyProblem, ToyStrategy
 from rich.console import Console
 
-from uninas_evo.progress import RichDisplay, duration, live_table
 from uninas_evo.engine.journal import Journal
 from uninas_evo.engine.loop import Loop
 from uninas_evo.pool.open import InProcessPool
+from uninas_evo.progress import RichDisplay, duration, live_table
 
 
 def finished() -> Loop:

@@ -6,12 +6,12 @@ import re
 import numpy as np
 import pytest
 
-from uninas_evo.contracts import Cost, Objective
-from uninas_evo.errors import JournalError
 from uninas_evo.compare import analysis, page, tables
 from uninas_evo.compare.analysis import Cell
-from uninas_evo.stats.fronts import Box
+from uninas_evo.contracts import Cost, Objective
+from uninas_evo.errors import JournalError
 from uninas_evo.report.record import RunRecord
+from uninas_evo.stats.fronts import Box
 
 NAN = float("nan")
 SCORE = Objective("accuracy", "maximize")

@@ -11,11 +11,11 @@ from torch import nn
 from typer.testing import CliRunner
 
 from uninas_evo.cli import app
+from uninas_evo.compare.audit import agreements, kendall, ndcg, ranking, score_networks, spearman
 from uninas_evo.errors import ProxyError
 from uninas_evo.problems.nasbench201 import read_table
-from uninas_evo.spaces.nasbench201.space import NASBench201Space
 from uninas_evo.proxies import Inputs
-from uninas_evo.compare.audit import agreements, kendall, ndcg, ranking, score_networks, spearman
+from uninas_evo.spaces.nasbench201.space import NASBench201Space
 
 INPUTS = Inputs(batch=4, image=(3, 4, 4))
 WIDTHS = [str(width) for width in range(1, 9)]

@@ -6,13 +6,13 @@ import shutil
 
 import pytest
 
-from uninas_evo.errors import JournalError, PoolError, RunFileError
 from uninas_evo.compare.cells import CELL_FILE, groups, read_cells, run_group
 from uninas_evo.compare.compare import compare
 from uninas_evo.compare.comparefile import load_compare_file
 from uninas_evo.compare.scheduler import run_groups
 from uninas_evo.compare.sharing import SharingPool, fresh_seeds, recall
 from uninas_evo.engine.journal import canonical, read_journal
+from uninas_evo.errors import JournalError, PoolError, RunFileError
 from uninas_evo.pool.open import Job
 
 NOISE = """
@@ -219,7 +219,7 @@ def test_failed_groups_are_counted_and_the_first_reason_given(tmp_path, file):
 
 
 def test_a_damaged_cell_file_is_named(tmp_path, file):
-    """A cell file that was edited into nonsense gets one message with the cure."""
+    """A cell file that was edited into nonsense gets one message with the fix."""
     group = groups(file, tmp_path / "out")[0]
     run_group(group, "cpu")
     path = group.folders["random"] / CELL_FILE

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from uninas_evo.errors import DataError, RunFileError
 from uninas_evo.compare.comparefile import load_compare_file
+from uninas_evo.errors import DataError, RunFileError
 
 GOOD = """
 evaluations = 5

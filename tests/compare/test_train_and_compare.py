@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from uninas_evo.contracts import Budget
-from uninas_evo.errors import BudgetError, JournalError, TrainingError
-from uninas_evo.engine.journal import AskEvent, Header, Journal, Measured, ResultEvent
-from uninas_evo.spaces.uninas import PRESETS, Genome, Skeleton, preset
 from uninas_evo.compare import baselines, train_and_compare
 from uninas_evo.compare.train_and_compare import Row, as_markdown, handover, with_gap
+from uninas_evo.contracts import Budget
+from uninas_evo.engine.journal import AskEvent, Header, Journal, Measured, ResultEvent
+from uninas_evo.errors import BudgetError, JournalError, TrainingError
+from uninas_evo.spaces.uninas import PRESETS, Genome, Skeleton, preset
 from uninas_evo.training.options import TrainOptions
 
 SKELETON = Skeleton(image_size=16, classes=3, stem=(8, 8), channels=(32, 64), depths=(1, 1))

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from uninas_evo.errors import BudgetError, ObjectiveError, RunFileError
 from uninas_evo.config.runfile import apply_setting, changes, check_changes, load_run_file, parse_run, to_toml
+from uninas_evo.errors import BudgetError, ObjectiveError, RunFileError
 from uninas_evo.spaces.uninas import Skeleton, preset
 
 RUNS = sorted(path for path in Path("runs").glob("*.toml") if "compare" not in path.stem)

@@ -10,11 +10,11 @@ from typer.testing import CliRunner
 
 from uninas_evo.cli import app
 from uninas_evo.contracts import Cost
-from uninas_evo.errors import GenomeError
-from uninas_evo.draw.svg import draw, everything, svg, titled_parts
 from uninas_evo.draw.html import page
 from uninas_evo.draw.layout import Box, layout, text_width
 from uninas_evo.draw.parts import FREE, KINDS, Part, amount, head_places, network_parts
+from uninas_evo.draw.svg import draw, everything, svg, titled_parts
+from uninas_evo.errors import GenomeError
 from uninas_evo.spaces.uninas import PRESETS, Genome, Skeleton, StepRule, UninasSpace, preset
 from uninas_evo.spaces.uninas.text import parse_chain
 
@@ -41,7 +41,7 @@ def leaves(part: Part, copies: int = 1) -> list[tuple[Part, int]]:
 
 
 def check_numbers(root: Box) -> None:
-    """No two neighbours overlap, children lie in their parents, and texts lie in their boxes."""
+    """No two neighbors overlap, children lie in their parents, and texts lie in their boxes."""
     for box in everything(root):
         for text in box.texts:
             assert text.width >= text_width(text.content, text.size, text.bold) > 0
@@ -103,7 +103,7 @@ def test_every_operation_is_drawn_once(seed: int) -> None:
         assert set(graph) <= set(places)
 
 
-def test_equal_neighbours_are_folded_with_a_count() -> None:
+def test_equal_neighbors_are_folded_with_a_count() -> None:
     genome = preset("coatnet", Skeleton())
     stages = network_parts(genome)[1:-1]
     assert [[(b.name, b.count) for b in stage.parts[1:]] for stage in stages] == [

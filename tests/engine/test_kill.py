@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from killed_run import EVALUATIONS, KILLS, run
 
-from uninas_evo.errors import UninasEvoError
 from uninas_evo.config import registry
 from uninas_evo.engine.journal import Header, ResultEvent, canonical, read_journal
+from uninas_evo.errors import UninasEvoError
 
 STRATEGIES = registry.names("strategy")
 

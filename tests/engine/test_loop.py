@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uninas_evo.contracts import Budget, Candidate, Problem, Strategy
-from uninas_evo.errors import JournalError, StrategyError
 from uninas_evo.engine.journal import AskEvent, Header, Journal, Note, ResultEvent, canonical
 from uninas_evo.engine.loop import MAX_REPEATS, Loop
+from uninas_evo.errors import JournalError, StrategyError
 from uninas_evo.pool.open import Activity, Done, InProcessPool, Job, Pool
 
 TOY = [ToyStrategy, Eager]

@@ -13,15 +13,15 @@ import pytest
 from engine_toy import ToyOptions, ToyProblem, ToyStrategy
 
 import uninas_evo
-from uninas_evo.contracts import Objective
-from uninas_evo.errors import JournalError, PoolError, RunFileError
-from uninas_evo.engine.journal import Header, Journal, Note, canonical, read_journal
-from uninas_evo.pool.open import InProcessPool
-from uninas_evo.engine.results import Evaluation, front, ranked
 from uninas_evo.config.runfile import load_run_file
-from uninas_evo.engine.search import resume, run_file
+from uninas_evo.contracts import Objective
 from uninas_evo.engine.finalists import difference, rescore
+from uninas_evo.engine.journal import Header, Journal, Note, canonical, read_journal
+from uninas_evo.engine.results import Evaluation, front, ranked
+from uninas_evo.engine.search import resume, run_file
 from uninas_evo.engine.verify import verify
+from uninas_evo.errors import JournalError, PoolError, RunFileError
+from uninas_evo.pool.open import InProcessPool
 
 POOL = {"devices": "in-process"}
 RUN = """
@@ -108,7 +108,7 @@ def test_a_start_that_cannot_be_scored_stops_before_anything_is_written(tmp_path
             raise ValueError("no such layer")
 
     out = tmp_path / "out"
-    with pytest.raises(PoolError, match=r"start network must be scored.*ValueError: no such layer; mend the objective"):
+    with pytest.raises(PoolError, match=r"start network must be scored.*ValueError: no such layer; fix the objective"):
         uninas_evo.search(Broken(), "evolution", evaluations=5, pool=POOL, out=out, quiet=True)
     assert search(evaluations=5, out=out).folder == out
 
@@ -218,7 +218,7 @@ def test_resume_without_the_run_file(folder: Path) -> None:
 
 
 def test_a_read_only_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One message with the cure; root, who may write everywhere, is told so by a file system that refuses."""
+    """One message with the fix; root, who may write everywhere, is told so by a file system that refuses."""
     tmp_path.chmod(0o500)
     if os.geteuid() == 0:
 
@@ -239,7 +239,7 @@ def test_nothing_that_was_scored_is_taken_back(folder: Path) -> None:
 
 
 def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
-    """One message with the cure."""
+    """One message with the fix."""
     (tmp_path / "out").write_text("")
     with pytest.raises(JournalError, match=r"cannot be made \(File exists\); choose another with --out"):
         search(evaluations=5, out=tmp_path / "out")

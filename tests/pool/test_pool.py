@@ -16,9 +16,9 @@ import pytest
 from engine_toy import ToyProblem, ToyStrategy
 
 from uninas_evo.contracts import Problem
-from uninas_evo.errors import PoolError
 from uninas_evo.engine.journal import Journal, canonical
 from uninas_evo.engine.loop import Loop
+from uninas_evo.errors import PoolError
 from uninas_evo.pool.open import CpuWorkers, Done, InProcessPool, Job, Pool, PoolOptions, open_pool
 from uninas_evo.pool.processes import ProcessPool
 from uninas_evo.pool.worker import Settings, Worker, describe
@@ -120,7 +120,7 @@ def test_a_worker_killed_from_outside_while_idle_is_replaced(two: ProcessPool) -
 
 
 def test_a_problem_that_cannot_be_prepared_is_named() -> None:
-    """What `prepare` raises in the worker is in the message, with the device and the cure."""
+    """What `prepare` raises in the worker is in the message, with the device and the fix."""
 
     class Unprepared(ToyProblem):
         def prepare(self, device: str) -> None:
@@ -207,7 +207,7 @@ def test_dask_gives_the_same_journal() -> None:
 
 
 def test_a_cluster_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The address and the cure are in the message."""
+    """The address and the fix are in the message."""
     distributed = pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
 
     def client(address: str, timeout: float) -> None:

@@ -48,7 +48,7 @@ def test_text_is_the_published_one():
     ],
 )
 def test_wrong_text_names_the_rule(text, message):
-    """A text that is no cell's raises GenomeError with the rule, the value and the cure."""
+    """A text that is no cell's raises GenomeError with the rule, the value and the fix."""
     with pytest.raises(GenomeError) as caught:
         NASBench201Space().decode(text)
     assert message in str(caught.value)
@@ -137,7 +137,7 @@ def test_budget_is_never_left(cell, seed):
 
 
 def test_impossible_budgets_say_so():
-    """A budget without any cell, or one that excludes the start, is a BudgetError that names the cure."""
+    """A budget without any cell, or one that excludes the start, is a BudgetError that names the fix."""
     with pytest.raises(BudgetError, match=r"no cell of NAS-Bench-201 is inside .*; widen the budget"):
         NASBench201Space(budget=Budget(max_params=1000))
     with pytest.raises(BudgetError, match="the start cell must be inside"):
@@ -182,11 +182,11 @@ def test_from_options():
     assert problem.space.classes == 100
     assert [o.name for o in problem.objectives] == ["accuracy", "flops"]
     with pytest.raises(ValueError, match="Extra inputs are not permitted"):
-        NASBench201Problem.Options(table=TABLE, colour="red")
+        NASBench201Problem.Options(table=TABLE, color="red")
 
 
 def test_missing_or_wrong_tables_name_the_cure(tmp_path):
-    """A table that is absent, torn, of another kind or incomplete is a DataError with the cure."""
+    """A table that is absent, torn, of another kind or incomplete is a DataError with the fix."""
     with pytest.raises(DataError, match=r"is not at .*; give the path of a CSV with the columns architecture"):
         NASBench201Problem(tmp_path / "absent.csv")
     other = tmp_path / "other.csv"

@@ -17,12 +17,12 @@ from torch import nn
 
 from uninas_evo.contracts import Budget, Objective
 from uninas_evo.errors import ObjectiveError
-from uninas_evo.spaces.uninas.network import Network
+from uninas_evo.pool.worker import Settings, Worker
+from uninas_evo.problems.uninas import UninasOptions, UninasProblem
 from uninas_evo.scoring.aggregate import log_normal_share
 from uninas_evo.scoring.function import UserFunction, form_of, named
-from uninas_evo.problems.uninas import UninasOptions, UninasProblem
-from uninas_evo.pool.worker import Settings, Worker
 from uninas_evo.spaces.uninas import Genome, Skeleton, UninasSpace, preset
+from uninas_evo.spaces.uninas.network import Network
 
 SMALL = Skeleton(image_size=32, classes=10, stem=(8, 16), channels=(32, 64), depths=(1, 1))
 SPACE = UninasSpace(preset("coatnet", SMALL), Budget(max_params=150_000))
@@ -45,7 +45,7 @@ def test_costs_need_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_goals_are_known() -> None:
-    """A proxy and a cost know which way is better; a function is maximised unless told otherwise."""
+    """A proxy and a cost know which way is better; a function is maximized unless told otherwise."""
     problem = UninasProblem(
         SPACE, ["vkdnw", "te_ntk", "params", "latency_ms", len, {"name": "zen", "goal": "minimize"}]
     )
@@ -73,7 +73,7 @@ def test_scores_depend_on_genome_and_seed_alone() -> None:
 
 
 def test_settings_reach_the_proxy() -> None:
-    """More initialisations give a standard error; one gives none."""
+    """More initializations give a standard error; one gives none."""
     assert "vkdnw_se" not in values("vkdnw", proxies=QUICK)
     assert values("vkdnw", proxies={"vkdnw": {"inits": 2, "entries": 1}})["vkdnw_se"] > 0
 

@@ -15,8 +15,6 @@ import torch.nn.functional as F
 from torch import nn
 
 from uninas_evo.errors import ProxyError
-from uninas_evo.spaces.uninas.network import build
-from uninas_evo.spaces.nasbench201.space import NASBench201Space
 from uninas_evo.proxies import (
     PROXIES,
     Inputs,
@@ -36,9 +34,11 @@ from uninas_evo.proxies import (
     zen,
     zico,
 )
+from uninas_evo.spaces.nasbench201.space import NASBench201Space
 from uninas_evo.spaces.uninas import Skeleton, preset
+from uninas_evo.spaces.uninas.network import build
 
-INPUTS = Inputs(batch=6, image=(3, 4, 4), reinitialise=False)
+INPUTS = Inputs(batch=6, image=(3, 4, 4), reinitialize=False)
 
 
 def small(norm: bool = True) -> nn.Module:
@@ -171,7 +171,7 @@ def test_ntk_of_a_linear_network() -> None:
 
 def test_zen_adds_the_scales_of_batch_norms() -> None:
     """Scaling the weights before a batch norm is divided out by it and added back."""
-    inputs = Inputs(batch=16, image=(3, 4, 4), reinitialise=False)
+    inputs = Inputs(batch=16, image=(3, 4, 4), reinitialize=False)
     plain, scaled = small(), small()
     for net in (plain, scaled):
         net[1].momentum = 1.0
@@ -204,7 +204,7 @@ class Blocks(nn.Module):
 
 def test_az_of_known_features() -> None:
     """Entropy log 4 of white features, log 2 of their half; an identity map gets the worst trainability."""
-    inputs = Inputs(batch=64, image=(4, 8, 8), reinitialise=False)
+    inputs = Inputs(batch=64, image=(4, 8, 8), reinitialize=False)
     parts = az(Blocks(nn.Sequential(nn.Conv2d(4, 4, 1, bias=False))), inputs)
     assert parts.progressivity == pytest.approx(math.log(2) - math.log(4), abs=0.01)
     half = Blocks(nn.Sequential(nn.Identity(), nn.Conv2d(4, 4, 1, bias=False)))

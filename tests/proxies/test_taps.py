@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.func import functional_call, jacrev, vmap
 
-from uninas_evo.spaces.uninas.network import ChannelNorm, RelPosBias
 from uninas_evo.proxies.taps import Entries, TappedForward, tap
+from uninas_evo.spaces.uninas.network import ChannelNorm, RelPosBias
 
 
 def assert_tap_is_exact(layer: nn.Module, inputs: torch.Tensor) -> None:

@@ -13,11 +13,11 @@ from torch import nn
 
 from uninas_evo.contracts import Budget
 from uninas_evo.errors import ProxyError
-from uninas_evo.spaces.uninas.network import build
-from uninas_evo.spaces.nasbench201.space import NASBench201Space
 from uninas_evo.proxies import Inputs, vkdnw, vkdnw_single
 from uninas_evo.proxies.vkdnw import init_seed
+from uninas_evo.spaces.nasbench201.space import NASBench201Space
 from uninas_evo.spaces.uninas import ADDABLE, PRESETS, Genome, Skeleton, UninasSpace, preset, walk_nodes
+from uninas_evo.spaces.uninas.network import build
 
 TINY = Skeleton(image_size=16, classes=4, stem=(16, 16), channels=(32, 96), depths=(1, 1))
 
@@ -120,7 +120,7 @@ INPUTS = Inputs(batch=32, image=(3, 4, 4))
 
 
 def test_result_knows_its_noise() -> None:
-    """The error is the standard error of the mean over initialisations, and None for one of them."""
+    """The error is the standard error of the mean over initializations, and None for one of them."""
     result = vkdnw(small(), INPUTS, inits=4)
     mean = sum(result.entropies) / 4
     deviation = math.sqrt(sum((x - mean) ** 2 for x in result.entropies) / 3)
@@ -129,8 +129,8 @@ def test_result_knows_its_noise() -> None:
     assert vkdnw(small(), INPUTS, inits=1).error is None
 
 
-def test_initialisations_of_a_seed_are_shared_by_all_candidates() -> None:
-    """The first initialisations do not depend on how many follow, and other seeds give other ones."""
+def test_initializations_of_a_seed_are_shared_by_all_candidates() -> None:
+    """The first initializations do not depend on how many follow, and other seeds give other ones."""
     few, many = vkdnw(small(), INPUTS, inits=2), vkdnw(small(), INPUTS, inits=3)
     assert few.entropies == many.entropies[:2]
     assert len({init_seed(seed, init) for seed in range(20) for init in range(20)}) == 400
@@ -172,7 +172,7 @@ def test_dropout_is_off_and_the_module_untouched() -> None:
     dropping.train()
     dropping.load_state_dict({k.replace("4.", "5."): v for k, v in plain.state_dict().items()})
     before = {name: value.clone() for name, value in dropping.state_dict().items()}
-    inputs = Inputs(batch=32, image=(3, 4, 4), reinitialise=False)
+    inputs = Inputs(batch=32, image=(3, 4, 4), reinitialize=False)
     assert vkdnw(dropping, inputs).mean == vkdnw(plain, inputs).mean
     assert dropping.training
     assert all(torch.equal(before[name], value) for name, value in dropping.state_dict().items())
@@ -249,7 +249,7 @@ def test_a_parameter_broadcast_over_the_batch_is_exact() -> None:
     ],
 )
 def test_what_cannot_be_scored_raises(net: nn.Module, message: str) -> None:
-    """A layer without a tap is never skipped, and every message names the rule and the cure."""
+    """A layer without a tap is never skipped, and every message names the rule and the fix."""
     with pytest.raises(ProxyError, match=message):
         vkdnw(net, INPUTS)
 
@@ -264,7 +264,7 @@ def test_nan_activations_raise() -> None:
     net = small()
     nn.init.constant_(net[4].bias, float("nan"))
     with pytest.raises(ProxyError, match="NaN or infinity"):
-        vkdnw(net, Inputs(batch=32, image=(3, 4, 4), reinitialise=False))
+        vkdnw(net, Inputs(batch=32, image=(3, 4, 4), reinitialize=False))
 
 
 def test_too_few_rows_raise() -> None:

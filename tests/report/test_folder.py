@@ -125,7 +125,7 @@ def test_pick_by_a_cost(several, tmp_path):
     ],
 )
 def test_a_pick_that_cannot_be_is_explained(several, arguments, told):
-    """Limits that nothing meets and objectives that do not exist get a message with the cure."""
+    """Limits that nothing meets and objectives that do not exist get a message with the fix."""
     result = command("pick", several, *arguments)
     assert result.exit_code == 2
     assert told in " ".join(result.stderr.split())

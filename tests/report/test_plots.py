@@ -151,7 +151,7 @@ def test_saved_files_are_equal_each_time(data, tmp_path):
 
 
 def test_inline_svg_follows_the_page(data):
-    """Ink becomes the page's text colour, the size follows the page, no metadata remains."""
+    """Ink becomes the page's text color, the size follows the page, no metadata remains."""
     markup = plots.inline_svg(pareto_plots.pareto_figure(data))
     assert markup.startswith("<svg ")
     assert "currentColor" in markup

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from uninas_evo.engine import Journal, Loop, PoolOptions, canonical, open_pool
 from uninas_evo.errors import ObjectiveError
 from uninas_evo.problems.uninas import UninasProblem
-from uninas_evo.engine import Journal, Loop, PoolOptions, canonical, open_pool
+from uninas_evo.scoring.training import TrainFitness
 from uninas_evo.spaces.uninas import Genome, Skeleton, UninasSpace, preset
 from uninas_evo.strategies.aging import AgingEvolution
-from uninas_evo.scoring.training import TrainFitness
 
 SKELETON = Skeleton(image_size=16, classes=3, stem=(8, 8), channels=(32,), depths=(1,))
 
@@ -38,7 +38,7 @@ def start() -> Genome:
     return preset("resnet", SKELETON)
 
 
-def neighbours(start: Genome, count: int) -> list[Genome]:
+def neighbors(start: Genome, count: int) -> list[Genome]:
     space, rng = UninasSpace(start), random.Random(0)
     found = [start]
     while len(found) < count:
@@ -48,7 +48,7 @@ def neighbours(start: Genome, count: int) -> list[Genome]:
 
 def test_values_do_not_depend_on_what_came_before(start: Genome, settings: dict[str, object]) -> None:
     """Two workers that train in opposite orders give the same values, pruned or not."""
-    genomes = neighbours(start, 3)
+    genomes = neighbors(start, 3)
     for peers in (0, 2):
         one = TrainFitness(start, peers=peers, **settings)  # type: ignore[arg-type]
         two = pickle.loads(pickle.dumps(one))  # noqa: S301 - our own object, as the pool sends it
@@ -83,7 +83,7 @@ def test_only_validation_images_are_read(start: Genome, settings: dict[str, obje
 
 
 def test_the_problem_needs_data(start: Genome) -> None:
-    """The objective without data, or with a setting it does not have, is refused with the cure."""
+    """The objective without data, or with a setting it does not have, is refused with the fix."""
     with pytest.raises(ObjectiveError, match=r"needs data to train on.*set problem\.proxies\.train\.data"):
         UninasProblem(UninasSpace(start), ["train"])
     with pytest.raises(ObjectiveError, match=r"problem\.proxies\.train has no setting 'lr'.*it has data, protocol"):

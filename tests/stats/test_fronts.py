@@ -14,10 +14,10 @@ NAN = float("nan")
 POINTS = hnp.arrays(float, st.tuples(st.integers(1, 12), st.integers(1, 4)), elements=st.integers(0, 5).map(float))
 
 
-def test_minimised_turns_maximised_columns_only():
+def test_minimized_turns_maximized_columns_only():
     """Less is better afterwards, whatever the goals were; a flat list is one objective."""
-    np.testing.assert_array_equal(fronts.minimised([[1, 2]], ["maximize", "minimize"]), [[-1, 2]])
-    np.testing.assert_array_equal(fronts.minimised([1, 2], ["maximize"]), [[-1], [-2]])
+    np.testing.assert_array_equal(fronts.minimized([[1, 2]], ["maximize", "minimize"]), [[-1, 2]])
+    np.testing.assert_array_equal(fronts.minimized([1, 2], ["maximize"]), [[-1], [-2]])
 
 
 @given(POINTS)
@@ -47,7 +47,7 @@ def test_failures_are_never_on_a_front():
 
 def test_archive_of_one_objective_is_the_first_best():
     """With one objective the archive is the incumbent: a tie does not replace it."""
-    points = fronts.minimised([1.0, 3.0, 3.0, 2.0, 4.0], ["maximize"])
+    points = fronts.minimized([1.0, 3.0, 3.0, 2.0, 4.0], ["maximize"])
     assert [kept.tolist() for kept in fronts.archives(points)] == [[0], [1], [1], [1], [4]]
 
 

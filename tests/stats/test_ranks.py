@@ -31,7 +31,7 @@ def test_rank_aggregate_refuses_what_it_cannot_rank() -> None:
 
 
 def test_aggregate_knows_goals_and_parts() -> None:
-    """An aggregate ranks its parts, the minimised ones negated."""
+    """An aggregate ranks its parts, the minimized ones negated."""
     scores = {"te_regions": [1.0, 2.0, 3.0], "te_ntk": [30.0, 20.0, 10.0]}
     assert aggregate(["te"], scores) == pytest.approx([2 * math.log(k / 3) for k in (1, 2, 3)])
     with pytest.raises(ProxyError, match=r"scores of \['te_ntk'\] are missing"):

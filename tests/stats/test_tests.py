@@ -28,7 +28,7 @@ def test_padding_holds_the_last_value_and_cuts():
 
 
 def test_anytime_gives_median_and_ninety_percent_band():
-    """Of 1..20 the 5 %, 50 % and 95 % values are 1, 10.5 and 19; minimising mirrors the band."""
+    """Of 1..20 the 5 %, 50 % and 95 % values are 1, 10.5 and 19; minimizing mirrors the band."""
     curves = np.arange(1.0, 21.0)[:, None]
     up = stats.anytime(curves)
     assert (up.low[0], up.median[0], up.high[0]) == (1, 10.5, 19)

@@ -35,8 +35,8 @@ def test_the_fittest_survive_and_are_remembered():
     assert strategy.logbook[-1]["best"] == best[0]
 
 
-def test_minimised_values_keep_their_sign():
-    """The hall of fame and the logbook show a minimised objective as it is, with the smallest first."""
+def test_minimized_values_keep_their_sign():
+    """The hall of fame and the logbook show a minimized objective as it is, with the smallest first."""
     strategy = Evolution(BitSpace(), [Objective("ones", "minimize")], seed=0, population=6)
     generation = strategy.ask()
     strategy.tell(list(map(ones, generation)))

@@ -82,7 +82,7 @@ def queries(problem: NASBench201Problem, name: str, seed: int, **options: object
 @pytest.mark.parametrize(("dataset", "yardstick"), [("cifar10", 89), ("cifar100", 116)])
 @pytest.mark.parametrize("name", ["evolution", "aging"])
 def test_evolution_meets_the_yardstick(nasbench201_table, dataset, yardstick, name):
-    """At their defaults evolution and aging need no more queries than a plain regularised evolution (60 seeds)."""
+    """At their defaults evolution and aging need no more queries than a plain regularized evolution (60 seeds)."""
     problem = NASBench201Problem(nasbench201_table, dataset)
     assert statistics.median(queries(problem, name, seed) for seed in range(60)) <= yardstick
 

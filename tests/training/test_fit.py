@@ -11,9 +11,9 @@ from timm.layers import calculate_drop_path_rates, drop_path
 from timm.scheduler import CosineLRScheduler
 from torch import nn
 
+from uninas_evo.spaces.uninas import Skeleton, preset
 from uninas_evo.spaces.uninas.network import build
 from uninas_evo.spaces.uninas.network.build import DropPath
-from uninas_evo.spaces.uninas import Skeleton, preset
 from uninas_evo.training.fit import Fit
 from uninas_evo.training.images import Splits
 from uninas_evo.training.process import Process

@@ -10,8 +10,8 @@ import torch
 
 import uninas_evo
 from uninas_evo.errors import TrainingError
-from uninas_evo.spaces.uninas.network import Network, build
 from uninas_evo.spaces.uninas import Skeleton, preset
+from uninas_evo.spaces.uninas.network import Network, build
 from uninas_evo.training import formats
 from uninas_evo.training.protocol import load_protocol
 
@@ -83,7 +83,7 @@ def test_a_wrong_export_is_refused(network: Network, tmp_path: Path, monkeypatch
 
 
 def test_damaged_weights_are_told(network: Network, tmp_path: Path) -> None:
-    """Missing, damaged and foreign weights are refused with the cure."""
+    """Missing, damaged and foreign weights are refused with the fix."""
     from safetensors.torch import save_file
 
     with pytest.raises(TrainingError, match=r"there are no trained weights at .*uninas-evo train GENOME --data"):

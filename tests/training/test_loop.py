@@ -174,7 +174,7 @@ def test_a_folder_is_one_trainings_own(
 
 
 def test_divergence_stops_with_its_reason(splits: Splits, protocol: Protocol, make_net: Make, tmp_path: Path) -> None:
-    """A loss that is no number, or far above guessing after the warm-up, ends the training with a cure."""
+    """A loss that is no number, or far above guessing after the warm-up, ends the training with a fix."""
 
     class Broken(nn.Module):
         def __init__(self, factor: float) -> None:
@@ -257,7 +257,7 @@ def test_the_package_imports_no_torch() -> None:
 
 
 def test_grey_and_odd_sized_images_are_taken(protocol: Protocol, make_net: Make, tmp_path: Path) -> None:
-    """Grey arrays of another size are resized to the network's."""
+    """Gray arrays of another size are resized to the network's."""
     labels = np.arange(90) % 3
     images = ImageSet(np.zeros((90, 9, 11), np.uint8), labels)
     splits = Splits(images, images, images, ("a", "b", "c"))

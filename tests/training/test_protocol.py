@@ -1,4 +1,4 @@
-"""Protocols: built-in files load, wrong ones are refused with the cure."""
+"""Protocols: built-in files load, wrong ones are refused with the fix."""
 
 from __future__ import annotations
 

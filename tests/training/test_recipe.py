@@ -16,7 +16,7 @@ from timm.scheduler import CosineLRScheduler
 from torch import nn
 
 from uninas_evo.training import recipe
-from uninas_evo.training.batches import Normalise
+from uninas_evo.training.batches import Normalize
 from uninas_evo.training.protocol import Protocol, load_protocol
 from uninas_evo.training.randomness import seeded
 
@@ -50,7 +50,7 @@ def decayed(optimizer: torch.optim.Optimizer) -> set[int]:
 
 
 def test_weight_decay_groups_are_timms() -> None:
-    """On a timm network with bias tables, the same parameters decay as in timm's own optimiser."""
+    """On a timm network with bias tables, the same parameters decay as in timm's own optimizer."""
     swin = timm.create_model("swin_tiny_patch4_window7_224", pretrained=False, img_size=64, window_size=2)
     theirs = timm.optim.create_optimizer_v2(swin, opt="adamw", lr=1e-3, weight_decay=0.05)
     ours = recipe.make_optimizer(swin, load_protocol("small"))
@@ -84,23 +84,23 @@ def test_augmentation_policy_is_timms() -> None:
     reference = timm.data.create_transform(
         64, is_training=True, auto_augment="rand-m15-n2-mstd0.5", interpolation="bicubic"
     )
-    normalise = Normalise(protocol.mean, protocol.std, torch.device("cpu"), channels_last=False)
+    normalize = Normalize(protocol.mean, protocol.std, torch.device("cpu"), channels_last=False)
     image = Image.effect_noise((90, 70), 80).convert("RGB")
     for step in range(20):
         with seeded(step):
-            mine = normalise(torch.from_numpy(np.asarray(ours(image)))[None])
+            mine = normalize(torch.from_numpy(np.asarray(ours(image)))[None])
         with seeded(step):
             assert torch.allclose(mine[0], reference(image), atol=1e-5)
 
 
 def test_evaluation_transform_is_timms() -> None:
-    """Resize, centre crop and normalisation are those of timm's evaluation."""
+    """Resize, center crop and normalization are those of timm's evaluation."""
     protocol = load_protocol("imagenet")
     reference = timm.data.create_transform(64, interpolation="bicubic", crop_pct=0.95)
-    normalise = Normalise(protocol.mean, protocol.std, torch.device("cpu"), channels_last=True)
+    normalize = Normalize(protocol.mean, protocol.std, torch.device("cpu"), channels_last=True)
     image = Image.effect_noise((90, 70), 80).convert("RGB")
     pixels = torch.from_numpy(np.asarray(recipe.eval_transform(protocol, 64)(image)))
-    assert torch.allclose(normalise(pixels[None])[0], reference(image), atol=1e-5)
+    assert torch.allclose(normalize(pixels[None])[0], reference(image), atol=1e-5)
 
 
 def test_loss_under_mixup_is_timms(protocol: Protocol) -> None:

@@ -29,7 +29,7 @@ class _Group(TyperGroup):
         except OSError as error:
             if error.errno == errno.EPIPE or error.filename is None:
                 raise  # nobody reads any more, or no file of the user's
-            _tell(f"{error.filename} cannot be used ({error.strerror}); name another path, or mend this one")
+            _tell(f"{error.filename} cannot be used ({error.strerror}); name another path, or fix this one")
             raise typer.Exit(2) from error
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rich.table import Table
 
-from uninas_evo.errors import RunFileError, UninasEvoError
 from uninas_evo.config import registry
+from uninas_evo.errors import RunFileError, UninasEvoError
 from uninas_evo.mistakes import nearest
 
 KINDS = ("strategies", "problems", "objectives")

@@ -29,16 +29,16 @@ def score(
 ) -> None:
     """Score a network without training it.
 
-    `vkdnw` also reports its standard error over initialisations; an aggregate's name gives its parts.
+    `vkdnw` also reports its standard error over initializations; an aggregate's name gives its parts.
 
     Example: `uninas-evo score coatnet --proxy vkdnw --proxy naswot --json`
     """
     import json as json_module
 
-    from uninas_evo.spaces.uninas.network import build
     from uninas_evo.proxies import PROXIES, Inputs, vkdnw
     from uninas_evo.proxies import score as score_module
     from uninas_evo.spaces.uninas import load_genome
+    from uninas_evo.spaces.uninas.network import build
 
     loaded = load_genome(genome)
     size = loaded.skeleton.image_size
@@ -89,11 +89,11 @@ def audit(
 
     from rich.console import Console
 
+    from uninas_evo.compare.audit import agreements, score_networks
     from uninas_evo.errors import ProxyError
     from uninas_evo.problems.nasbench201 import read_table
-    from uninas_evo.spaces.nasbench201.space import Cell
     from uninas_evo.proxies import Inputs
-    from uninas_evo.compare.audit import agreements, score_networks
+    from uninas_evo.spaces.nasbench201.space import Cell
 
     accuracies = read_table(table, dataset)
     names = [name.strip() for name in proxies.split(",") if name.strip()]

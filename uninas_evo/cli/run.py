@@ -110,8 +110,8 @@ def reference() -> None:
 
 def _finish(result: SearchResult, folder: Path, quiet: bool) -> None:
     """Does what comes after a search, and prints its summary; an interrupted run says how to go on."""
-    from uninas_evo.engine.search import reopen
     from uninas_evo.cli.terminal_tables import summary_table
+    from uninas_evo.engine.search import reopen
 
     if result.end.kind == "interrupted":
         typer.echo(f"{result.end.text}; nothing is lost, go on with: uninas-evo resume {folder}", err=True)

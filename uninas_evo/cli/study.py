@@ -26,10 +26,10 @@ def export_study(
 
     Example: `uninas-evo export-study runs/bayesian && optuna-dashboard sqlite:///runs/bayesian/study.db`
     """
-    from uninas_evo.errors import RunFileError
     from uninas_evo.engine.journal import FILE_NAME, Journal
     from uninas_evo.engine.loop import Loop
     from uninas_evo.engine.search import check_sources, header_of, plan_of, reopen
+    from uninas_evo.errors import RunFileError
     from uninas_evo.strategies.bayesian import Bayesian
     from uninas_evo.strategies.bayesian import export_study as export
 

@@ -8,10 +8,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from uninas_evo.progress import duration
+from uninas_evo.engine.finalists import Difference, Rescored
 from uninas_evo.engine.results import Evaluation
 from uninas_evo.engine.search import SearchResult
-from uninas_evo.engine.finalists import Difference, Rescored
+from uninas_evo.progress import duration
 
 _FILES = {
     "winner.txt": "the winner's genome: give it to any command that takes a genome",

@@ -47,11 +47,11 @@ def train(
 
     Example: `uninas-evo train runs/my-search --data /usr/share/datasets/fashion-mnist`
     """
+    from uninas_evo.compare.baselines import folder_of, winners
     from uninas_evo.engine.journal import FILE_NAME
     from uninas_evo.spaces.uninas import load_genome
     from uninas_evo.training import load_protocol, read_splits, train_genome
     from uninas_evo.training.process import process_group
-    from uninas_evo.compare.baselines import folder_of, winners
 
     is_run = (Path(source) / FILE_NAME).is_file()
     genome = winners(source, 1)[0] if is_run else load_genome(source)
@@ -132,10 +132,10 @@ def _options(run_dir: Path, given: Mapping[str, Any]) -> TrainOptions:
     Raises:
         RunFileError: data is told by neither, or a value is wrong.
     """
+    from uninas_evo.compare.baselines import train_table
     from uninas_evo.errors import RunFileError
     from uninas_evo.mistakes import check
     from uninas_evo.training.options import TrainOptions
-    from uninas_evo.compare.baselines import train_table
 
     options, mistakes = check(TrainOptions, train_table(run_dir) | dict(given), ("train",), run_dir)
     if mistakes:

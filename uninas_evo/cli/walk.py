@@ -38,11 +38,11 @@ def walk(
     """
     import json
 
+    from uninas_evo.config.runfile import apply_setting, load_run_file, parse_run
     from uninas_evo.errors import RunFileError
+    from uninas_evo.spaces.uninas import UninasSpace
     from uninas_evo.spaces.uninas.walk import summary, write
     from uninas_evo.spaces.uninas.walk import walk as take
-    from uninas_evo.config.runfile import apply_setting, load_run_file, parse_run
-    from uninas_evo.spaces.uninas import UninasSpace
 
     fields = {
         "problem.start": start,

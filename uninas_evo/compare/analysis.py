@@ -9,9 +9,10 @@ import numpy as np
 
 from uninas_evo.contracts import Goal, Objective
 from uninas_evo.errors import JournalError
-from uninas_evo.stats import fronts, tests
-from uninas_evo.stats.fronts import Box, FloatArray
 from uninas_evo.report.record import RunRecord
+from uninas_evo.stats import fronts as pareto
+from uninas_evo.stats import tests
+from uninas_evo.stats.fronts import Box, FloatArray
 from uninas_evo.stats.tests import Curve, Pair, Summary
 
 Fresh = Mapping[str, Mapping[str, float]]
@@ -52,7 +53,7 @@ class Comparison:
         problem: its name in the compare file.
         quantity: the objective's name, or "hypervolume" where there are several.
         goal: which direction of the quantity is better.
-        objectives: what was optimised.
+        objectives: what was optimized.
         evaluations: T.
         seeds: the paired seeds, (S,).
         baseline: the strategy that the others are tested against.
@@ -125,7 +126,7 @@ def compare(
     qualities = {name: np.stack([quality(cell, evaluations, box) for cell in row]) for name, row in cells.items()}
     finals = {name: rows[:, -1] for name, rows in qualities.items()}
     others = [(name, baseline) for name in cells if name != baseline]
-    signs = fronts.minimised(np.ones(len(objectives)), [objective.goal for objective in objectives])[0]
+    signs = pareto.minimized(np.ones(len(objectives)), [objective.goal for objective in objectives])[0]
     return Comparison(
         problem=problem,
         quantity="hypervolume" if several else objectives[0].name,
@@ -150,7 +151,7 @@ def compare(
 
 def finalists(record: RunRecord) -> list[str]:
     """The genomes that were ever the best, or on the front: those that a curve needs fresh scores of."""
-    ever = {int(index) for kept in fronts.archives(record.points) for index in kept}
+    ever = {int(index) for kept in pareto.archives(record.points) for index in kept}
     return [record.genomes[index] for index in sorted(ever)]
 
 
@@ -163,7 +164,7 @@ def quality(cell: Cell, evaluations: int, box: Box | None = None) -> FloatArray:
     judged = _judged(cell)
     curve: list[float] = []
     before: list[int] = []
-    for kept in fronts.archives(cell.record.points[:evaluations]):
+    for kept in pareto.archives(cell.record.points[:evaluations]):
         if curve and before == kept.tolist():
             curve.append(curve[-1])
         elif box is not None:
@@ -178,7 +179,7 @@ def quality(cell: Cell, evaluations: int, box: Box | None = None) -> FloatArray:
 
 
 def _judged(cell: Cell) -> FloatArray:
-    """Minimised values, (T, O), those of finalists from fresh seeds."""
+    """Minimized values, (T, O), those of finalists from fresh seeds."""
     record = cell.record
     if not cell.fresh:
         return record.points
@@ -187,7 +188,7 @@ def _judged(cell: Cell) -> FloatArray:
     for row, text in enumerate(record.genomes):
         if text in cell.fresh:
             values[row] = [cell.fresh[text].get(name, np.nan) for name in names]
-    return fronts.minimised(values, [objective.goal for objective in record.objectives])
+    return pareto.minimized(values, [objective.goal for objective in record.objectives])
 
 
 def _box(problem: str, cells: Sequence[Cell]) -> Box:
@@ -195,18 +196,18 @@ def _box(problem: str, cells: Sequence[Cell]) -> Box:
     points = np.vstack([_judged(cell) for cell in cells])
     if not np.isfinite(points).all(axis=1).any():
         raise JournalError(
-            f"not one candidate of {problem!r} has a score: read the failures in the cells' journals, mend the "
+            f"not one candidate of {problem!r} has a score: read the failures in the cells' journals, fix the "
             f"problem, and compare again in a new folder"
         )
     return Box.around(points)
 
 
 def _surface(cells: Sequence[Cell], evaluations: int) -> FloatArray:
-    fronts = []
+    fronts: list[FloatArray] = []
     for cell in cells:
-        kept = fronts.front(cell.record.points[:evaluations])
+        kept = pareto.front(cell.record.points[:evaluations])
         fronts.append(_judged(cell)[kept])
-    return fronts.attainment(fronts, 50)
+    return pareto.attainment(fronts, 50)
 
 
 def _timing(cells: Sequence[Cell]) -> Timing:

@@ -196,7 +196,7 @@ def spearman(predicted: np.ndarray, truth: np.ndarray) -> float:
 
 
 def ndcg(predicted: np.ndarray, truth: np.ndarray, share: float = 1000 / 9445) -> float:
-    """Normalised discounted cumulative gain of the best-ranked share of networks, gain 2^accuracy − 1.
+    """Normalized discounted cumulative gain of the best-ranked share of networks, gain 2^accuracy − 1.
 
     Source: Tybl & Neumann, CVPR 2025, who take the best 1,000 of 9,445, which is the default share.
 

@@ -9,11 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from uninas_evo.config.runfile import FILE_NAME
 from uninas_evo.contracts import Budget
-from uninas_evo.errors import BudgetError, JournalError, RunFileError
 from uninas_evo.engine.journal import AskEvent, Header, ResultEvent, read_journal
 from uninas_evo.engine.results import dominated
-from uninas_evo.config.runfile import FILE_NAME
+from uninas_evo.errors import BudgetError, JournalError, RunFileError
 from uninas_evo.spaces.uninas import HEAD_WIDTH, Genome, Skeleton, UninasSpace, load_genome, preset
 
 CONV_STEP = 8

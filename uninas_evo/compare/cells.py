@@ -13,16 +13,16 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from uninas_evo.errors import JournalError, PoolError
 from uninas_evo.compare.analysis import Cell
 from uninas_evo.compare.comparefile import CompareFile
-from uninas_evo.report.record import read_run
 from uninas_evo.compare.sharing import Scores, SharingPool, Timed, fresh_seeds, recall, rescored
-from uninas_evo.progress import open_display
-from uninas_evo.files import write_text
-from uninas_evo.engine.journal import FILE_NAME as JOURNAL
 from uninas_evo.config.runfile import RunFile, changes, check_changes
+from uninas_evo.engine.journal import FILE_NAME as JOURNAL
 from uninas_evo.engine.search import check_sources, execute, header_of, plan_of
+from uninas_evo.errors import JournalError, PoolError
+from uninas_evo.files import write_text
+from uninas_evo.progress import open_display
+from uninas_evo.report.record import read_run
 
 CELL_FILE = "cell.json"
 

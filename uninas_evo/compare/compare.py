@@ -12,8 +12,8 @@ from uninas_evo.compare import analysis, tables
 from uninas_evo.compare.analysis import Comparison
 from uninas_evo.compare.cells import groups, read_cells
 from uninas_evo.compare.comparefile import CompareFile
-from uninas_evo.compare.scheduler import run_groups
 from uninas_evo.compare.page import render
+from uninas_evo.compare.scheduler import run_groups
 from uninas_evo.report.pareto_plots import attainment_figure
 from uninas_evo.report.plots import curves_figure, save
 

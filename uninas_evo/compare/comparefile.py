@@ -10,10 +10,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
 
+from uninas_evo.config.runfile import RunFile, check_objectives, listed, parse_run, read_toml
 from uninas_evo.errors import RunFileError
 from uninas_evo.mistakes import check, nearest
 from uninas_evo.pool.open import PoolOptions
-from uninas_evo.config.runfile import RunFile, check_objectives, listed, parse_run, read_toml
 
 Table = dict[str, Any]
 UNKNOWN = ""
@@ -35,7 +35,7 @@ class CompareOptions(BaseModel):
         8,
         description="fresh seeds that score again what each run held as best; 0 where scores have no noise",
     )
-    problem: Table = Field(default_factory=dict, description="what is optimised; shared by all `problems`")
+    problem: Table = Field(default_factory=dict, description="what is optimized; shared by all `problems`")
     problems: dict[str, Table] = Field(
         default_factory=dict, description="several problems by name: fields that replace those of `problem`"
     )

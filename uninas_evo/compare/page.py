@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from uninas_evo.pages import template
 from uninas_evo.compare.analysis import Comparison
+from uninas_evo.compare.tables import HEADINGS, final_table, for_people, number, pair_table
+from uninas_evo.pages import template
 from uninas_evo.report.pareto_plots import attainment_figure
 from uninas_evo.report.plots import curves_figure, inline_svg, label
-from uninas_evo.compare.tables import HEADINGS, final_table, for_people, number, pair_table
 
 
 def render(title: str, comparisons: Sequence[Comparison], settings: str) -> str:

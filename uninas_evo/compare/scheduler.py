@@ -11,8 +11,8 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, closing
 from typing import Any
 
-from uninas_evo.errors import PoolError
 from uninas_evo.compare.cells import Group, run_group
+from uninas_evo.errors import PoolError
 from uninas_evo.pool import worker
 from uninas_evo.pool.devices import environment
 from uninas_evo.pool.open import DaskCluster, PoolOptions, device_names
@@ -78,7 +78,7 @@ def run_groups(groups: Sequence[Group], options: PoolOptions, watch: Callable[[i
     if failures:
         raise PoolError(
             f"{len(failures)} of {len(groups)} groups of runs failed, the first with: {failures[0]}; "
-            f"mend that and compare again: what is finished is kept"
+            f"fix that and compare again: what is finished is kept"
         )
 
 

@@ -12,11 +12,11 @@ from statistics import fmean
 
 from typing_extensions import override
 
-from uninas_evo.contracts import Candidate, Problem, Result, Strategy
 from uninas_evo.compare.analysis import finalists
-from uninas_evo.report.record import read_run
+from uninas_evo.contracts import Candidate, Problem, Result, Strategy
 from uninas_evo.engine.journal import AskEvent, ResultEvent, read_journal
 from uninas_evo.pool.open import Done, InProcessPool, Job, Pool
+from uninas_evo.report.record import read_run
 
 Scores = dict[tuple[str, int | None], Done]
 """Genome text and seed (None: the run's own) -> what scoring it gave."""

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from scipy import stats
 
+from uninas_evo.compare import baselines
 from uninas_evo.contracts import Budget
 from uninas_evo.errors import BudgetError
-from uninas_evo.spaces.uninas.network import Network, build
 from uninas_evo.spaces.uninas import Genome
-from uninas_evo.compare import baselines
+from uninas_evo.spaces.uninas.network import Network, build
 from uninas_evo.training.checkpoint import save_json, write_atomically
 from uninas_evo.training.genomes import check_image_size, train_genome
 from uninas_evo.training.images import Splits

@@ -12,10 +12,10 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from uninas_evo.errors import UninasEvoError
 from uninas_evo.config import registry
-from uninas_evo.mistakes import members
 from uninas_evo.config.runfile import CHANGEABLE, RunOptions
+from uninas_evo.errors import UninasEvoError
+from uninas_evo.mistakes import members
 
 _INTRO = """# Run files
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
 
+from uninas_evo.config import registry
 from uninas_evo.contracts import Problem, Strategy
 from uninas_evo.errors import ObjectiveError, RunFileError, UninasEvoError
-from uninas_evo.config import registry
 from uninas_evo.mistakes import check, nearest
 from uninas_evo.pool.open import PoolOptions
 from uninas_evo.training.options import TrainOptions
@@ -57,7 +57,7 @@ class RunOptions(BaseModel):
     )
     time_limit_s: float | None = Field(None, gt=0, description="seconds that the run may take")
     problem: dict[str, Any] = Field(
-        default_factory=dict, description="what is optimised: `name`, and that problem's own options"
+        default_factory=dict, description="what is optimized: `name`, and that problem's own options"
     )
     strategy: dict[str, Any] = Field(
         default_factory=dict, description="what searches: `name`, and that strategy's own options"

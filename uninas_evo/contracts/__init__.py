@@ -117,7 +117,7 @@ class Space(ABC, Generic[G]):
 
     @abstractmethod
     def build(self, genome: G) -> nn.Module:
-        """The network of a genome, with its default initialisation."""
+        """The network of a genome, with its default initialization."""
 
     @abstractmethod
     def encode(self, genome: G) -> str:
@@ -134,7 +134,7 @@ class Space(ABC, Generic[G]):
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """A named number that a search maximises or minimises.
+    """A named number that a search maximizes or minimizes.
 
     Attributes:
         name: its key among the values that `Problem.evaluate` returns.
@@ -148,7 +148,7 @@ class Objective:
 
 
 class Problem(ABC):
-    """What is optimised: a space with its budget, and objectives. Pickled once into each worker."""
+    """What is optimized: a space with its budget, and objectives. Pickled once into each worker."""
 
     Options: ClassVar[type[pydantic.BaseModel]]
     """The fields of the run file's `[problem]` table."""

@@ -18,7 +18,7 @@ NAME_SIZE, DETAIL_SIZE, TITLE_SIZE = 11.0, 8.5, 13.0
 PAD = 8.0
 """Between a frame or box and what stands in it."""
 GAP = 12.0
-"""Between neighbours; paths run in it."""
+"""Between neighbors; paths run in it."""
 MARGIN = 16.0
 SAFETY = 1.04
 """Texts are taken this much wider than measured: browsers round glyphs to pixels."""
@@ -167,13 +167,13 @@ def _leaf(part: Part) -> _Placed:
         texts.append(replace(_text(detail, DETAIL_SIZE), y=26))
     width = max(text.width for text in texts) + 2 * PAD
     height = 32.0 if part.shape else 18.0
-    centred = tuple(replace(text, x=(width - text.width) / 2) for text in texts)
-    box = Box(part, 0, 0, width, height, centred)
+    centered = tuple(replace(text, x=(width - text.width) / 2) for text in texts)
+    box = Box(part, 0, 0, width, height, centered)
     return _Placed(box, ((width / 2, 0),), ((width / 2, height),))
 
 
 def _down(placed: Sequence[_Placed]) -> _Placed:
-    """Centred below each other, joined by paths."""
+    """Centerd below each other, joined by paths."""
     width = max(one.box.width for one in placed)
     y = 0.0
     moved: list[_Placed] = []
@@ -215,7 +215,7 @@ def _across(placed: Sequence[_Placed]) -> _Placed:
 
 
 def _along(placed: Sequence[_Placed]) -> _Placed:
-    """From left to right, with an arrow between neighbours."""
+    """From left to right, with an arrow between neighbors."""
     row = _across(placed)
     arrows = tuple(
         ((before.x + before.width, before.y + 15), (after.x, after.y + 15))

@@ -32,7 +32,7 @@ class Part:
         place: the node's name in `Genome.graph`, or the stage's or block's number.
         shape: (C, H, W) of the input of a box.
         cost: of one copy, everything inside included.
-        count: equal neighbours, or attention heads, that it stands for.
+        count: equal neighbors, or attention heads, that it stands for.
         parts: what is inside.
         flow: how they stand.
         marked: the two genomes that are compared differ here.
@@ -91,7 +91,7 @@ class _Builder:
     marks: frozenset[str]
 
     def stage(self, stage: int) -> Part:
-        """The stage's blocks from left to right; equal neighbours without marks are one block with a count."""
+        """The stage's blocks from left to right; equal neighbors without marks are one block with a count."""
         s = self.genome.skeleton
         blocks = [self.entry(stage)]
         first = sum(s.depths[:stage])

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from uninas_evo.draw.svg import COLOURS, everything
 from uninas_evo.draw.layout import Box
+from uninas_evo.draw.svg import COLORS, everything
 from uninas_evo.report.plots import INK
 
 if TYPE_CHECKING:
@@ -42,12 +42,12 @@ def _draw_box(axes: Axes, box: Box, scale: float) -> None:
 
     part = box.part
     corner = (box.x, box.y)
-    if part.kind in COLOURS or part.framed:
-        colour = COLOURS.get(part.kind, _SOFT)
-        style: dict[str, Any] = {"facecolor": colour, "alpha": 0.2 if part.kind in COLOURS else 0.05, "linewidth": 0}
+    if part.kind in COLORS or part.framed:
+        color = COLORS.get(part.kind, _SOFT)
+        style: dict[str, Any] = {"facecolor": color, "alpha": 0.2 if part.kind in COLORS else 0.05, "linewidth": 0}
         axes.add_patch(Rectangle(corner, box.width, box.height, **style))
         width = 2.2 if part.marked else 0.7
-        edge: dict[str, Any] = {"fill": False, "edgecolor": INK if part.marked else colour, "linewidth": scale * width}
+        edge: dict[str, Any] = {"fill": False, "edgecolor": INK if part.marked else color, "linewidth": scale * width}
         axes.add_patch(Rectangle(corner, box.width, box.height, **edge))
     if part.kind == "port":
         axes.add_patch(Circle((box.x + 3, box.y + 3), 3, color=_SOFT, linewidth=0))

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
 
-from uninas_evo.errors import GenomeError
 from uninas_evo.draw.layout import Box, layout
 from uninas_evo.draw.parts import Part, amount, network_parts, shape_text
+from uninas_evo.errors import GenomeError
 from uninas_evo.pages.template import asset
 from uninas_evo.spaces.uninas import Genome
 from uninas_evo.spaces.uninas.diff import edits
 
-COLOURS = {
+COLORS = {
     "convolution": "#0072b2",
     "attention": "#d55e00",
     "norm": "#009e73",
@@ -21,7 +21,7 @@ COLOURS = {
     "shape": "#cc79a7",
     "skeleton": "#8a8f98",
 }
-"""Okabe & Ito's palette, which colour-blind readers tell apart."""
+"""Okabe & Ito's palette, which color-blind readers tell apart."""
 FORMATS = ("svg", "png", "html")
 
 
@@ -113,7 +113,7 @@ def svg(root: Box, name: str = "network") -> str:
 def _box_svg(box: Box) -> list[str]:
     part = box.part
     lines: list[str] = []
-    if part.kind in COLOURS or part.framed or part.kind == "page":
+    if part.kind in COLORS or part.framed or part.kind == "page":
         mark = " marked" if part.marked else ""
         title = f"<title>{escape(describe(part))}</title>" if part.place else ""
         lines.append(

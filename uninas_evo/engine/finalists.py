@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from uninas_evo.contracts import Objective, Problem
-from uninas_evo.files import write_text
 from uninas_evo.engine.loop import Loop
-from uninas_evo.pool.open import Job, Pool
 from uninas_evo.engine.results import Evaluation
+from uninas_evo.files import write_text
+from uninas_evo.pool.open import Job, Pool
 
 if TYPE_CHECKING:
     from uninas_evo.engine.search import SearchResult

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from uninas_evo.contracts import Candidate, Problem, Result, StopSearch, Strategy
-from uninas_evo.errors import JournalError, StrategyError
 from uninas_evo.engine.journal import AskEvent, Header, Journal, Measured, Note, ResultEvent
-from uninas_evo.pool.open import Done, Job, Pool
 from uninas_evo.engine.versions import differences
+from uninas_evo.errors import JournalError, StrategyError
+from uninas_evo.pool.open import Done, Job, Pool
 
 LOOKAHEAD = 64
 """Candidates that may wait for results before the strategy is asked again; it bounds strategies that never wait.

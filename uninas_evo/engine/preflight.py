@@ -71,6 +71,6 @@ def _score_start(problem: Problem, pool: Pool) -> list[Done]:
         if one.failure is not None:
             raise PoolError(
                 f"the start network must be scored before the run begins, and worker {one.worker} ({one.device}) "
-                f"failed: {one.failure}; mend the objective, the limits in [pool], or the start network"
+                f"failed: {one.failure}; fix the objective, the limits in [pool], or the start network"
             )
     return done

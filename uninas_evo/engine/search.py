@@ -10,20 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from uninas_evo.contracts import Problem, Strategy
-from uninas_evo.errors import JournalError, RunFileError
-from uninas_evo.engine import journal as journals
 from uninas_evo.config import registry, runfile
-from uninas_evo.progress import Display, open_display
-from uninas_evo.files import write_text
+from uninas_evo.config.runfile import AfterOptions, RunFile
+from uninas_evo.contracts import Problem, Strategy
+from uninas_evo.engine import journal as journals
+from uninas_evo.engine.finalists import Rescored, rescore, size_alarm, warnings, write_folder
 from uninas_evo.engine.journal import Header, Journal, Note, ResultEvent, read_journal
 from uninas_evo.engine.loop import Loop
-from uninas_evo.pool.open import Pool, PoolOptions, open_pool
 from uninas_evo.engine.preflight import preflight
 from uninas_evo.engine.results import Evaluation, evaluations, front, ranked
-from uninas_evo.config.runfile import AfterOptions, RunFile
-from uninas_evo.engine.finalists import Rescored, rescore, size_alarm, warnings, write_folder
 from uninas_evo.engine.versions import file_hashes, git_state, host, versions
+from uninas_evo.errors import JournalError, RunFileError
+from uninas_evo.files import write_text
+from uninas_evo.pool.open import Pool, PoolOptions, open_pool
+from uninas_evo.progress import Display, open_display
 
 
 @dataclass(frozen=True)

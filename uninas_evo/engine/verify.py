@@ -10,11 +10,11 @@ from pathlib import Path
 from rich.table import Column, Table
 
 from uninas_evo.contracts import Objective
-from uninas_evo.errors import JournalError
 from uninas_evo.engine.journal import AskEvent, ResultEvent, read_journal
-from uninas_evo.pool.open import Done, Job, open_pool, pool_on
 from uninas_evo.engine.results import dominated
 from uninas_evo.engine.search import check_sources, header_of, reopen
+from uninas_evo.errors import JournalError
+from uninas_evo.pool.open import Done, Job, open_pool, pool_on
 
 TOLERANCE = 1e-3
 """Relative difference that two kinds of devices may have: their sums round differently, and entropies of deciles

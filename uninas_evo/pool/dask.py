@@ -58,7 +58,7 @@ class DaskPool(Pool):
         except (OSError, TimeoutError, ValueError) as error:
             raise PoolError(
                 f"the Dask scheduler at {address!r} does not answer: {error}; "
-                f"start one with `dask scheduler`, or mend pool.devices"
+                f"start one with `dask scheduler`, or fix pool.devices"
             ) from error
         workers = sorted(self._client.scheduler_info(n_workers=-1)["workers"])
         if not workers:

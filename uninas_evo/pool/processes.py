@@ -94,7 +94,7 @@ class ProcessPool(Pool):
             except Exception as error:
                 raise PoolError(
                     f"worker {slot.number} cannot start on {slot.settings.device}: {cause(error)}; "
-                    f"choose other devices with pool.devices, or mend what the problem needs"
+                    f"choose other devices with pool.devices, or fix what the problem needs"
                 ) from error
             slot.future = None
         return models
@@ -203,7 +203,7 @@ class ProcessPool(Pool):
         if not self._slots:
             raise PoolError(
                 f"no worker is left: the last one, on {slot.settings.device}, cannot be started again: "
-                f"{cause(error)}; mend the device, then continue with `uninas-evo resume`"
+                f"{cause(error)}; fix the device, then continue with `uninas-evo resume`"
             )
 
     @override

@@ -1,6 +1,6 @@
 """Training-free scores of a built network.
 
-`vkdnw` is the score that searches maximise. The others are what it is compared with; each is a plain function of a
+`vkdnw` is the score that searches maximize. The others are what it is compared with; each is a plain function of a
 module and its `Inputs`, and works on a private copy: weights, buffers, mode and `requires_grad` of the module are
 never touched, and no global random generator is drawn from.
 
@@ -20,11 +20,11 @@ never touched, and no global random generator is drawn from.
 from uninas_evo.proxies._module import Inputs
 from uninas_evo.proxies.activations import AzScores, az, naswot, te_ntk, te_regions, zen
 from uninas_evo.proxies.gradients import fisher, grad_norm, grasp, jacov, snip, synflow, zico
-from uninas_evo.stats.ranks import rank_aggregate, size_correlation
 from uninas_evo.proxies.registry import AGGREGATES, PROXIES, Proxy, aggregate, score
 from uninas_evo.proxies.size import flops, params
 from uninas_evo.proxies.taps import tap
 from uninas_evo.proxies.vkdnw import VkdnwResult, vkdnw, vkdnw_single
+from uninas_evo.stats.ranks import rank_aggregate, size_correlation
 
 __all__ = [
     "AGGREGATES",

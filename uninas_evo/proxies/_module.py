@@ -25,14 +25,14 @@ class Inputs:
         image: the shape (C, H, W) of one image; its pixels are standard normal.
         seed: keys the images, the labels and the weights.
         device: where the copy of the module is scored.
-        reinitialise: draw new weights keyed by `seed`; False scores the weights that the module has.
+        reinitialize: draw new weights keyed by `seed`; False scores the weights that the module has.
     """
 
     batch: int = 64
     image: tuple[int, int, int] = (3, 32, 32)
     seed: int = 0
     device: str = "cpu"
-    reinitialise: bool = True
+    reinitialize: bool = True
 
     def generator(self, *key: object) -> torch.Generator:
         """A CPU generator that depends on the seed and the key alone."""
@@ -85,26 +85,26 @@ def prepare(module: nn.Module, inputs: Inputs, *, training: bool = False) -> nn.
             f"{type(module).__name__} has no trainable parameter: a proxy needs at least one; "
             "set requires_grad on those that are to be scored"
         )
-    if inputs.reinitialise:
-        initialise(net, inputs.seed)
+    if inputs.reinitialize:
+        initialize(net, inputs.seed)
     for layer in net.modules():
         if training and isinstance(layer, nn.modules.batchnorm._BatchNorm):
             layer.train()
     return net
 
 
-def initialise(net: nn.Module, seed: int) -> None:
+def initialize(net: nn.Module, seed: int) -> None:
     """Draws a module's weights anew, in place, keyed by the seed and each parameter's name.
 
-    UniNAS networks use their own `uninas_evo.spaces.uninas.network.initialise`. In any other module convolutions and linear
-    layers get Kaiming normal weights (fan in, ReLU: what the proxies' papers use) and zero biases, norms become the
+    UniNAS networks use their own `uninas_evo.spaces.uninas.network.initialize`. In any other module convolutions and
+    linear layers get Kaiming normal weights (fan in, ReLU: what the proxies' papers use) and zero biases, norms become the
     identity with fresh statistics, and parameters of other layers keep their values.
     """
     from uninas_evo.spaces.uninas.network import Network
-    from uninas_evo.spaces.uninas.network import initialise as initialise_network
+    from uninas_evo.spaces.uninas.network import initialize as initialize_network
 
     if isinstance(net, Network):
-        initialise_network(net, seed)
+        initialize_network(net, seed)
         return
 
     def kaiming(weight: Tensor, generator: torch.Generator) -> Tensor:
@@ -144,8 +144,8 @@ def check_logits(logits: object, images: int) -> Tensor:
         )
     if not torch.isfinite(logits).all():
         raise ProxyError(
-            "the module's logits hold NaN or infinity at initialisation: a score must be finite; "
-            "normalise the branch whose activations explode"
+            "the module's logits hold NaN or infinity at initialization: a score must be finite; "
+            "normalize the branch whose activations explode"
         )
     return logits
 
@@ -173,7 +173,7 @@ def is_activation(layer: nn.Module) -> bool:
 
 
 def is_norm(layer: nn.Module) -> bool:
-    """Whether a layer normalises its input."""
+    """Whether a layer normalizes its input."""
     from uninas_evo.spaces.uninas.network.layers import ChannelNorm
 
     return isinstance(layer, (*NORMS, ChannelNorm))

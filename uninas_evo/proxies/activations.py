@@ -29,11 +29,11 @@ def zen(module: nn.Module, inputs: Inputs | None = None, *, step: float = 0.01) 
 
     f is the last feature map before pooling, weights are standard normal.
     Source: Lin et al., "Zen-NAS", ICCV 2021, with its step.
-    Deviations: one draw of the weights; `inputs.reinitialise=False` keeps the module's own weights.
+    Deviations: one draw of the weights; `inputs.reinitialize=False` keeps the module's own weights.
     """
     inputs = inputs or Inputs()
     net = prepare(module, inputs, training=True)
-    if inputs.reinitialise:
+    if inputs.reinitialize:
         redraw(net, inputs.seed, lambda weight, generator: torch.randn(weight.shape, generator=generator))
     images = inputs.images()
     with torch.no_grad():
@@ -73,9 +73,9 @@ def naswot(module: nn.Module, inputs: Inputs | None = None) -> float:
 
 
 def te_regions(module: nn.Module, inputs: Inputs | None = None) -> float:
-    """Linear regions passed on the way from one image to another in N points, at initialisation; larger is better.
+    """Linear regions passed on the way from one image to another in N points, at initialization; larger is better.
 
-    Each unit that changes its sign between neighbouring points is a border that is crossed.
+    Each unit that changes its sign between neighboring points is a border that is crossed.
     Source: Chen et al., "Neural Architecture Search on ImageNet in Four GPU Hours" (TE-NAS), ICLR 2021; counted along
     a line as by Hanin & Rolnick, "Complexity of Linear Regions in Deep Networks", ICML 2019. TE-NAS counts the
     distinct patterns of 3,000 tiny images in a stand-in with one channel; in a network of full width each image has a
@@ -162,7 +162,7 @@ def _channels_last(features: Tensor) -> Tensor:
 
 
 def _channel_entropy(features: Tensor) -> float:
-    """Entropy of the normalised eigenvalues of the channels' covariance; 0 for constant features."""
+    """Entropy of the normalized eigenvalues of the channels' covariance; 0 for constant features."""
     rows = _channels_last(features).double()
     rows = rows - rows.mean(0)
     v = torch.linalg.eigvalsh((rows.T @ rows / len(rows)).cpu()).clamp_min(0)

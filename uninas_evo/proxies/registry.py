@@ -11,8 +11,8 @@ from uninas_evo.contracts import Goal
 from uninas_evo.errors import ProxyError
 from uninas_evo.proxies import activations, gradients, size
 from uninas_evo.proxies._module import Inputs
-from uninas_evo.stats.ranks import rank_aggregate
 from uninas_evo.proxies.vkdnw import vkdnw, vkdnw_single
+from uninas_evo.stats.ranks import rank_aggregate
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,7 @@ def eigenvalues(fisher: Tensor) -> Tensor:
 
 
 def entropy(spectrum: Tensor) -> Tensor:
-    """Entropy (...) of the eigenvalues' deciles 0.1 … 0.9, normalised to sum 1; between 0 and log 9.
+    """Entropy (...) of the eigenvalues' deciles 0.1 … 0.9, normalized to sum 1; between 0 and log 9.
 
     The score of Tybl & Neumann, CVPR 2025; 0 where all deciles vanish.
     """

@@ -1,7 +1,7 @@
 """Taps: exact per-sample derivatives for chosen parameter entries, at the price of activation gradients.
 
 A tap knows how one entry of a parameter moves its layer's output. The entry (o, i, u, v) of a convolution's weight
-adds the input channel i, shifted by (u, v), to the output channel o; the weight of a norm adds the normalised channel;
+adds the input channel i, shifted by (u, v), to the output channel o; the weight of a norm adds the normalized channel;
 a bias adds one. The derivative of u·logits by the entry is the inner product of that tangent and the gradient of
 u·logits by the layer's output, so one backward pass over activations serves all entries, layers and samples at once.
 """
@@ -292,18 +292,18 @@ def _linear(layer: nn.Linear, inputs: Tensor, name: str, index: Tensor) -> Pull:
     return lambda gradient: _sum((gradient[..., out] * tangent).movedim(-1, 1))
 
 
-def affine_pull(normalised: Tensor, name: str, index: Tensor) -> Pull:
-    """The pull of `weight` or `bias` in y = normalised · weight + bias, channels in dimension 1."""
+def affine_pull(normalized: Tensor, name: str, index: Tensor) -> Pull:
+    """The pull of `weight` or `bias` in y = normalized · weight + bias, channels in dimension 1."""
     if name == "bias":
         return lambda gradient: _sum(gradient[:, index])
-    tangent = normalised[:, index]
+    tangent = normalized[:, index]
     return lambda gradient: _sum(gradient[:, index] * tangent)
 
 
 @tap(nn.BatchNorm2d)
 def _batch_norm(layer: nn.BatchNorm2d, images: Tensor, name: str, index: Tensor) -> Pull:
-    normalised = F.batch_norm(images, layer.running_mean, layer.running_var, eps=layer.eps)
-    return affine_pull(normalised, name, index)
+    normalized = F.batch_norm(images, layer.running_mean, layer.running_var, eps=layer.eps)
+    return affine_pull(normalized, name, index)
 
 
 @tap(nn.GroupNorm)
@@ -322,8 +322,8 @@ def _layer_norm(layer: nn.LayerNorm, inputs: Tensor, name: str, index: Tensor) -
 @tap(ChannelNorm)
 def _channel_norm(layer: ChannelNorm, images: Tensor, name: str, index: Tensor) -> Pull:
     split = torch.unflatten(images, 1, (-1, layer.channels)).movedim(2, -1)  # (N, copies, H, W, C)
-    normalised = F.layer_norm(split, (layer.channels,), eps=NORM_EPS).movedim(-1, 2).flatten(1, 2)
-    return affine_pull(normalised, name, index)
+    normalized = F.layer_norm(split, (layer.channels,), eps=NORM_EPS).movedim(-1, 2).flatten(1, 2)
+    return affine_pull(normalized, name, index)
 
 
 @tap(RelPosBias)

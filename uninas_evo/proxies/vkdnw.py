@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, jacrev, vmap
 
 from uninas_evo.errors import ProxyError
-from uninas_evo.proxies._module import Inputs, check_logits, count_layers, finite, initialise, keyed_generator, prepare
+from uninas_evo.proxies._module import Inputs, check_logits, count_layers, finite, initialize, keyed_generator, prepare
 from uninas_evo.proxies.spectrum import (
     covariance,
     covariance_factor,
@@ -32,10 +32,10 @@ class VkdnwResult:
     """A VKDNW score and how sure it is.
 
     Attributes:
-        score: what to maximise: `mean`, or `layers + mean` where the whole network is one group.
-        mean: the entropy, averaged over blocks, entries and initialisations; between 0 and log 9.
-        error: standard error of `mean` over initialisations; None with one initialisation.
-        entropies: the entropy of each initialisation.
+        score: what to maximize: `mean`, or `layers + mean` where the whole network is one group.
+        mean: the entropy, averaged over blocks, entries and initializations; between 0 and log 9.
+        error: standard error of `mean` over initializations; None with one initialization.
+        entropies: the entropy of each initialization.
         layers: convolutions and linear layers with trainable weights.
         spectrum: on request, for each group the ascending eigenvalues (inits, E, P) of F / trace F.
     """
@@ -63,22 +63,22 @@ def vkdnw(
     """Entropy of the deciles of the eigenvalues of F = mean over samples of JᵀCJ.
 
     J (K × P) holds the derivatives of the logits by one entry of each of P parameter tensors, C = diag(p) − ppᵀ for
-    the softmax p smoothed by 0.05. Eval mode, standard normal images, at initialisation.
+    the softmax p smoothed by 0.05. Eval mode, standard normal images, at initialization.
 
     Source: Tybl & Neumann, "Training-free Neural Architecture Search through Variance of Knowledge of Deep Network
     Weights", CVPR 2025; by block as in their "Universal Neural Architecture Space", arXiv 2510.06035, eq. 3.
-    Deviations: the entropy is averaged over `entries` choices of the P entries and `inits` initialisations, since one
+    Deviations: the entropy is averaged over `entries` choices of the P entries and `inits` initializations, since one
     of each is mostly noise; `probed` estimates F. With `mode="exact", entries=1, inits=1` it is the published score.
 
     Args:
         module: a classifier (N, C, H, W) -> (N, K). Parameters without `requires_grad` are left out.
-        inputs: batch, image shape, seed and device; `reinitialise=False` scores the weights as they are.
+        inputs: batch, image shape, seed and device; `reinitialize=False` scores the weights as they are.
         mode: "exact": K − 1 backward passes; "probed": `probes` of them, an unbiased estimate of F;
             "definition": jacrev and vmap, slow, for modules with layers that have no tap. None: "probed" by block,
             "exact" for whole networks, whose many parameters would need as many probes.
         per_block: score each block of a UniNAS network by itself; of other modules the whole network is one group.
         entries: E, choices of one entry for each tensor, evenly spaced; all share the same backward passes.
-        inits: initialisations; each has its own images.
+        inits: initializations; each has its own images.
         probes: M, random cotangents for each sample with `mode="probed"`.
         calibrate: set batch norms' statistics to those of the images first. Less noise, but not the published score.
         spectrum: keep the eigenvalues.
@@ -93,11 +93,11 @@ def vkdnw(
             f"entries, inits and probes must be at least 1, got entries={entries}, inits={inits}, probes={probes}"
         )
     spectra: list[list[Tensor]] = []
-    net = prepare(module, replace(inputs, reinitialise=False))
-    for init in range(inits if inputs.reinitialise else 1):
+    net = prepare(module, replace(inputs, reinitialize=False))
+    for init in range(inits if inputs.reinitialize else 1):
         drawn = replace(inputs, seed=init_seed(inputs.seed, init))
-        if inputs.reinitialise:
-            initialise(net, drawn.seed)
+        if inputs.reinitialize:
+            initialize(net, drawn.seed)
         images = drawn.images().to(next(net.parameters()).dtype)
         if calibrate:
             _calibrate(net, images)
@@ -116,7 +116,7 @@ def vkdnw(
 
 
 def vkdnw_single(module: nn.Module, inputs: Inputs | None = None) -> VkdnwResult:
-    """VKDNW as published: layers + entropy of the whole network, exact, one entry of each tensor, one initialisation.
+    """VKDNW as published: layers + entropy of the whole network, exact, one entry of each tensor, one initialization.
 
     Source: VKDNW_single of Tybl & Neumann, CVPR 2025. Deviation: layers count convolutions and linear layers, where
     their code counts parameter tensors; on NAS-Bench-201 both rank alike.
@@ -125,7 +125,7 @@ def vkdnw_single(module: nn.Module, inputs: Inputs | None = None) -> VkdnwResult
 
 
 def init_seed(seed: int, init: int) -> int:
-    """The seed of a numbered initialisation: the same for all candidates, unrelated for other seeds."""
+    """The seed of a numbered initialization: the same for all candidates, unrelated for other seeds."""
     return keyed_generator("init", seed, init).initial_seed()
 
 

@@ -9,13 +9,13 @@ import numpy as np
 
 from uninas_evo.contracts import Cost, Objective
 from uninas_evo.errors import BudgetError, GenomeError, JournalError, ObjectiveError
-from uninas_evo.stats import fronts
+from uninas_evo.files import write_text
+from uninas_evo.mistakes import nearest
 from uninas_evo.report.pareto_plots import pareto_data, pareto_figure
 from uninas_evo.report.plots import COUNTS, curves_figure, progress_figure, save
 from uninas_evo.report.record import RunRecord, read_run
+from uninas_evo.stats import fronts
 from uninas_evo.stats.tests import Curve
-from uninas_evo.files import write_text
-from uninas_evo.mistakes import nearest
 
 PRESET_NAMES = {"resnet": "ResNet", "efficientnet": "EfficientNet", "vit": "ViT", "coatnet": "CoAtNet"}
 Marks = dict[str, dict[str, float]]

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from uninas_evo.contracts import Cost, Objective
-from uninas_evo.errors import GenomeError
-from uninas_evo.stats.fronts import minimised
 from uninas_evo.engine.journal import AskEvent, Header, Note, ResultEvent
+from uninas_evo.errors import GenomeError
 from uninas_evo.spaces.uninas.diff import Edit, text_edits
+from uninas_evo.stats.fronts import minimized
 
 Events = Sequence[Header | AskEvent | ResultEvent | Note]
 
@@ -100,7 +100,7 @@ class History:
         if not all(values):
             return False
         rows = [[value[one.name] for one in self.objectives] for value in values]
-        first, second = minimised(rows, [one.goal for one in self.objectives])
+        first, second = minimized(rows, [one.goal for one in self.objectives])
         return bool(np.all(first <= second) and np.any(first < second))
 
     def tallies(self) -> dict[tuple[str, str, int], Tally]:

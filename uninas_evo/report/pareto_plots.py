@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from uninas_evo.contracts import Objective
-from uninas_evo.stats.fronts import FloatArray, IntArray, front, knee, minimised
 from uninas_evo.report.plots import COUNTS, DASHES, INK, PALETTE, label, legend, new_figure, style
+from uninas_evo.stats.fronts import FloatArray, IntArray, front, knee, minimized
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,7 +52,7 @@ def pareto_data(
     places = {name: [mark[index] for index in order] for name, mark in (marks or {}).items()}
     known = np.flatnonzero(np.isfinite(points).all(axis=1))
     points, ids = points[known], [ids[int(index)] for index in known]
-    low = minimised(points, [objective.goal for objective in objectives])
+    low = minimized(points, [objective.goal for objective in objectives])
     best = front(low)
     best = best[np.argsort(points[best, 0], kind="stable")]
     middle = int(best[knee(low[best])]) if len(best) else None
@@ -156,11 +156,11 @@ def attainment_figure(surfaces: Mapping[str, FloatArray], objectives: Sequence[O
     order = costs_first(objectives)
     objectives = [objectives[index] for index in order]
     for index, (name, surface) in enumerate(surfaces.items()):
-        colour, dash = PALETTE[index % len(PALETTE)], DASHES[index // len(PALETTE) % len(DASHES)]
+        color, dash = PALETTE[index % len(PALETTE)], DASHES[index // len(PALETTE) % len(DASHES)]
         edge = surface[:, order]
         edge = edge[np.argsort(edge[:, 0], kind="stable")]
         steps = _staircase(edge, objectives)
-        axes.plot(*steps.T, color=colour, linestyle=dash, linewidth=1.8, label=name)
+        axes.plot(*steps.T, color=color, linestyle=dash, linewidth=1.8, label=name)
     style(axes, objectives[0].name, objectives[1].name, title)
     legend(axes, loc="best")
     return figure

@@ -1,7 +1,7 @@
 """Drawings: thin functions from numbers to matplotlib figures, without pyplot and without global state.
 
 A figure comes back unsaved; `save` writes it as PNG and SVG, `inline_svg` gives markup for a page, in which
-the ink takes the page's text colour. Colours are Okabe & Ito's, told apart by colour-blind readers too.
+the ink takes the page's text color. Colors are Okabe & Ito's, told apart by color-blind readers too.
 """
 
 from __future__ import annotations
@@ -115,12 +115,12 @@ def curves_figure(
     figure = new_figure(7.4)
     axes = figure.add_subplot()
     for index, (name, curve) in enumerate(curves.items()):
-        colour, dash = PALETTE[index % len(PALETTE)], DASHES[index // len(PALETTE) % len(DASHES)]
+        color, dash = PALETTE[index % len(PALETTE)], DASHES[index // len(PALETTE) % len(DASHES)]
         count = np.arange(1, len(curve.median) + 1)
-        axes.fill_between(count, curve.low, curve.high, step="post", color=colour, alpha=0.07, linewidth=0)
+        axes.fill_between(count, curve.low, curve.high, step="post", color=color, alpha=0.07, linewidth=0)
         for edge in (curve.low, curve.high):  # thin edges: bands that overlap can still be told apart
-            axes.step(count, edge, where="post", color=colour, alpha=0.6, linewidth=0.5)
-        axes.step(count, curve.median, where="post", color=colour, linestyle=dash, linewidth=1.8, label=name)
+            axes.step(count, edge, where="post", color=color, alpha=0.6, linewidth=0.5)
+        axes.step(count, curve.median, where="post", color=color, linestyle=dash, linewidth=1.8, label=name)
     if optimum is not None:
         axes.axhline(optimum, color=INK, linestyle=":", linewidth=1, label="optimum")
     style(axes, EVALUATIONS, quantity, title)
@@ -156,7 +156,7 @@ def save(figure: Figure, stem: Path) -> tuple[Path, Path]:
 
 
 def inline_svg(figure: Figure) -> str:
-    """The figure as an `<svg>` element without background and size, its ink in the page's text colour."""
+    """The figure as an `<svg>` element without background and size, its ink in the page's text color."""
     markup = _svg(figure, facecolor="none")
     markup = re.sub(r"<metadata>.*?</metadata>", "", markup[markup.index("<svg") :], flags=re.DOTALL)
     head, body = markup.split(">", 1)

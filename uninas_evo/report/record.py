@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from uninas_evo.contracts import Cost, Objective
-from uninas_evo.stats.fronts import FloatArray, minimised
 from uninas_evo.engine.journal import AskEvent, Header, Note, ResultEvent, read_journal
+from uninas_evo.stats.fronts import FloatArray, minimized
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class RunRecord:
     Attributes:
         run: the resolved run file.
         seed: the run's seed.
-        objectives: what was optimised, O of them.
+        objectives: what was optimized, O of them.
         numbers: the candidates' numbers, (T,).
         genomes: their texts, (T,).
         costs: their parameters and FLOPs, (T,).
@@ -45,7 +45,7 @@ class RunRecord:
     @property
     def points(self) -> FloatArray:
         """The values with less being better in all objectives, (T, O)."""
-        return minimised(self.values, [objective.goal for objective in self.objectives])
+        return minimized(self.values, [objective.goal for objective in self.objectives])
 
     @property
     def ids(self) -> tuple[str, ...]:

@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from uninas_evo.files import write_text
 from uninas_evo.pages import template
 from uninas_evo.report import runsections
 from uninas_evo.report.runsections import Run, read
-from uninas_evo.files import write_text
 
 PAGE = "report.html"
 SECTIONS = (

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from uninas_evo.contracts import Objective
-from uninas_evo.stats.fronts import FloatArray
-from uninas_evo.report.plots import DASHES, INK, PALETTE, legend, new_figure, style
 from uninas_evo.engine.journal import ResultEvent
+from uninas_evo.report.plots import DASHES, INK, PALETTE, legend, new_figure, style
+from uninas_evo.stats.fronts import FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -81,8 +81,8 @@ def busy_figure(edges: FloatArray, shares: Mapping[str, FloatArray]) -> Figure:
     figure = new_figure(9, 2.8)
     axes = figure.add_subplot()
     for index, (device, share) in enumerate(shares.items()):
-        colour, dash = PALETTE[index % len(PALETTE)], DASHES[index // len(PALETTE) % len(DASHES)]
-        axes.stairs(share, edges, color=colour, linestyle=dash, linewidth=1.6, label=device)
+        color, dash = PALETTE[index % len(PALETTE)], DASHES[index // len(PALETTE) % len(DASHES)]
+        axes.stairs(share, edges, color=color, linestyle=dash, linewidth=1.6, label=device)
     axes.set(xlim=(0, edges[-1]), ylim=(0, 105))
     style(axes, "time since the start (s)", "busy (%)")
     if shares:

@@ -15,28 +15,28 @@ from typing import Any
 
 import numpy as np
 
+from uninas_evo.compare.tables import number
+from uninas_evo.config.runfile import to_toml
+from uninas_evo.draw.html import widget
+from uninas_evo.draw.parts import amount
+from uninas_evo.draw.svg import titled_parts
+from uninas_evo.engine.finalists import MOSTLY_SIZE
+from uninas_evo.engine.journal import FILE_NAME, Header, Note, read_journal
+from uninas_evo.engine.versions import file_hashes
 from uninas_evo.errors import GenomeError
 from uninas_evo.pages import template
-from uninas_evo.stats import fronts
-from uninas_evo.draw.svg import titled_parts
-from uninas_evo.draw.html import widget
+from uninas_evo.progress import duration
 from uninas_evo.report.folder import hypervolume_curve
 from uninas_evo.report.history import Ancestor, Events, History, Tally
 from uninas_evo.report.pareto_plots import pareto_data, pareto_figure
-from uninas_evo.draw.parts import amount
 from uninas_evo.report.plots import COUNTS, curves_figure, inline_svg, label, progress_figure
 from uninas_evo.report.record import RunRecord, genome_id, record_of
 from uninas_evo.report.runplots import busy, busy_figure, size_figure, small
-from uninas_evo.stats.tests import Curve
-from uninas_evo.compare.tables import number
-from uninas_evo.progress import duration
-from uninas_evo.engine.journal import FILE_NAME, Header, Note, read_journal
-from uninas_evo.config.runfile import to_toml
-from uninas_evo.engine.finalists import MOSTLY_SIZE
-from uninas_evo.engine.versions import file_hashes
 from uninas_evo.spaces.uninas import PRESETS, Genome, Skeleton, load_genome
 from uninas_evo.spaces.uninas.diff import Edit
 from uninas_evo.spaces.uninas.genome import TEXT_HEADER
+from uninas_evo.stats import fronts
+from uninas_evo.stats.tests import Curve
 
 MAX_ROWS = 200
 """Ancestors that the page lists; of a longer line, the first and the last ones."""
@@ -406,7 +406,11 @@ def devices(run: Run) -> str:
         rows.append([device, str(workers), str(len(own)), mean, f"{middle:.3g} s", f"{slow:.3g} s"])
     head = ["device", "workers", "evaluations", "busy", "median of scoring", "95 % of scorings below"]
     caption = "Share of the workers' time that was spent on scoring; the rest is asking, recording and waiting."
-    return "<h2>Devices</h2>" + template.figure(inline_svg(busy_figure(edges, shares)), caption) + template.table(head, rows)
+    return (
+        "<h2>Devices</h2>"
+        + template.figure(inline_svg(busy_figure(edges, shares)), caption)
+        + template.table(head, rows)
+    )
 
 
 def passport(run: Run) -> str:

@@ -35,7 +35,7 @@ class Scale:
     goals: Mapping[str, Goal]
 
     def value(self, scores: Mapping[str, float]) -> float:
-        """Σ over proxies of log Φ of the standardised score; larger is better."""
+        """Σ over proxies of log Φ of the standardized score; larger is better."""
         return sum(
             log_normal_share(
                 (1 if goal == "maximize" else -1) * (scores[name] - self.mean[name]) / self.deviation[name]

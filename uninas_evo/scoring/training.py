@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import torch
 
+from uninas_evo.compare.baselines import random_networks
 from uninas_evo.errors import TrainingError
-from uninas_evo.spaces.uninas.network import build
 from uninas_evo.spaces.uninas import Genome
+from uninas_evo.spaces.uninas.network import build
 from uninas_evo.training.fit import Fit
 from uninas_evo.training.images import ImageSet, Splits
 from uninas_evo.training.process import Process
 from uninas_evo.training.protocol import Protocol, load_protocol
 from uninas_evo.training.readers import read_splits
-from uninas_evo.compare.baselines import random_networks
 
 PEERS_SEED = 0x5EED
 """Walks to the networks whose curves set the pruning's bar start from this seed and the run's."""

@@ -1,6 +1,6 @@
 """Fronts: which points are best when objectives conflict, how good a front is, and its knee.
 
-Everything here works on points that are minimised, (T, O): see `minimised`. With one objective a front is the
+Everything here works on points that are minimized, (T, O): see `minimized`. With one objective a front is the
 single best point, so the same functions follow a best-so-far value. A failed evaluation is a row with NaN.
 """
 
@@ -18,8 +18,8 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 
-def minimised(values: npt.ArrayLike, goals: Sequence[Goal]) -> FloatArray:
-    """Values (T, O) with the sign of every maximised objective turned, so that less is better."""
+def minimized(values: npt.ArrayLike, goals: Sequence[Goal]) -> FloatArray:
+    """Values (T, O) with the sign of every maximized objective turned, so that less is better."""
     signs = np.array([-1.0 if goal == "maximize" else 1.0 for goal in goals])
     points: FloatArray = np.asarray(values, float).reshape(-1, len(goals)) * signs
     return points

@@ -3,7 +3,7 @@
 - `Protocol`, `load_protocol`: every setting of a training, from a TOML file (`imagenet`, `small`, one's own)
 - `read_splits`, `from_datasets`, `Splits`: data in a training, a validation and a test part
 - `train`, `TrainResult`: the loop: checkpoints, exact resume, the test data read once
-- `train_genome`: builds, initialises and trains a genome's network into a folder
+- `train_genome`: builds, initializes and trains a genome's network into a folder
 - `export`, `load`: ONNX, `torch.export` and safetensors files; a network from its folder
 
 Importing the package imports neither torch nor timm; a name does when it is first used.

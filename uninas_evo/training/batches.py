@@ -72,7 +72,7 @@ def batches(
         yield pixels.to(device, non_blocking=True), labels.to(device, non_blocking=True)
 
 
-class Normalise:
+class Normalize:
     """Turns uint8 pixels (N, 3, H, W) into floats of zero mean and unit deviation on their device."""
 
     def __init__(self, mean: tuple[float, ...], std: tuple[float, ...], device: torch.device, channels_last: bool):

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from uninas_evo.errors import DataError, TrainingError
 from uninas_evo.training import recipe
-from uninas_evo.training.batches import Normalise, batches, eval_tasks, training_tasks
+from uninas_evo.training.batches import Normalize, batches, eval_tasks, training_tasks
 from uninas_evo.training.images import ImageSet, Splits, check
 from uninas_evo.training.process import Process
 from uninas_evo.training.protocol import Protocol
@@ -33,7 +33,7 @@ class Fit:
     """A network in training: every random draw is a function of the seed, the epoch and the step.
 
     Args:
-        network: (N, 3, H, W) -> (N, K), initialised; trained in place.
+        network: (N, 3, H, W) -> (N, K), initialized; trained in place.
         splits: the data, checked here.
         protocol: the settings.
         image_size: pixels, where the protocol states none.
@@ -71,7 +71,7 @@ class Fit:
         recipe.set_drop_path(network, protocol.drop_path)
         self.augment = recipe.train_transform(protocol, size)
         self.prepare = recipe.eval_transform(protocol, size)
-        self.normalise = Normalise(protocol.mean, protocol.std, device, protocol.channels_last)
+        self.normalize = Normalize(protocol.mean, protocol.std, device, protocol.channels_last)
         self.optimizer = recipe.make_optimizer(network, protocol)
         self.schedule = recipe.make_schedule(self.optimizer, protocol, self.steps)
         self.mixer = recipe.make_mixup(protocol, len(splits.classes))
@@ -169,7 +169,7 @@ class Fit:
 
     def _step(self, pixels: Tensor, labels: Tensor) -> Tensor:
         """One update of the weights; returns the loss ()."""
-        images, targets = self.normalise(pixels), labels
+        images, targets = self.normalize(pixels), labels
         if self.mixer:
             images, targets = self.mixer(images, labels)
         with torch.autocast(self.process.device.type, self.dtype, enabled=self.dtype is not None):
@@ -192,7 +192,7 @@ class Fit:
         tasks = eval_tasks(len(images), process.rank, process.world)
         for pixels, labels in batches(images, self.prepare, tasks, process.device, self.workers):
             with torch.autocast(process.device.type, self.dtype, enabled=self.dtype is not None):
-                logits = network(self.normalise(pixels)).float()
+                logits = network(self.normalize(pixels)).float()
             sums[0] += (logits.argmax(1) == labels).sum()
             sums[1] += nn.functional.cross_entropy(logits, labels, reduction="sum")
         correct, loss = (process.sum(sums) / len(images)).tolist()

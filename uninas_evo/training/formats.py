@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from uninas_evo.errors import GenomeError, TrainingError
+from uninas_evo.spaces.uninas import load_genome
 from uninas_evo.spaces.uninas.network import Network, build
 from uninas_evo.spaces.uninas.network.onnx import export_onnx
-from uninas_evo.spaces.uninas import load_genome
 from uninas_evo.training.checkpoint import write_atomically
 from uninas_evo.training.extras import need
 from uninas_evo.training.protocol import Protocol

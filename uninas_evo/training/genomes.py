@@ -1,12 +1,12 @@
-"""Training a genome: build, initialise, train, and leave weights that `uninas_evo.load` reads."""
+"""Training a genome: build, initialize, train, and leave weights that `uninas_evo.load` reads."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from uninas_evo.errors import TrainingError
-from uninas_evo.spaces.uninas.network import build
 from uninas_evo.spaces.uninas import Genome
+from uninas_evo.spaces.uninas.network import build
 from uninas_evo.training.fit import Progress
 from uninas_evo.training.formats import save_weights
 from uninas_evo.training.images import Splits

@@ -24,7 +24,7 @@ DECODED = 5_000
 
 @dataclass(frozen=True)
 class ImageSet:
-    """T labelled images.
+    """T labeled images.
 
     Attributes:
         images: an array (T, H, W) or (T, H, W, 3) of uint8, a list of paths, or anything whose items are uint8
@@ -136,7 +136,7 @@ def check(splits: Splits, classes: int) -> None:
         if labels.min() < 0 or labels.max() >= classes:
             wrong = labels[(labels < 0) | (labels >= classes)][0]
             raise DataError(
-                f"the {part} part has the label {wrong}: labels must lie in 0..{classes - 1}; mend the labels"
+                f"the {part} part has the label {wrong}: labels must lie in 0..{classes - 1}; fix the labels"
             )
     counts = np.bincount(splits.train.labels, minlength=classes)
     if not counts.all():

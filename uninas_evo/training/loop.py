@@ -64,7 +64,7 @@ def train(
     same weights, bit for bit, as one that was not.
 
     Args:
-        network: initialised already; at the end it holds the weights of the best epoch.
+        network: initialized already; at the end it holds the weights of the best epoch.
         splits: the data; checked before the first epoch.
         protocol: the settings.
         folder: for checkpoints and metrics; made if missing.

@@ -21,7 +21,7 @@ _FOLDER = Path(__file__).parent / "protocols"
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Amount = Annotated[float, Field(ge=0)]
-Colour = tuple[float, float, float]
+Color = tuple[float, float, float]
 
 
 class Protocol(pydantic.BaseModel):
@@ -60,9 +60,9 @@ class Protocol(pydantic.BaseModel):
     color_jitter: Amount = 0.0
     auto_augment: str = Field("", description="timm's configuration string, such as rand-m9-mstd0.5")
     interpolation: Literal["bilinear", "bicubic", "random"] = "bicubic"
-    crop_pct: float = Field(1.0, gt=0, le=1, description="of the centre crop in evaluation")
-    mean: Colour = (0.5, 0.5, 0.5)
-    std: Colour = (0.5, 0.5, 0.5)
+    crop_pct: float = Field(1.0, gt=0, le=1, description="of the center crop in evaluation")
+    mean: Color = (0.5, 0.5, 0.5)
+    std: Color = (0.5, 0.5, 0.5)
 
     amp: Literal["", "bfloat16", "float16"] = Field("", description="mixed precision, on a GPU only")
     channels_last: bool = Field(True, description="memory layout of images and convolutions")
@@ -105,7 +105,7 @@ def _settings(name: str) -> dict[str, Any]:
     try:
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
-        raise TrainingError(f"protocol {name!r} is not TOML: {error}; mend the file") from error
+        raise TrainingError(f"protocol {name!r} is not TOML: {error}; fix the file") from error
     base = settings.pop("base", None)
     return (_settings(base) if base else {}) | settings
 

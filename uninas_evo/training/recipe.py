@@ -1,4 +1,4 @@
-"""The recipe's parts, all timm's, made from a protocol: images, optimiser, schedule, mixup, loss, average."""
+"""The recipe's parts, all timm's, made from a protocol: images, optimizer, schedule, mixup, loss, average."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NO_DECAY = ("*.table",)
 
 
 def train_transform(protocol: Protocol, image_size: int) -> Transform:
-    """The training transform of timm: a PIL image -> uint8 (3, H, W), normalised later, on the device."""
+    """The training transform of timm: a PIL image -> uint8 (3, H, W), normalized later, on the device."""
     transform: Transform = need("timm.data").create_transform(
         input_size=image_size,
         is_training=True,
@@ -38,7 +38,7 @@ def train_transform(protocol: Protocol, image_size: int) -> Transform:
 
 
 def eval_transform(protocol: Protocol, image_size: int) -> Transform:
-    """The evaluation transform of timm (resize, centre crop): a PIL image -> uint8 (3, H, W)."""
+    """The evaluation transform of timm (resize, center crop): a PIL image -> uint8 (3, H, W)."""
     interpolation = "bicubic" if protocol.interpolation == "random" else protocol.interpolation
     transform: Transform = need("timm.data").create_transform(
         input_size=image_size, interpolation=interpolation, crop_pct=protocol.crop_pct, use_prefetcher=True
@@ -47,7 +47,7 @@ def eval_transform(protocol: Protocol, image_size: int) -> Transform:
 
 
 def make_optimizer(network: nn.Module, protocol: Protocol) -> Optimizer:
-    """The optimiser of timm; no weight decay on norms, biases and bias tables."""
+    """The optimizer of timm; no weight decay on norms, biases and bias tables."""
     optim = need("timm.optim")
     groups = partial(optim.param_groups_weight_decay, weight_decay=protocol.weight_decay, no_weight_decay_list=NO_DECAY)
     betas = {"betas": protocol.betas} if protocol.optimizer == "adamw" else {}

@@ -27,7 +27,7 @@ def test_composed_genomes_are_inside_the_budget_and_repeat(seed: int) -> None:
 
 
 def test_a_name_always_has_the_same_options() -> None:
-    """What a Bayesian optimiser needs: options depend on the name alone."""
+    """What a Bayesian optimizer needs: options depend on the name alone."""
     options_of: dict[str, tuple[str, ...]] = {}
     rng = random.Random(0)
 

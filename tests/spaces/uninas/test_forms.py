@@ -15,7 +15,15 @@ from hypothesis import strategies as st
 from random_genomes import SKELETONS, genomes, random_genome
 
 from uninas_evo.errors import GenomeError
-from uninas_evo.spaces.uninas import PRESETS, Genome, UninasSpace, genome_to_json, genome_to_package, load_genome, preset
+from uninas_evo.spaces.uninas import (
+    PRESETS,
+    Genome,
+    UninasSpace,
+    genome_to_json,
+    genome_to_package,
+    load_genome,
+    preset,
+)
 from uninas_evo.spaces.uninas.chain import chain, node
 from uninas_evo.spaces.uninas.load import parse
 from uninas_evo.spaces.uninas.operations import HEAD_WIDTH
@@ -108,7 +116,7 @@ LINE = "uninas 1\nimage 32\nclasses 10\nstem 16 16\nstage 96\n  1: {}\n  2: -\n"
     ],
 )
 def test_a_wrong_chain_is_placed_and_explained(text: str, message: str) -> None:
-    """The message says the line, the column, what is wrong, and the cure."""
+    """The message says the line, the column, what is wrong, and the fix."""
     with pytest.raises(GenomeError, match=message):
         load_genome(LINE.format(text))
 

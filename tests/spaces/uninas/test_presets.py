@@ -34,7 +34,7 @@ def test_a_preset_takes_any_skeleton(name: str) -> None:
 
 
 def test_an_unknown_preset_names_the_presets() -> None:
-    """The error holds the value and the cure."""
+    """The error holds the value and the fix."""
     with pytest.raises(GenomeError, match="unknown preset 'coat'; use one of resnet"):
         preset("coat")
 

@@ -198,7 +198,7 @@ def test_crossover_of_two_skeletons_is_refused() -> None:
 
 
 def test_a_start_outside_the_budget_is_refused() -> None:
-    """The message holds both, and the cure."""
+    """The message holds both, and the fix."""
     with pytest.raises(BudgetError, match=r"start network must lie inside the budget; it has .* widen the budget"):
         UninasSpace(preset("coatnet", SKELETONS[0]), Budget(max_params=10))
 

@@ -168,7 +168,7 @@ def _distance(a: Cell, b: Cell) -> int:
 
 
 def _convolution(inputs: int, outputs: int, kernel: int, side: int, *, norm: bool = True) -> Cost:
-    """A convolution without bias onto side x side, its batch normalisation behind it."""
+    """A convolution without bias onto side x side, its batch normalization behind it."""
     weights, positions = kernel**2 * inputs * outputs, side**2
     cost = Cost(weights, 2 * weights * positions)
     return cost + Cost(2 * outputs, 2 * outputs * positions) if norm else cost
@@ -190,7 +190,7 @@ def _operation_cost(operation: str) -> Cost:
 
 @lru_cache
 def _skeleton_cost(classes: int) -> Cost:
-    """What the stem, the two reduction blocks, the last normalisation and the classifier cost."""
+    """What the stem, the two reduction blocks, the last normalization and the classifier cost."""
     (first, side), (last, last_side) = STAGES[0], STAGES[-1]
     total = _convolution(3, first, 3, side)
     for (inputs, _), (outputs, smaller) in itertools.pairwise(STAGES):

@@ -8,12 +8,12 @@
 - `Chain`, `Node`, `walk_nodes`: the trees inside a genome
 """
 
-from uninas_evo.spaces.uninas.genome import Genome
+from uninas_evo.spaces.uninas.authors_json import genome_to_package
 from uninas_evo.spaces.uninas.chain import Chain, Node, walk_nodes
+from uninas_evo.spaces.uninas.genome import Genome
 from uninas_evo.spaces.uninas.json_form import genome_to_json
 from uninas_evo.spaces.uninas.load import load_genome
 from uninas_evo.spaces.uninas.operations import ADDABLE, HEAD_CHAINS, HEAD_WIDTH, OPERATIONS, Operation
-from uninas_evo.spaces.uninas.authors_json import genome_to_package
 from uninas_evo.spaces.uninas.presets import PRESETS, preset
 from uninas_evo.spaces.uninas.skeleton import Skeleton
 from uninas_evo.spaces.uninas.space import UninasSpace

@@ -10,8 +10,8 @@ import json
 from typing import Any
 
 from uninas_evo.errors import GenomeError
-from uninas_evo.spaces.uninas.genome import Genome
 from uninas_evo.spaces.uninas.chain import Chain, Node, attention_node, chain, node
+from uninas_evo.spaces.uninas.genome import Genome
 from uninas_evo.spaces.uninas.operations import HEAD_CHAINS, HEAD_WIDTH, Shape
 from uninas_evo.spaces.uninas.presets import block_texts
 from uninas_evo.spaces.uninas.skeleton import Skeleton
@@ -57,7 +57,7 @@ def genome_from_package(data: dict[str, Any]) -> Genome:
     try:
         stages = json.loads(stages) if isinstance(stages, str) else stages
     except (ValueError, RecursionError) as error:
-        raise GenomeError(f"'model_str' of the uninas JSON cannot be read: {error}; mend the file") from None
+        raise GenomeError(f"'model_str' of the uninas JSON cannot be read: {error}; fix the file") from None
     size, stem = data.get("img_size", 224), data.get("stem_width", (32, 64))
     skeleton = Skeleton(
         size[0] if isinstance(size, list) and size else size,
@@ -68,7 +68,7 @@ def genome_from_package(data: dict[str, Any]) -> Genome:
     )
     if not isinstance(stages, list) or [len(s) if isinstance(s, list) else s for s in stages] != list(skeleton.depths):
         raise GenomeError(
-            f"'model_str' must hold {list(skeleton.depths)} blocks, the depths of the stages; mend the file"
+            f"'model_str' must hold {list(skeleton.depths)} blocks, the depths of the stages; fix the file"
         )
     chains = []
     for (stage, place), shape in zip(skeleton.blocks, skeleton.shapes, strict=True):
@@ -84,7 +84,7 @@ def _read_block(block: Any, shape: Shape, where: str) -> list[Chain]:
         return [_read_chain(block[key], shape, f"{where}, {key}") for key in ("subblock1", "subblock2")]
     raise GenomeError(
         f"{where}: a block is one of {', '.join(_CODES)}, or holds 'subblock1' and 'subblock2', "
-        f"got {block!r:.80}; mend it"
+        f"got {block!r:.80}; fix it"
     )
 
 
@@ -92,7 +92,7 @@ def _read_chain(data: Any, shape: Shape, where: str, depth: int = 0) -> Chain:
     if depth > MAX_DEPTH:
         raise GenomeError(f"{where}: pairs are nested deeper than {MAX_DEPTH}; flatten the network")
     if _class(data) != "SequentialModule":
-        raise GenomeError(f"{where}: a chain must be a 'SequentialModule', got {_class(data)!r}; mend the file")
+        raise GenomeError(f"{where}: a chain must be a 'SequentialModule', got {_class(data)!r}; fix the file")
     modules = _list(data, "modules", where)
     read = (_read_node(m, shape, f"{where}, node {i + 1}", depth + 1) for i, m in enumerate(modules))
     return chain(shape, [n for n in read if n is not None])
@@ -136,7 +136,7 @@ def _read_attention(data: Any, shape: Shape, where: str, depth: int) -> Node:
     if (len(projections), len(scores), len(out)) != (3 * count, count, count):
         raise GenomeError(
             f"an attention on {shape} has {count} heads and so {3 * count} branches, {count} connections and "
-            f"post_branches, got {len(projections)}, {len(scores)} and {len(out)}; mend the file"
+            f"post_branches, got {len(projections)}, {len(scores)} and {len(out)}; fix the file"
         )
     chains: list[Chain] = []
     for head in range(count):
@@ -158,7 +158,7 @@ def _params(data: dict[str, Any]) -> dict[str, Any]:
 def _list(data: dict[str, Any], key: str, where: str) -> list[Any]:
     value = _params(data).get(key)
     if not isinstance(value, list):
-        raise GenomeError(f"{where}: {key!r} of a {_class(data)} must be a list, got {value!r:.80}; mend the file")
+        raise GenomeError(f"{where}: {key!r} of a {_class(data)} must be a list, got {value!r:.80}; fix the file")
     return value
 
 

@@ -191,8 +191,8 @@ def find_operation(name: str) -> Operation:
         from difflib import get_close_matches
 
         near = get_close_matches(name, OPERATIONS, 1)
-        cure = f"did you mean {near[0]!r}?" if near else f"use one of {', '.join(OPERATIONS)}"
-        raise GenomeError(f"unknown operation {name!r}; {cure}")
+        fix = f"did you mean {near[0]!r}?" if near else f"use one of {', '.join(OPERATIONS)}"
+        raise GenomeError(f"unknown operation {name!r}; {fix}")
     return OPERATIONS[name]
 
 

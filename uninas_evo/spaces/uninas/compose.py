@@ -1,6 +1,6 @@
 """Composing a genome by choices: an edit script of variable length on a start network.
 
-The one door for all that samples: a random generator, a Bayesian optimiser, later a controller. A decision's name
+The one door for all that samples: a random generator, a Bayesian optimizer, later a controller. A decision's name
 always has the same options: places are relative (eighths of what is there), and a pick that is not feasible stands
 for the nearest one that is.
 """
@@ -8,8 +8,8 @@ for the nearest one that is.
 from __future__ import annotations
 
 from uninas_evo.contracts import Budget, Choose
-from uninas_evo.spaces.uninas.genome import Genome
 from uninas_evo.spaces.uninas.chain import Chain, Node, menu
+from uninas_evo.spaces.uninas.genome import Genome
 from uninas_evo.spaces.uninas.operations import ADDABLE
 from uninas_evo.spaces.uninas.step import StepRule, fits, remove_node, rewrite
 

@@ -9,8 +9,8 @@ from itertools import product
 from typing import Literal
 
 from uninas_evo.errors import GenomeError
-from uninas_evo.spaces.uninas.genome import TEXT_HEADER, Genome
 from uninas_evo.spaces.uninas.chain import Chain, Node
+from uninas_evo.spaces.uninas.genome import TEXT_HEADER, Genome
 from uninas_evo.spaces.uninas.operations import HEAD_CHAINS
 from uninas_evo.spaces.uninas.text import parse_chain
 

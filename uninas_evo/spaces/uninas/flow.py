@@ -7,8 +7,8 @@ from typing import Any
 import networkx
 
 from uninas_evo.contracts import Cost
-from uninas_evo.spaces.uninas.genome import Genome
 from uninas_evo.spaces.uninas.chain import Chain, Node
+from uninas_evo.spaces.uninas.genome import Genome
 from uninas_evo.spaces.uninas.operations import HEAD_CHAINS, HEAD_WIDTH
 
 HALVES = {

@@ -56,7 +56,7 @@ def genome_from_data(data: dict[str, Any]) -> Genome:
         for place, block in enumerate(own):
             where = f"stages[{stage}].blocks[{place}]"
             if not isinstance(block, list) or len(block) != 2 or not all(isinstance(c, str) for c in block):
-                raise GenomeError(f"{where} must be a list of two chains as texts, got {block!r:.80}; mend it")
+                raise GenomeError(f"{where} must be a list of two chains as texts, got {block!r:.80}; fix it")
             chains += [parse_chain(text, skeleton.stage_shape(stage), f"{where}[{i}]") for i, text in enumerate(block)]
     return Genome.of(skeleton, chains)
 
@@ -65,6 +65,6 @@ def _field(data: Any, key: str, kind: type[Any], where: str = "") -> Any:
     value = data.get(key) if isinstance(data, dict) else None
     if not isinstance(value, kind) or isinstance(value, bool):
         raise GenomeError(
-            f"{where}{key} of the genome's JSON must be of type {kind.__name__}, got {value!r:.80}; mend it"
+            f"{where}{key} of the genome's JSON must be of type {kind.__name__}, got {value!r:.80}; fix it"
         )
     return value

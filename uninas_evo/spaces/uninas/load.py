@@ -7,9 +7,9 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from uninas_evo.errors import GenomeError
+from uninas_evo.spaces.uninas.authors_json import genome_from_package
 from uninas_evo.spaces.uninas.genome import TEXT_HEADER, Genome
 from uninas_evo.spaces.uninas.json_form import genome_from_data
-from uninas_evo.spaces.uninas.authors_json import genome_from_package
 from uninas_evo.spaces.uninas.presets import PRESETS, preset
 from uninas_evo.spaces.uninas.skeleton import Skeleton
 from uninas_evo.spaces.uninas.text import parse_genome
@@ -64,7 +64,7 @@ def parse(text: str) -> Genome:
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise GenomeError(f"the genome's JSON cannot be read: {error}; mend the file") from None
+        raise GenomeError(f"the genome's JSON cannot be read: {error}; fix the file") from None
     if not isinstance(data, dict):
         raise GenomeError(f"a genome's JSON is an object, got {type(data).__name__}; give a genome's file")
     if "model_str" in data:

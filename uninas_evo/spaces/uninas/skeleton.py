@@ -109,5 +109,5 @@ class Skeleton:
 def _positive(name: str, values: Sequence[int]) -> tuple[int, ...]:
     good = isinstance(values, Sequence) and not isinstance(values, str)
     if not good or any(type(v) is not int or v < 1 for v in values):
-        raise GenomeError(f"the skeleton's {name} must be whole numbers from 1 up, got {values!r}; mend the number")
+        raise GenomeError(f"the skeleton's {name} must be whole numbers from 1 up, got {values!r}; fix the number")
     return tuple(values)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from uninas_evo.contracts import Budget
 from uninas_evo.errors import GenomeError
-from uninas_evo.spaces.uninas.genome import Genome
 from uninas_evo.spaces.uninas.chain import Chain, Node, menu
+from uninas_evo.spaces.uninas.genome import Genome
 
 Change = Callable[[Chain, int], Chain | None]
 """Takes a chain and the number of its copies in the network, returns the changed chain or None."""

@@ -1,7 +1,7 @@
 """Reading the text form of chains and genomes; nothing in a text is ever executed.
 
 A chain is written as its nodes from first to last, an empty one as ``-``. The branches of a coupled pair stand in
-parentheses, separated by commas, and are left out when all are empty. The chains of an attention are labelled; groups
+parentheses, separated by commas, and are left out when all are empty. The chains of an attention are labeled; groups
 of heads that differ are separated by ``|`` and headed by the places of their heads::
 
     conv_exp4(batchnorm gelu dw5) copy_multiply(-, global_avg(conv1))
@@ -15,8 +15,8 @@ import re
 from collections.abc import Sequence
 
 from uninas_evo.errors import GenomeError
-from uninas_evo.spaces.uninas.genome import TEXT_HEADER, Genome
 from uninas_evo.spaces.uninas.chain import EMPTY, Chain, Node, attention_node, chain, empty, find_operation, node
+from uninas_evo.spaces.uninas.genome import TEXT_HEADER, Genome
 from uninas_evo.spaces.uninas.operations import HEAD_CHAINS, HEAD_WIDTH, Operation, Shape
 from uninas_evo.spaces.uninas.skeleton import Skeleton
 
@@ -132,7 +132,7 @@ class _Parser:
         if sorted(place for group in heads for place in group) != list(range(count)):
             raise self.error(
                 f"the groups of heads must hold each of the places 0 to {count - 1} once, "
-                f"got {[list(group) for group in heads]}; mend the places after 'heads'"
+                f"got {[list(group) for group in heads]}; fix the places after 'heads'"
             )
         return attention_node(shape, heads, branches)
 
@@ -143,7 +143,7 @@ class _Parser:
             first = int(match[1])
             last = int(match[2] or first)
             if last - first > 10_000:
-                raise self.error(f"{match[0]!r} names more heads than a network can have; mend the places")
+                raise self.error(f"{match[0]!r} names more heads than a network can have; fix the places")
             places += range(first, last + 1)
             self.take()
         if not places:
@@ -211,7 +211,7 @@ def _field(number: int, line: str) -> tuple[str, tuple[int, ...]]:
         )
     if len(words) != _FIELD_COUNTS[key] or not all(w.isascii() and w.isdigit() and len(w) < 10 for w in words):
         raise GenomeError(
-            f"line {number}: {key!r} takes {_FIELD_COUNTS[key]} whole number(s), got {' '.join(words)[:80]!r}; mend it"
+            f"line {number}: {key!r} takes {_FIELD_COUNTS[key]} whole number(s), got {' '.join(words)[:80]!r}; fix it"
         )
     return key, tuple(int(w) for w in words)
 

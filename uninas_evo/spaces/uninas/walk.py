@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from uninas_evo.draw.svg import COLOURS
+from uninas_evo.draw.svg import COLORS
 from uninas_evo.report.plots import INK, PALETTE, new_figure, save, style
 from uninas_evo.spaces.uninas import OPERATIONS, PRESETS, Chain, Genome, UninasSpace, preset, step, walk_nodes
 
@@ -156,7 +156,7 @@ def write(walked: Walk, out: Path) -> list[Path]:
 
 
 def size_figure(walked: Walk) -> Figure:
-    """FLOPs against parameters of all recorded networks, coloured by step, with the presets."""
+    """FLOPs against parameters of all recorded networks, colored by step, with the presets."""
     from matplotlib.patheffects import withStroke
     from matplotlib.ticker import EngFormatter
 
@@ -178,7 +178,7 @@ def size_figure(walked: Walk) -> Figure:
 def shares_figure(walked: Walk) -> Figure:
     """Left: the spread of each operation's share of the nodes; right: its mean share in each stage."""
     used = [index for index, name in enumerate(NAMES) if walked.counts[..., index].any()]
-    order = sorted(used, key=lambda index: (list(COLOURS).index(OPERATIONS[NAMES[index]].kind), index))[::-1]
+    order = sorted(used, key=lambda index: (list(COLORS).index(OPERATIONS[NAMES[index]].kind), index))[::-1]
     figure = new_figure(9, 0.27 * len(order) + 1)
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(2, 1))
     _spread(left, walked, order)
@@ -195,15 +195,15 @@ def shares_figure(walked: Walk) -> Figure:
 
 
 def _spread(axes: object, walked: Walk, order: list[int]) -> None:
-    """Median, quartiles and 90 % range of each operation's share, in the colour of its kind."""
+    """Median, quartiles and 90 % range of each operation's share, in the color of its kind."""
     from matplotlib.axes import Axes
 
     assert isinstance(axes, Axes)
     low, first, middle, third, high = np.quantile(walked.shares[:, order], [0.05, 0.25, 0.5, 0.75, 0.95], axis=0)
-    colours = [COLOURS[OPERATIONS[NAMES[index]].kind] for index in order]
+    colors = [COLORS[OPERATIONS[NAMES[index]].kind] for index in order]
     rows = np.arange(len(order))
-    axes.hlines(rows, low, high, colors=colours, linewidth=1.5)
-    axes.barh(rows, third - first, left=first, height=0.55, color=colours)
+    axes.hlines(rows, low, high, colors=colors, linewidth=1.5)
+    axes.barh(rows, third - first, left=first, height=0.55, color=colors)
     axes.plot(middle, rows, "|", color=INK, markersize=9)
     axes.set_yticks(rows, [NAMES[index] for index in order])
     style(axes, "share of all nodes (%)", "")

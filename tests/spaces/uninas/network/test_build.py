@@ -16,11 +16,11 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from uninas_evo.spaces.uninas import OPERATIONS, Genome, Skeleton, preset
+from uninas_evo.spaces.uninas.chain import Chain, walk_nodes
 from uninas_evo.spaces.uninas.network import Network, RelPosBias, build, pairs
 from uninas_evo.spaces.uninas.network.layers import Depthwise5
 from uninas_evo.spaces.uninas.network.pairs import HeadGroup
-from uninas_evo.spaces.uninas import OPERATIONS, Genome, Skeleton, preset
-from uninas_evo.spaces.uninas.chain import Chain, walk_nodes
 from uninas_evo.spaces.uninas.text import parse_chain
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from uninas_evo.spaces.uninas import PRESETS, Genome, Skeleton, preset
 from uninas_evo.spaces.uninas.network import build
 from uninas_evo.spaces.uninas.network.onnx import export_onnx
-from uninas_evo.spaces.uninas import PRESETS, Genome, Skeleton, preset
 
 if TYPE_CHECKING:
     from conftest import Genomes

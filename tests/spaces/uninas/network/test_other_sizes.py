@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import pytest
 import torch
 
-from uninas_evo.spaces.uninas.network import Network, RelPosBias, build
 from uninas_evo.spaces.uninas import Genome, Skeleton, UninasSpace, preset
+from uninas_evo.spaces.uninas.network import Network, RelPosBias, build
 
 SKELETON = Skeleton(image_size=32, classes=5, stem=(8, 8), channels=(32, 64), depths=(1, 1))
 

@@ -13,9 +13,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from uninas_evo.spaces.uninas.network import Network, build
 from uninas_evo.spaces.uninas import PRESETS, Genome, Skeleton, genome_to_package, load_genome, preset, walk_nodes
 from uninas_evo.spaces.uninas.authors_json import _read_chain
+from uninas_evo.spaces.uninas.network import Network, build
 
 uninas = pytest.importorskip("uninas", reason="needs the authors' package: pip install uninas")
 search = pytest.importorskip("uninas.search", reason="needs the authors' package: pip install uninas")

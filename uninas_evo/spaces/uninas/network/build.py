@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from uninas_evo.spaces.uninas import Chain, Genome, Node
 from uninas_evo.spaces.uninas.network.layers import ChannelNorm, RelPosBias, elementary
 from uninas_evo.spaces.uninas.network.pairs import (
     Attention,
@@ -22,7 +23,6 @@ from uninas_evo.spaces.uninas.network.pairs import (
     Resize,
     Zero,
 )
-from uninas_evo.spaces.uninas import Chain, Genome, Node
 
 Keys = tuple[str, ...]
 """One key for each copy of a module: the places and names of the nodes that lead to it."""
@@ -33,14 +33,14 @@ def build(genome: Genome, seed: int = 0) -> Network:
 
     Args:
         genome: any genome; equal genomes give equal networks.
-        seed: of the initial weights (see `initialise`).
+        seed: of the initial weights (see `initialize`).
     """
     network = Network(genome)
-    initialise(network, seed)
+    initialize(network, seed)
     return network
 
 
-def initialise(network: Network, seed: int) -> None:
+def initialize(network: Network, seed: int) -> None:
     """Draws all weights anew, each from a generator of its own, keyed by the seed and by its node's place and name.
 
     So equal parts of two networks have equal weights, which makes the scores of a parent and its child comparable.
@@ -51,11 +51,11 @@ def initialise(network: Network, seed: int) -> None:
         for copy, key in enumerate(keys):
             digest = hashlib.sha256(f"{seed}/{key}".encode()).digest()
             generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "big", signed=True))
-            _initialise_copy(module, copy, len(keys), generator, key.endswith("/project"))
+            _initialize_copy(module, copy, len(keys), generator, key.endswith("/project"))
 
 
 @torch.no_grad()
-def _initialise_copy(module: nn.Module, copy: int, copies: int, generator: torch.Generator, projects: bool) -> None:
+def _initialize_copy(module: nn.Module, copy: int, copies: int, generator: torch.Generator, projects: bool) -> None:
     own = [parameter.chunk(copies)[copy] for parameter in module.parameters(recurse=False)]
     if isinstance(module, nn.BatchNorm2d):
         module.reset_running_stats()
@@ -139,7 +139,7 @@ class Network(nn.Module):
         stages: lists of blocks; the first block of each halves the resolution.
         norm: layer norm before the pooling.
         head: linear, C → K.
-        seeded: every module with parameters of its own, with a key for each of its copies (see `initialise`).
+        seeded: every module with parameters of its own, with a key for each of its copies (see `initialize`).
     """
 
     def __init__(self, genome: Genome) -> None:
@@ -216,7 +216,7 @@ class _Builder:
     def chain(self, chain: Chain, keys: Keys) -> ChainModule:
         """A chain.
 
-        A node's key is its operation and how many of the same came before, so that neighbours that come or go leave
+        A node's key is its operation and how many of the same came before, so that neighbors that come or go leave
         its weights alone.
         """
         seen: Counter[str] = Counter()

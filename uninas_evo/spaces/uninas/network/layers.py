@@ -34,7 +34,7 @@ class ChannelNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(copies * channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalises, then scales and shifts every channel."""
+        """Normalizes, then scales and shifts every channel."""
         if x.shape[1] == self.channels:
             y = functional.layer_norm(x.permute(0, 2, 3, 1), (self.channels,), self.weight, self.bias, NORM_EPS)
             return y.permute(0, 3, 1, 2)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from uninas_evo.spaces.uninas.network import Network, build, initialise
 from uninas_evo.spaces.uninas import Genome, Skeleton, UninasSpace, preset
+from uninas_evo.spaces.uninas.network import Network, build, initialize
 from uninas_evo.spaces.uninas.text import parse_chain
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def test_weights_are_a_function_of_genome_and_seed(genomes: Genomes) -> None:
     network.train()(torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)))
     assert not torch.equal(network.state_dict()["stem.0.weight"], first["stem.0.weight"])
     torch.set_rng_state(state)
-    initialise(network, 5)
+    initialize(network, 5)
     again = network.state_dict()
     assert torch.equal(torch.get_rng_state(), state)
     assert all(
@@ -79,7 +79,7 @@ def _block(genome: Genome, block: int) -> list[str]:
     return [c.text for c in genome.chains[2 * block : 2 * block + 2]]
 
 
-def test_neighbours_that_come_keep_the_weights_of_a_node() -> None:
+def test_neighbors_that_come_keep_the_weights_of_a_node() -> None:
     """A node's key counts the same operations before it, so that others may come and go."""
     skeleton = Skeleton(16, 5, (8, 8), (32,), (1,))
 
