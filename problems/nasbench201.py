@@ -81,7 +81,9 @@ class NASBench201Problem(Problem):
         """The highest accuracy, in percent, of any cell inside the budget: regret is the distance to it."""
         return max(self.accuracy[cell.text] for cell in self.space.cells)
 
-    def evaluate(self, genome: Cell, device: str) -> Mapping[str, float]:
+    def evaluate(
+        self, genome: Cell, device: str, *, fidelity: int | None = None, lineage: Sequence[Cell] = ()
+    ) -> Mapping[str, float]:
         """Looks up the accuracy (percent) and adds params and flops; the device does not matter."""
         cost = self.space.cost(genome)
         return {

@@ -273,7 +273,9 @@ class UninasProblem(Problem):
 
         return TrainFitness(self.space.start, seed=self.seed, **self.settings[TRAIN])
 
-    def evaluate(self, genome: Genome, device: str) -> dict[str, float]:
+    def evaluate(
+        self, genome: Genome, device: str, *, fidelity: int | None = None, lineage: Sequence[Genome] = ()
+    ) -> dict[str, float]:
         """A value for every objective, and `vkdnw_se`, the standard error of VKDNW over initializations."""
         values: dict[str, Any] = {"params": float(genome.params), "flops": float(genome.flops)}
         network = None

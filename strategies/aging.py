@@ -12,8 +12,8 @@ from typing import Any
 
 import pydantic
 
-from uninas_evo.contracts import Candidate, Objective, Result, Space
-from uninas_evo.strategies.base import Draft, Lag, SteadyState
+from uninas_evo.contracts import Candidate, Draft, Objective, Result, Space
+from uninas_evo.strategies.base import Lag, SteadyState
 from uninas_evo.strategies.warm_start import FirstDrafts, Proxy, WarmStart
 
 
@@ -61,7 +61,7 @@ class AgingEvolution(SteadyState):
         self._first = FirstDrafts(space, self.rng, self.options, proxy)
         self.population: deque[tuple[tuple[float, ...], Candidate]] = deque(maxlen=self.options.population)
 
-    def propose(self) -> Candidate:
+    def propose(self) -> Draft:
         """A sample of the space until the population is full, then a mutant."""
         return self.novel(self._first if self._asked < self.free else self._mutant)
 

@@ -8,15 +8,15 @@ into calls of `tell`, so that the number of workers changes nothing.
 from __future__ import annotations
 
 import math
+import random
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import pydantic
 
-from uninas_evo.contracts import Candidate, Objective, Result, Space, StopSearch, Strategy
+from uninas_evo.contracts import Draft, Objective, Result, Space, StopSearch, Strategy
 from uninas_evo.errors import StrategyError
 from uninas_evo.strategies import check_objectives
 
@@ -24,6 +24,20 @@ MAX_REPEATS = 1000
 """Candidates in a row that a walk has asked before: what it can reach is exhausted."""
 MAX_TRIES = 100
 """Draws of an operator for a genome that was not asked before; drawing is cheap, scoring is not."""
+
+
+def start_of(space: Space[Any]) -> Any:
+    """The genome that a space's walks begin at.
+
+    Raises:
+        StrategyError: the space has no start.
+    """
+    if space.start is None:
+        raise StrategyError(
+            f"this strategy begins at the space's start, and {type(space).__name__} has none; "
+            f"give the space a start, or use a strategy that samples, such as random, evolution or aging"
+        )
+    return space.start
 
 
 class StrategyOptions(pydantic.BaseModel):
@@ -44,40 +58,60 @@ class Lag(StrategyOptions):
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A candidate that has no number yet."""
-
-    genome: Any
-    parents: tuple[int, ...] = ()
-    origin: str = "sample"
-
-
 class SearchStrategy(Strategy):
-    """Checks the objectives, knows what was asked, and reads results."""
+    """Checks the objectives, knows what was asked, and reads results.
+
+    Args:
+        space: builds and varies genomes.
+        objectives: what is followed.
+        seed: of all draws.
+        options: the fields of `Options`.
+
+    Attributes:
+        repeats_end: how many candidates in a row that were asked before end the search; None where asking again is
+            part of the method, as a policy's converged samples are.
+
+    Raises:
+        ObjectiveError: the strategy cannot follow as many objectives.
+    """
+
+    repeats_end: ClassVar[int | None] = MAX_REPEATS
 
     def __init__(self, space: Space[Any], objectives: Sequence[Objective], *, seed: int, **options: Any) -> None:
         check_objectives(type(self), objectives)
-        super().__init__(space, objectives, seed=seed, **options)
+        self.space = space
+        self.objectives = tuple(objectives)
+        self.options = self.Options(**options)
+        self.rng = random.Random(seed)
+        self._asked = 0
         self._known: set[Any] = set()
         self._repeats = 0
         self._exhausted = False
         self._told = 0
 
-    def candidate(self, genome: Any, parents: Sequence[int] = (), origin: str = "sample") -> Candidate:
-        """Numbers a genome as the next candidate.
+    @property
+    def next_number(self) -> int:
+        """The number that the next draft gets when it is asked."""
+        return self._asked
 
-        Raises:
-            StopSearch: the last `MAX_REPEATS` genomes were all asked before, or the search has ended.
-        """
-        self._repeats = self._repeats + 1 if genome in self._known else 0
-        if self._exhausted or self._repeats >= MAX_REPEATS:
-            raise self.exhausted()
-        self._known.add(genome)
-        return super().candidate(genome, parents, origin)
+    def _register(self, drafts: Iterator[Draft]) -> list[Draft]:
+        """Counts drafts as asked, one after the other, up to a `StopSearch`, which is raised only before the first."""
+        asked: list[Draft] = []
+        try:
+            for draft in drafts:
+                self._repeats = self._repeats + 1 if draft.genome in self._known else 0
+                if self._exhausted or (self.repeats_end is not None and self._repeats >= self.repeats_end):
+                    raise self.exhausted()
+                self._known.add(draft.genome)
+                self._asked += 1
+                asked.append(draft)
+        except StopSearch:
+            if not asked:
+                raise
+        return asked
 
-    def novel(self, draw: Callable[[], Draft | None]) -> Candidate:
-        """Numbers the first draft whose genome was not asked before.
+    def novel(self, draw: Callable[[], Draft | None]) -> Draft:
+        """The first draft whose genome was not asked before.
 
         Where `MAX_TRIES` draws give none (the neighborhood is exhausted), as many samples of the space are tried.
 
@@ -88,17 +122,13 @@ class SearchStrategy(Strategy):
             for _ in range(MAX_TRIES):
                 draft = make()
                 if draft is not None and not self.asked(draft.genome):
-                    return self.number(draft)
+                    return draft
         raise self.exhausted()
 
     def exhausted(self) -> StopSearch:
         """Ends the search for good; the exception to raise."""
         self._exhausted = True
         return StopSearch("no genome within reach is new: the space is exhausted")
-
-    def number(self, draft: Draft) -> Candidate:
-        """Makes a draft the next candidate."""
-        return self.candidate(draft.genome, draft.parents, draft.origin)
 
     def sample(self) -> Draft:
         """A genome composed with uniform choices."""
@@ -146,17 +176,17 @@ class SteadyState(SearchStrategy):
         self._learned = 0
 
     @abstractmethod
-    def propose(self) -> Candidate:
-        """The next candidate, from what was learned."""
+    def propose(self) -> Draft:
+        """The next draft, from what was learned."""
 
     def learn(self, result: Result) -> None:
         """Takes one result into account; by default results change nothing."""
 
-    def ask(self) -> Sequence[Candidate]:
-        """Every candidate whose results are in."""
-        return _until_stopped(self._propose_all())
+    def ask(self) -> Sequence[Draft]:
+        """Every draft whose results are in."""
+        return self._register(self._propose_all())
 
-    def _propose_all(self) -> Iterator[Candidate]:
+    def _propose_all(self) -> Iterator[Draft]:
         while (needed := self._needed()) <= self._told:
             while self._learned < needed:
                 self.learn(self._unlearned.popleft())
@@ -180,16 +210,16 @@ class Generational(SearchStrategy):
         self._results: list[Result] = []
 
     @abstractmethod
-    def breed(self) -> Iterator[Candidate]:
-        """The next generation, one candidate after the other."""
+    def breed(self) -> Iterator[Draft]:
+        """The next generation, one draft after the other; each is asked, and numbered, as it is yielded."""
 
     @abstractmethod
     def select(self, results: Sequence[Result]) -> None:
         """Takes a whole generation's results, in the order it was asked."""
 
-    def ask(self) -> Sequence[Candidate]:
+    def ask(self) -> Sequence[Draft]:
         """The next generation, or nothing while one is under way."""
-        return _until_stopped(self.breed()) if self._told == self._asked else ()
+        return self._register(self.breed()) if self._told == self._asked else ()
 
     def tell(self, results: Sequence[Result]) -> None:
         """Collects results; the last one of a generation makes the strategy learn from all."""
@@ -198,15 +228,3 @@ class Generational(SearchStrategy):
         if self._told == self._asked and self._results:
             generation, self._results = self._results, []
             self.select(generation)
-
-
-def _until_stopped(candidates: Iterator[Candidate]) -> list[Candidate]:
-    """All candidates before a `StopSearch`, which is only raised where there are none."""
-    made = []
-    try:
-        for candidate in candidates:
-            made.append(candidate)
-    except StopSearch:
-        if not made:
-            raise
-    return made

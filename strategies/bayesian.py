@@ -10,6 +10,7 @@ import math
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Literal
 
 import optuna
@@ -18,10 +19,10 @@ from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler
 from optuna.trial import Trial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
-from uninas_evo.contracts import Budget, Candidate, Objective, Result, Space
+from uninas_evo.contracts import Anchored, Candidate, Decision, Draft, Objective, Result, Space
 from uninas_evo.errors import StrategyError
 from uninas_evo.strategies.base import MAX_TRIES, Lag, SteadyState
-from uninas_evo.strategies.budget import BudgetHandling, excess
+from uninas_evo.strategies.budget import BudgetHandling, unbounded
 from uninas_evo.strategies.individual import best_of
 
 MODEL_TRIES = 10
@@ -81,22 +82,22 @@ class Bayesian(SteadyState):
             self.study = optuna.create_study(directions=[objective.goal for objective in self.objectives])
         self._trials: dict[int, Trial] = {}
         self._best: list[Result] = []
-        self._begin(space.around(space.start) if self.options.restart else space)
+        self._begin(self._near(space.start) if self.options.restart else space)
 
-    def propose(self) -> Candidate:
+    def propose(self) -> Draft:
         """The sampler's next genome that is new; random choices inside the budget where it has none."""
-        choices = (
+        for sampler, space, tries in (
             (self._sampler, self._encoding, MODEL_TRIES),
             (self._random, self.space, MAX_TRIES),
-        )
-        for self.study.sampler, space, tries in choices:
+        ):
+            self.study.sampler = sampler
             for _ in range(tries):
                 trial = self.study.ask()
-                genome = space.compose(trial.suggest_categorical)
+                genome = space.compose(partial(_suggest, trial))
                 if self._wanted(trial, genome):
-                    trial.set_user_attr("candidate", self._asked)
-                    self._trials[self._asked] = trial
-                    return self.candidate(genome, self._parents, "compose")
+                    trial.set_user_attr("candidate", self.next_number)
+                    self._trials[self.next_number] = trial
+                    return Draft(genome, self._parents, "compose")
         raise self.exhausted()
 
     def learn(self, result: Result) -> None:
@@ -109,18 +110,22 @@ class Bayesian(SteadyState):
             # One objective: the incumbent. Several: a front, of which a restart draws a member.
             count = 1 if len(self.objectives) == 1 else FRONT
             self._best = best_of([*self._best, result], count, self.fitness)
-        if self.options.restart and self._best and self._learned % self.options.restart == 0:
+        if self.options.restart and self._best and (self._learned + 1) % self.options.restart == 0:
             start = self.rng.choice(self._best).candidate
-            self._begin(self.space.around(start.genome), start)
+            self._begin(self._near(start.genome), start)
+
+    def _near(self, genome: Any) -> Space[Any]:
+        """The space seen from a genome, where it can be."""
+        return self.space.around(genome) if isinstance(self.space, Anchored) else self.space
 
     def _begin(self, space: Space[Any], start: Candidate | None = None) -> None:
         self._parents = () if start is None or space is self.space else (start.number,)
         self.space = space
-        self._encoding = space if self.options.budget == "bounds" else space.with_budget(Budget())
+        self._encoding = space if self.options.budget == "bounds" else unbounded(space)
 
     def _wanted(self, trial: Trial, genome: Any) -> bool:
         """Whether a genome is to be scored; ends its trial where not."""
-        over = excess(self.space.cost(genome), self.space.budget)
+        over = self.space.budget.excess(self.space.cost(genome))
         if self.options.budget == "constraints":
             trial.set_constraint("budget", over)
         if over > 0:
@@ -128,6 +133,10 @@ class Bayesian(SteadyState):
         elif self.asked(genome):
             self.study.tell(trial, state=TrialState.FAIL)
         return over == 0 and not self.asked(genome)
+
+
+def _suggest(trial: Trial, decision: Decision) -> str:
+    return str(trial.suggest_categorical(decision.name, decision.options))
 
 
 def export_study(study: optuna.Study, storage: str | optuna.storages.BaseStorage, name: str) -> None:

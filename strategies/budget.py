@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import pydantic
 
-from uninas_evo.contracts import Budget, Cost
+from uninas_evo.contracts import Budget, Rebudgeted, Space
+from uninas_evo.errors import StrategyError
 from uninas_evo.strategies.base import StrategyOptions
 
 
@@ -20,12 +21,15 @@ class BudgetHandling(StrategyOptions):
     )
 
 
-def excess(cost: Cost, budget: Budget) -> float:
-    """By which share of a bound a cost lies outside the budget; 0 inside."""
-    return max(
-        0.0,
-        cost.params / max(budget.max_params, 1) - 1,
-        cost.flops / max(budget.max_flops, 1) - 1,
-        budget.min_params / max(cost.params, 1) - 1,
-        budget.min_flops / max(cost.flops, 1) - 1,
-    )
+def unbounded(space: Space[Any]) -> Space[Any]:
+    """The same space without bounds.
+
+    Raises:
+        StrategyError: the space cannot leave its budget.
+    """
+    if not isinstance(space, Rebudgeted):
+        raise StrategyError(
+            f'budget = "constraints" needs a space that can leave its budget, and {type(space).__name__} cannot '
+            f'(it has no `with_budget`); use budget = "bounds"'
+        )
+    return space.with_budget(Budget())

@@ -14,8 +14,8 @@ from typing import Any
 import pydantic
 from deap import base, tools
 
-from uninas_evo.contracts import Candidate, Objective, Result, Space
-from uninas_evo.strategies.base import Draft, Generational
+from uninas_evo.contracts import Draft, Objective, Result, Space
+from uninas_evo.strategies.base import Generational
 from uninas_evo.strategies.individual import Individual, fitness_class, global_random, same_genome
 from uninas_evo.strategies.warm_start import FirstDrafts, Proxy, WarmStart
 
@@ -85,7 +85,7 @@ class Evolution(Generational):
         self._fitness = fitness_class(objectives)
         self._deap_rng = random.Random(self.rng.getrandbits(64))
 
-    def breed(self) -> Iterator[Candidate]:
+    def breed(self) -> Iterator[Draft]:
         """Samples of the space at first, offspring afterwards."""
         draw: Callable[[], Draft | None] = self._offspring if self.population else self._first
         count = self.options.offspring if self.population else self.options.population

@@ -14,8 +14,8 @@ from pymoo.core.crossover import Crossover
 from pymoo.core.duplicate import DuplicateElimination
 from pymoo.core.sampling import Sampling
 
-from uninas_evo.contracts import Candidate, Space
-from uninas_evo.strategies.base import MAX_TRIES, Draft
+from uninas_evo.contracts import Candidate, Draft, Space
+from uninas_evo.strategies.base import MAX_TRIES
 
 
 class GenomeSampling(Sampling):  # type: ignore[misc]

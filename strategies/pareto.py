@@ -24,10 +24,10 @@ from pymoo.operators.selection.tournament import TournamentSelection
 from pymoo.problems.static import StaticProblem
 from pymoo.util.ref_dirs import get_reference_directions
 
-from uninas_evo.contracts import Budget, Candidate, Objective, Result, Space
+from uninas_evo.contracts import Candidate, Draft, Objective, Result, Space, numbered
 from uninas_evo.errors import MissingExtraError
 from uninas_evo.strategies.base import MAX_TRIES, Generational
-from uninas_evo.strategies.budget import BudgetHandling, excess
+from uninas_evo.strategies.budget import BudgetHandling, unbounded
 from uninas_evo.strategies.operators import GenomeSampling, NoRepeats, Variation, less_violation
 
 FAILED = 1e9
@@ -72,7 +72,7 @@ class ParetoStrategy(Generational):
         super().__init__(space, objectives, seed=seed, **options)
         self.budget = space.budget
         if self.options.budget == "constraints":
-            self.space = space.with_budget(Budget())
+            self.space = unbounded(space)
         self.algorithm = self.make(
             pop_size=self.options.population,
             n_offsprings=self.options.offspring,
@@ -88,7 +88,7 @@ class ParetoStrategy(Generational):
     def make(self, **arguments: Any) -> Any:
         """The pymoo algorithm."""
 
-    def breed(self) -> Iterator[Candidate]:
+    def breed(self) -> Iterator[Draft]:
         """The next generation of pymoo: those inside the budget are asked, the others are never scored."""
         for _ in range(MAX_TRIES):
             self._generation = self.algorithm.ask()
@@ -96,7 +96,7 @@ class ParetoStrategy(Generational):
                 break
             inside = [one for one in self._generation if not self._excess(one.X[0].genome)]
             for individual in inside:
-                individual.X[0] = self.number(individual.X[0])
+                individual.X[0] = numbered(individual.X[0], self.next_number)
                 yield individual.X[0]
             if inside:
                 return
@@ -120,7 +120,7 @@ class ParetoStrategy(Generational):
         self.algorithm.tell(infills=self._generation)
 
     def _excess(self, genome: Any) -> float:
-        return excess(self.space.cost(genome), self.budget)
+        return self.budget.excess(self.space.cost(genome))
 
 
 class NSGA2(ParetoStrategy):

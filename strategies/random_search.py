@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from uninas_evo.contracts import Candidate
+from uninas_evo.contracts import Draft
 from uninas_evo.strategies.base import Lag, SteadyState
 
 
@@ -15,6 +15,6 @@ class RandomSearch(SteadyState):
     Options = Lag
     objectives_allowed = "any"
 
-    def propose(self) -> Candidate:
+    def propose(self) -> Draft:
         """A sample, one that was not asked before where one is found."""
         return self.novel(self.sample)

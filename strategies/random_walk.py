@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from uninas_evo.contracts import Candidate
-from uninas_evo.strategies.base import MAX_TRIES, Lag, SteadyState
+from uninas_evo.contracts import Draft
+from uninas_evo.strategies.base import MAX_TRIES, Lag, SteadyState, start_of
 
 
 class RandomWalk(SteadyState):
@@ -16,14 +16,14 @@ class RandomWalk(SteadyState):
 
     Options = Lag
     objectives_allowed = "any"
-    _last: Candidate | None = None
+    _last: Draft | None = None
 
-    def propose(self) -> Candidate:
+    def propose(self) -> Draft:
         """The start, then a step from the candidate before."""
         if self._last is None or (genome := self._step(self._last.genome)) is None:
-            self._last = self.candidate(self.space.start, origin="start")
+            self._last = Draft(start_of(self.space), origin="start")
         else:
-            self._last = self.candidate(genome, (self._last.number,), "mutate")
+            self._last = Draft(genome, (self.next_number - 1,), "mutate")
         return self._last
 
     def _step(self, genome: Any) -> Any | None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pydantic
 
-from uninas_evo.contracts import Candidate, Objective, Result, Space
-from uninas_evo.strategies.base import Draft, Generational, StrategyOptions
+from uninas_evo.contracts import Draft, Objective, Result, Space
+from uninas_evo.strategies.base import Generational, StrategyOptions, start_of
 from uninas_evo.strategies.individual import best_of
 
 
@@ -49,23 +49,24 @@ class UninasSearch(Generational):
         super().__init__(space, objectives, seed=seed, **options)
         self.kept: list[Result] = []
 
-    def breed(self) -> Iterator[Candidate]:
+    def breed(self) -> Iterator[Draft]:
         """The start at first, then the steps of all walks."""
-        starts = [result.candidate for result in self.kept]
+        starts = [(result.candidate.genome, result.candidate.number) for result in self.kept]
         if not starts:
-            starts = [self.candidate(self.space.start, origin="start")]
-            yield starts[0]
+            starts = [(start_of(self.space), self.next_number)]
+            yield Draft(starts[0][0], origin="start")
         for walk in range(self.options.population):
-            last = starts[walk % len(starts)]
+            genome, number = starts[walk % len(starts)]
             for _ in range(self.options.steps):
-                last = self.novel(partial(self._step, last))
-                yield last
+                draft = self.novel(partial(self._step, genome, number))
+                genome, number = draft.genome, self.next_number
+                yield draft
 
     def select(self, results: Sequence[Result]) -> None:
         """Keeps the best of those kept and those scored."""
         scored = [result for result in results if -math.inf not in self.fitness(result)]
         self.kept = best_of([*self.kept, *scored], self.options.population, self.fitness)
 
-    def _step(self, place: Candidate) -> Draft | None:
-        genome = self.space.mutate(place.genome, self.rng)
-        return None if genome is None else Draft(genome, (place.number,), "mutate")
+    def _step(self, parent: Any, number: int) -> Draft | None:
+        genome = self.space.mutate(parent, self.rng)
+        return None if genome is None else Draft(genome, (number,), "mutate")

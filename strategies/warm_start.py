@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import pydantic
 
-from uninas_evo.contracts import Space
-from uninas_evo.strategies.base import Draft, StrategyOptions
+from uninas_evo.contracts import Draft, Space
+from uninas_evo.strategies.base import StrategyOptions
 
 Proxy = Callable[[Any], float]
 """Takes a genome, returns a score that needs no evaluation; more is better."""
@@ -42,7 +42,7 @@ class FirstDrafts:
     def __init__(self, space: Space[Any], rng: random.Random, options: WarmStart, proxy: Proxy | None = None) -> None:
         self.space, self.rng, self.samples = space, rng, options.warm_samples
         cost = options.warm_start
-        self.proxy = proxy if proxy or not cost else lambda genome: getattr(space.cost(genome), cost)
+        self.proxy = proxy if proxy or not cost else lambda genome: space.cost(genome)[cost]
         self._ranked: deque[Any] | None = None
 
     def __call__(self) -> Draft:

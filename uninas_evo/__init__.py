@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     )
     from uninas_evo.engine.journal import Journal
     from uninas_evo.engine.loop import Loop
-    from uninas_evo.engine.search import SearchResult, search
+    from uninas_evo.engine.results import SearchResult
+    from uninas_evo.engine.search import search
     from uninas_evo.errors import UninasEvoError
     from uninas_evo.problems.uninas import UninasProblem
     from uninas_evo.spaces.uninas import Genome, Skeleton, UninasSpace, load_genome, preset
@@ -61,7 +62,8 @@ _HOMES = {
     "uninas_evo.problems.uninas": ("UninasProblem",),
     "uninas_evo.engine.journal": ("Journal",),
     "uninas_evo.engine.loop": ("Loop",),
-    "uninas_evo.engine.search": ("SearchResult", "search"),
+    "uninas_evo.engine.results": ("SearchResult",),
+    "uninas_evo.engine.search": ("search",),
     "uninas_evo.spaces.uninas": ("Genome", "Skeleton", "UninasSpace", "load_genome", "preset"),
     "uninas_evo.training.formats": ("load",),
 }

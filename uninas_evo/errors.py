@@ -2,6 +2,7 @@
 
 UninasEvoError
 ├── GenomeError       (ValueError)    a genome's text, JSON or structure is wrong
+├── SpaceError        (ValueError)    a space cannot do what is asked of it, or a decision is wrong
 ├── BudgetError       (ValueError)    a budget that nothing can satisfy, or a start outside its budget
 ├── RunFileError      (ValueError)    a run file, or an option of a strategy or problem, is wrong
 ├── JournalError      (RuntimeError)  a run folder cannot be read, replayed, or is in use
@@ -25,6 +26,10 @@ class UninasEvoError(Exception):
 
 class GenomeError(UninasEvoError, ValueError):
     """A genome's text, JSON or structure is wrong."""
+
+
+class SpaceError(UninasEvoError, ValueError):
+    """A space cannot do what is asked of it, or one of its decisions is wrong."""
 
 
 class BudgetError(UninasEvoError, ValueError):

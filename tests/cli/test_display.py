@@ -10,7 +10,7 @@ from rich.console import Console
 
 from uninas_evo.engine.journal import Journal
 from uninas_evo.engine.loop import Loop
-from uninas_evo.pool.open import InProcessPool
+from uninas_evo.pool.in_process import InProcessPool
 from uninas_evo.progress import RichDisplay, duration, live_table
 
 

@@ -13,7 +13,7 @@ from uninas_evo.compare.scheduler import run_groups
 from uninas_evo.compare.sharing import SharingPool, fresh_seeds, recall
 from uninas_evo.engine.journal import canonical, read_journal
 from uninas_evo.errors import JournalError, PoolError, RunFileError
-from uninas_evo.pool.open import Job
+from uninas_evo.pool.contract import Job
 
 NOISE = """
 import random

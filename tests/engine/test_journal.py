@@ -22,7 +22,7 @@ from uninas_evo.engine import journal as journals
 from uninas_evo.engine.journal import AskEvent, Header, Journal, Measured, Note, ResultEvent, canonical, read_journal
 from uninas_evo.engine.loop import Loop
 from uninas_evo.errors import JournalError
-from uninas_evo.pool.open import InProcessPool
+from uninas_evo.pool.in_process import InProcessPool
 
 HEADER = Header(run={"seed": 0}, seed=0, objectives={"sum": "maximize"}, versions={}, host={}, started="now")
 OLD = Path(__file__).parent / "journal_v1.jsonl"

@@ -17,7 +17,8 @@ from uninas_evo.contracts import Budget, Candidate, Problem, Strategy
 from uninas_evo.engine.journal import AskEvent, Header, Journal, Note, ResultEvent, canonical
 from uninas_evo.engine.loop import MAX_REPEATS, Loop
 from uninas_evo.errors import JournalError, StrategyError
-from uninas_evo.pool.open import Activity, Done, InProcessPool, Job, Pool
+from uninas_evo.pool.contract import Activity, Done, Job, Pool
+from uninas_evo.pool.in_process import InProcessPool
 
 TOY = [ToyStrategy, Eager]
 

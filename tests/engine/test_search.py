@@ -21,7 +21,7 @@ from uninas_evo.engine.results import Evaluation, front, ranked
 from uninas_evo.engine.search import resume, run_file
 from uninas_evo.engine.verify import verify
 from uninas_evo.errors import JournalError, PoolError, RunFileError
-from uninas_evo.pool.open import InProcessPool
+from uninas_evo.pool.in_process import InProcessPool
 
 POOL = {"devices": "in-process"}
 RUN = """

@@ -19,7 +19,9 @@ from uninas_evo.contracts import Problem
 from uninas_evo.engine.journal import Journal, canonical
 from uninas_evo.engine.loop import Loop
 from uninas_evo.errors import PoolError
-from uninas_evo.pool.open import CpuWorkers, Done, InProcessPool, Job, Pool, PoolOptions, open_pool
+from uninas_evo.pool.contract import Done, Job, Pool
+from uninas_evo.pool.in_process import InProcessPool
+from uninas_evo.pool.open import CpuWorkers, PoolOptions, open_pool
 from uninas_evo.pool.processes import ProcessPool
 from uninas_evo.pool.worker import Settings, Worker, describe
 

@@ -10,7 +10,7 @@ import typer
 from uninas_evo.cli._app import INTERRUPTED, app
 
 if TYPE_CHECKING:
-    from uninas_evo.engine.search import SearchResult
+    from uninas_evo.engine.results import SearchResult
 
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Change a field of the run file.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show nothing but errors.")]

@@ -26,25 +26,21 @@ def export_study(
 
     Example: `uninas-evo export-study runs/bayesian && optuna-dashboard sqlite:///runs/bayesian/study.db`
     """
-    from uninas_evo.engine.journal import FILE_NAME, Journal
+    from uninas_evo.engine.journal import Journal, read_journal
     from uninas_evo.engine.loop import Loop
-    from uninas_evo.engine.search import check_sources, header_of, plan_of, reopen
+    from uninas_evo.engine.search import check_sources, plan_of, reopen
     from uninas_evo.errors import RunFileError
     from uninas_evo.strategies.bayesian import Bayesian
     from uninas_evo.strategies.bayesian import export_study as export
 
     plan = plan_of(reopen(folder)[0])
-    check_sources(plan.problem, header_of(folder), folder, allow_changed_objective)
+    check_sources(plan.problem, read_journal(folder)[0], folder, allow_changed_objective)
     if not isinstance(plan.strategy, Bayesian):
         raise RunFileError(
             f"{folder} is no run of the strategy bayesian but of {type(plan.strategy).__name__}: only bayesian keeps "
             f"an Optuna study; give another folder"
         )
-    journal = Journal(folder / FILE_NAME)
-    try:
-        Loop(plan.problem, plan.strategy, journal, evaluations=plan.evaluations).replay()
-    finally:
-        journal.close()
+    Loop(plan.problem, plan.strategy, Journal.of(folder)).replay()
     url = storage or f"sqlite:///{(folder / 'study.db').absolute()}"
     export(plan.strategy.study, url, folder.absolute().name)
     typer.echo(url)

@@ -8,9 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from uninas_evo.engine.finalists import Difference, Rescored
-from uninas_evo.engine.results import Evaluation
-from uninas_evo.engine.search import SearchResult
+from uninas_evo.engine.results import Difference, Evaluation, Rescored, SearchResult
 from uninas_evo.progress import duration
 
 _FILES = {

@@ -11,7 +11,7 @@ from typing import Any
 
 from uninas_evo.config.runfile import FILE_NAME
 from uninas_evo.contracts import Budget
-from uninas_evo.engine.journal import AskEvent, Header, ResultEvent, read_journal
+from uninas_evo.engine.journal import AskEvent, Event, Header, ResultEvent, read_journal
 from uninas_evo.engine.results import dominated
 from uninas_evo.errors import BudgetError, JournalError, RunFileError
 from uninas_evo.spaces.uninas import HEAD_WIDTH, Genome, Skeleton, UninasSpace, load_genome, preset
@@ -33,8 +33,7 @@ def winners(run_dir: str | Path, top: int) -> list[Genome]:
     Raises:
         JournalError: there is no run, it has no scored genome, or it is of another space.
     """
-    events = read_journal(Path(run_dir))
-    header = _header(events, run_dir)
+    header, events = _read(run_dir)
     asks = {e.number: e for e in events if isinstance(e, AskEvent) and e.genome is not None}
     scored = [e for e in events if isinstance(e, ResultEvent) and e.values and e.number in asks]
     signs = {name: -1 if goal == "maximize" else 1 for name, goal in header.objectives.items()}
@@ -48,13 +47,13 @@ def winners(run_dir: str | Path, top: int) -> list[Genome]:
 
 def budget_of(run_dir: str | Path) -> Budget:
     """The budget that a run searched in."""
-    header = _header(read_journal(Path(run_dir)), run_dir)
+    header, _ = _read(run_dir)
     return Budget(**header.run.get("problem", {}).get("budget", {}))
 
 
 def train_table(run_dir: str | Path) -> dict[str, Any]:
     """The `[train]` table of a run's file; empty where it has none."""
-    header = _header(read_journal(Path(run_dir)), run_dir)
+    header, _ = _read(run_dir)
     file = Path(run_dir) / FILE_NAME
     try:
         content = tomllib.loads(file.read_text(encoding="utf-8")) if file.is_file() else header.run
@@ -68,17 +67,15 @@ def folder_of(root: Path, label: str, genome: Genome, seed: int) -> Path:
     return root / f"{label.replace(' ', '-')}-{genome.id}" / f"seed-{seed}"
 
 
-def _header(events: Sequence[object], run_dir: str | Path) -> Header:
-    header = events[0]
-    if not isinstance(header, Header):
-        raise JournalError(f"the journal of {run_dir} has no header; name a folder that `uninas-evo run` wrote")
+def _read(run_dir: str | Path) -> tuple[Header, list[Event]]:
+    header, events = read_journal(Path(run_dir))
     name = header.run.get("problem", {}).get("name", "uninas")
     if name != "uninas":
         raise JournalError(
             f"the run {run_dir} searched the problem {name!r}: only genomes of the UniNAS space (problem 'uninas') "
             "can be trained; name another run"
         )
-    return header
+    return header, events
 
 
 def scaled_preset(name: str, skeleton: Skeleton, budget: Budget) -> Genome:

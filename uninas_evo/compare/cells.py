@@ -18,7 +18,8 @@ from uninas_evo.compare.comparefile import CompareFile
 from uninas_evo.compare.sharing import Scores, SharingPool, Timed, fresh_seeds, recall, rescored
 from uninas_evo.config.runfile import RunFile, changes, check_changes
 from uninas_evo.engine.journal import FILE_NAME as JOURNAL
-from uninas_evo.engine.search import check_sources, execute, header_of, plan_of
+from uninas_evo.engine.journal import read_journal
+from uninas_evo.engine.search import check_sources, execute, plan_of
 from uninas_evo.errors import JournalError, PoolError
 from uninas_evo.files import write_text
 from uninas_evo.progress import open_display
@@ -99,7 +100,7 @@ def run_group(group: Group, device: str) -> None:
     for name, run in group.runs.items():
         folder = group.folders[name]
         if begun(folder):
-            header = header_of(folder)
+            header = read_journal(folder)[0]
             check_changes(changes(header.run, run.resolved()), str(folder))
             check_sources(run.problem(), header, folder, allowed=False)
             known.update(recall(folder))

@@ -13,9 +13,10 @@ from statistics import fmean
 from typing_extensions import override
 
 from uninas_evo.compare.analysis import finalists
-from uninas_evo.contracts import Candidate, Problem, Result, Strategy
+from uninas_evo.contracts import Draft, Problem, Result, Strategy
 from uninas_evo.engine.journal import AskEvent, ResultEvent, read_journal
-from uninas_evo.pool.open import Done, InProcessPool, Job, Pool
+from uninas_evo.pool.contract import Done, Job, Pool
+from uninas_evo.pool.in_process import InProcessPool
 from uninas_evo.report.record import read_run
 
 Scores = dict[tuple[str, int | None], Done]
@@ -76,7 +77,7 @@ class Timed(Strategy):
         self.strategy = strategy
         self.asking_s = 0.0
 
-    def ask(self) -> Sequence[Candidate]:
+    def ask(self) -> Sequence[Draft]:
         """Asks the strategy."""
         with self._watch():
             return self.strategy.ask()
@@ -97,7 +98,7 @@ class Timed(Strategy):
 
 def recall(folder: Path) -> Scores:
     """The scores that a run's journal holds."""
-    events = read_journal(folder)
+    _, events = read_journal(folder)
     texts = {event.number: event.genome for event in events if isinstance(event, AskEvent)}
     known: Scores = {}
     for event in events:

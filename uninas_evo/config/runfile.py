@@ -99,7 +99,9 @@ class RunFile:
         """
         check_objectives(self.strategy_name, self.strategy_class, problem)
         options = self.strategy_options.model_dump()
-        return self.strategy_class(problem.space, problem.objectives, seed=self.options.seed, **options)
+        make: Any = self.strategy_class  # the constructor is a convention, not part of the contract
+        strategy: Strategy = make(problem.space, problem.objectives, seed=self.options.seed, **options)
+        return strategy
 
     def resolved(self) -> dict[str, Any]:
         """The file's content with every default filled in; what is None is left out."""

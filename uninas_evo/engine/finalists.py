@@ -9,19 +9,17 @@ import math
 import random
 import statistics
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from uninas_evo.contracts import Objective, Problem
+from uninas_evo.engine.journal import Journal, RescoreEvent
 from uninas_evo.engine.loop import Loop
-from uninas_evo.engine.results import Evaluation
+from uninas_evo.engine.results import Difference, Evaluation, Rescored, SearchResult
 from uninas_evo.files import write_text
-from uninas_evo.pool.open import Job, Pool
-
-if TYPE_CHECKING:
-    from uninas_evo.engine.search import SearchResult
+from uninas_evo.pool.contract import Job, Pool
 
 MOSTLY_SIZE = 0.5
 """Share of a score's rank variance that size must leave unexplained; below, the search may only find size."""
@@ -31,69 +29,44 @@ SizeAlarm = dict[str, dict[str, float]]
 _START, _WINNER, _RUNNER_UP = "start", "winner", "runner-up"
 
 
-@dataclass(frozen=True)
-class Difference:
-    """A paired difference, better being positive: mean, standard error, and whether it lies beyond noise."""
-
-    mean: float
-    error: float
-    significant: bool
-
-
-@dataclass(frozen=True)
-class Rescored:
-    """Finalists scored with fresh seeds, the same ones for all.
-
-    Attributes:
-        objective: whose values these are.
-        values: by finalist, a value for each seed.
-        over_start: winner against start; None where a score failed.
-        over_runner_up: winner against runner-up; None where there is none.
-        noisy: whether another seed changes a value at all.
-    """
-
-    objective: str
-    values: dict[str, list[float]]
-    over_start: Difference | None
-    over_runner_up: Difference | None
-    noisy: bool
-
-
-def rescore(problem: Problem, pool: Pool, best: Sequence[Evaluation], seed: int, seeds: int) -> Rescored | None:
+def rescore(
+    problem: Problem, pool: Callable[[], Pool], best: Sequence[Evaluation], seed: int, seeds: int, journal: Journal
+) -> Rescored | None:
     """Scores the start and the best with seeds that the search has not used.
 
     A search picks the luckiest of many noisy scores, so that the winner's own score is too good; its fresh ones are
-    not. With values that do not depend on the seed, one seed is enough.
+    not. With values that do not depend on the seed, one seed is enough. Fresh scores are recorded as they arrive, and
+    what is recorded is not scored again.
 
     Args:
         problem: what was searched; its first objective is looked at.
-        pool: scores them.
+        pool: gives the workers, where any are needed.
         best: the winner, and the runner-up where there is one.
         seed: the run's seed; the fresh ones follow from it.
         seeds: how many fresh seeds.
+        journal: keeps the fresh scores.
     """
     objective = problem.objectives[0]
-    texts = dict(zip((_WINNER, _RUNNER_UP), (one.text for one in best), strict=False))
-    texts = {_START: problem.space.encode(problem.space.start)} | texts
+    named = dict(zip((_WINNER, _RUNNER_UP), best, strict=False))
+    finalists: dict[str, tuple[int | None, str]] = {name: (one.number, one.text) for name, one in named.items()}
+    if problem.space.start is not None:
+        finalists = {_START: (None, problem.space.encode(problem.space.start))} | finalists
     rng = random.Random(f"fresh seeds of {seed}")
     fresh = [rng.getrandbits(31) for _ in range(seeds)]
-    values: dict[str, list[float]] = {name: [] for name in texts}
+    values: dict[str, list[float]] = {name: [] for name in finalists}
     recorded = best[0].values[objective.name]
     for wave in (fresh[:1], fresh[1:]):
-        jobs = [
-            Job(number, text, one) for number, (one, text) in enumerate((s, t) for s in wave for t in texts.values())
-        ]
-        scores = _score(pool, jobs, objective.name)
-        for job, name in zip(jobs, list(texts) * len(wave), strict=True):
-            values[name].append(scores[job.number])
+        wanted = [(number, text, one) for one in wave for number, text in finalists.values()]
+        scores = _scores(pool, wanted, objective.name, journal)
+        for (number, _, one), name in zip(wanted, list(finalists) * len(wave), strict=True):
+            values[name].append(scores[number, one])
         if values[_WINNER] == [recorded]:
             break  # another seed changed nothing
-    sign = 1 if objective.goal == "maximize" else -1
     return Rescored(
         objective.name,
         values,
-        difference(values[_WINNER], values[_START], sign),
-        difference(values[_WINNER], values[_RUNNER_UP], sign) if _RUNNER_UP in values else None,
+        difference(values[_WINNER], values[_START], objective.sign) if _START in values else None,
+        difference(values[_WINNER], values[_RUNNER_UP], objective.sign) if _RUNNER_UP in values else None,
         noisy=values[_WINNER] != [recorded],
     )
 
@@ -112,16 +85,20 @@ def difference(a: Sequence[float], b: Sequence[float], sign: int) -> Difference 
     return Difference(mean, error, bool(mean > float(t.ppf(0.975, len(paired) - 1)) * error))
 
 
-def _score(pool: Pool, jobs: Sequence[Job], objective: str) -> dict[int, float]:
-    """Values of jobs by number; NaN for a failure."""
-    values: dict[int, float] = {}
-    waiting = list(reversed(jobs))
-    while len(values) < len(jobs):
-        while waiting and pool.idle > 0:
-            pool.submit(waiting.pop())
-        for done in pool.wait():
-            values[done.job.number] = (done.values or {}).get(objective, float("nan"))
-    return values
+def _scores(
+    pool: Callable[[], Pool], wanted: Sequence[tuple[int | None, str, int]], objective: str, journal: Journal
+) -> dict[tuple[int | None, int], float]:
+    """Values by candidate and seed, NaN for a failure: from the journal, else scored and recorded."""
+    known = {(one.number, one.seed): one for one in journal.events if isinstance(one, RescoreEvent)}
+    missing = [one for one in wanted if (one[0], one[2]) not in known]
+    if missing:
+        jobs = [Job(place, text, seed) for place, (_, text, seed) in enumerate(missing)]
+        for done in pool().map(jobs):
+            number, _, seed = missing[done.job.number]
+            values = None if done.values is None else dict(done.values)
+            known[number, seed] = RescoreEvent(number=number, seed=seed, values=values, failure=done.failure)
+            journal.append(known[number, seed])
+    return {key: (event.values or {}).get(objective, math.nan) for key, event in known.items()}
 
 
 def write_folder(folder: Path, problem: Problem, loop: Loop, result: SearchResult, size: SizeAlarm) -> None:
@@ -157,7 +134,7 @@ def summary(loop: Loop, result: SearchResult, size: SizeAlarm) -> dict[str, Any]
 def size_alarm(objectives: Sequence[Objective], found: Sequence[Evaluation]) -> SizeAlarm:
     """For each objective that is no cost: how far size alone explains it (see `proxies.size_correlation`)."""
     scored = [one for one in found if one.failure is None]
-    named = [objective.name for objective in objectives if objective.name not in ("params", "flops")]
+    named = [objective.name for objective in objectives if not objective.is_cost]
     if len(scored) < _ENOUGH or not named:
         return {}
     from uninas_evo.stats.ranks import size_correlation
@@ -180,21 +157,21 @@ def warnings(size: SizeAlarm, rescored: Rescored | None) -> tuple[str, ...]:
 
 
 def _facts(one: Evaluation) -> dict[str, Any]:
-    return {"number": one.number, "params": one.cost.params, "flops": one.cost.flops, "values": dict(one.values)}
+    return {"number": one.number, **one.cost, "values": dict(one.values)}
 
 
-def _start_facts(loop: Loop) -> dict[str, Any]:
-    cost = loop.problem.space.cost(loop.problem.space.start)
-    return {"params": cost.params, "flops": cost.flops}
+def _start_facts(loop: Loop) -> dict[str, Any] | None:
+    space = loop.problem.space
+    return None if space.start is None else dict(space.cost(space.start))
 
 
 def _front_csv(front: Sequence[Evaluation], problem: Problem) -> str:
     names = [objective.name for objective in problem.objectives]
-    names += [name for name in ("params", "flops") if name not in names]
+    names += [name for name in front[0].cost if name not in names]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["number", *names, "genome"])
     for one in front:
-        known = {"params": one.cost.params, "flops": one.cost.flops} | dict(one.values)
+        known = dict(one.cost) | dict(one.values)
         writer.writerow([one.number, *(known[name] for name in names), f"front/{one.number}.txt"])
     return out.getvalue()

@@ -11,16 +11,19 @@ import fcntl
 import hashlib
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from uninas_evo.contracts import Goal
+from uninas_evo.contracts import Cost, Goal
 from uninas_evo.errors import JournalError
 
-VERSION = 1
+VERSION = 2
+"""Since 2 an ask holds its costs by name, and may have a fidelity and what it inherits from."""
+READABLE = (1, 2)
+"""Every version there was: old runs are read, continued and verified for ever."""
 SYNC_EVERY_S = 0.5
 """Results that come faster than this are made safe from a power cut together: one `fsync` takes 0.2 to 10 ms. A kill
 loses nothing in between, since what is written is the system's."""
@@ -66,8 +69,27 @@ class AskEvent(_Event):
     """The first candidate with the same genome, whose result this one shares."""
     parents: tuple[int, ...] = ()
     origin: str
-    params: int
-    flops: int
+    fidelity: int | None = None
+    """Index into the problem's fidelities; absent for the full one."""
+    inherits: int | None = None
+    """The candidate whose trained weights this one starts from."""
+    costs: dict[str, int | float]
+    """Every named cost of the genome."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _version_1(cls, content: Any) -> Any:
+        """Version 1 wrote params and flops as fields of their own."""
+        if isinstance(content, dict) and "costs" not in content and "params" in content:
+            rest = {key: value for key, value in content.items() if key not in ("params", "flops")}
+            return rest | {"costs": {key: content[key] for key in ("params", "flops") if key in content}}
+        return content
+
+    @property
+    def cost(self) -> Cost:
+        """The costs as a `Cost`."""
+        further = {name: amount for name, amount in self.costs.items() if name not in ("params", "flops")}
+        return Cost(int(self.costs.get("params", 0)), int(self.costs.get("flops", 0))).extended(**further)
 
 
 class Measured(_Event):
@@ -91,17 +113,41 @@ class ResultEvent(_Event):
     measured: Measured
 
 
+class RescoreEvent(_Event):
+    """A finalist scored again under a seed that the search has not used."""
+
+    event: Literal["rescore"] = "rescore"
+    number: int | None = None
+    """The candidate; absent for the space's start."""
+    seed: int
+    values: dict[str, float] | None = None
+    failure: str | None = None
+
+
+class SnapshotEvent(_Event):
+    """The strategy's state was saved: a resumed run restores the last one and replays only what came after it."""
+
+    event: Literal["snapshot"] = "snapshot"
+    told: int
+    """Results that the strategy had been told."""
+    asked: int
+    """Candidates that it had asked."""
+    file: str
+    """Name of the file of arrays beside the journal."""
+    sha256: str
+
+
 class Note(_Event):
     """Something worth knowing that the replay does not need."""
 
     event: Literal["note"] = "note"
-    kind: Literal["resumed", "finished", "interrupted", "changed", "exhausted", "warning"]
+    kind: Literal["resumed", "finished", "interrupted", "changed", "exhausted"]
     text: str
     at: float = 0.0
 
 
-Event = Annotated[Header | AskEvent | ResultEvent | Note, Field(discriminator="event")]
-_EVENTS: TypeAdapter[Header | AskEvent | ResultEvent | Note] = TypeAdapter(Event)
+Event = Header | AskEvent | ResultEvent | RescoreEvent | SnapshotEvent | Note
+_EVENTS: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="event")])
 
 
 def _lock(file: int) -> bool:
@@ -130,7 +176,7 @@ class Journal:
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
-        self.events: list[Header | AskEvent | ResultEvent | Note] = []
+        self.events: list[Event] = []
         self._chain = ""
         self._file = -1
         self._unsynced = False
@@ -156,7 +202,20 @@ class Journal:
         if good < len(content):  # a torn last line: the process was killed while it wrote
             os.ftruncate(self._file, good)
 
-    def append(self, *events: Header | AskEvent | ResultEvent | Note) -> None:
+    @classmethod
+    def of(cls, path: Path) -> Journal:
+        """A journal in memory that begins with what a file, or a run folder's file, holds; the file is left alone."""
+        journal = cls(None)
+        header, events = read_journal(path)
+        journal.events = [header, *events]
+        return journal
+
+    @property
+    def header(self) -> Header | None:
+        """The first event; None while nothing is written."""
+        return cast("Header", self.events[0]) if self.events else None
+
+    def append(self, *events: Event) -> None:
         """Writes events at the end, in one write; at least every `SYNC_EVERY_S` they are made safe on the disk.
 
         Raises:
@@ -199,8 +258,8 @@ class Journal:
             self._file = -1
 
 
-def read_journal(path: Path) -> list[Header | AskEvent | ResultEvent | Note]:
-    """The events of a journal, also of one that is being written; a torn last line is left out.
+def read_journal(path: Path) -> tuple[Header, list[Event]]:
+    """The header and the events after it, also of a journal that is being written; a torn last line is left out.
 
     Args:
         path: the journal, or the run folder that holds it.
@@ -219,19 +278,30 @@ def read_journal(path: Path) -> list[Header | AskEvent | ResultEvent | Note]:
     events, _, _ = _parse(content, path)
     if not events:
         raise JournalError(f"{path} holds no event yet: the run was ended before it began; start it again")
-    return events
+    return cast("Header", events[0]), events[1:]
 
 
-def canonical(events: Iterable[Header | AskEvent | ResultEvent | Note]) -> list[dict[str, Any]]:
+def lineage(asks: Mapping[int, AskEvent], number: int) -> tuple[str, ...]:
+    """Texts of the genomes whose trained weights a candidate descends from, oldest first."""
+    texts: list[str] = []
+    ancestor = asks[number].inherits
+    while ancestor is not None:
+        ask = asks[ancestor]
+        texts.append((ask.genome if ask.same_as is None else asks[ask.same_as].genome) or "")
+        ancestor = ask.inherits
+    return tuple(reversed(texts))
+
+
+def canonical(events: Iterable[Event]) -> list[dict[str, Any]]:
     """The part of a journal that is the same for equal runs: asks in order, then results by number, no times."""
     kept = [event for event in events if isinstance(event, AskEvent | ResultEvent)]
     kept.sort(key=lambda event: (isinstance(event, ResultEvent), event.number))
     return [event.model_dump(exclude={"measured"}) for event in kept]
 
 
-def _parse(content: bytes, path: Path) -> tuple[list[Header | AskEvent | ResultEvent | Note], str, int]:
+def _parse(content: bytes, path: Path) -> tuple[list[Event], str, int]:
     """Events, last checksum and length of the part of a journal that is whole."""
-    events: list[Header | AskEvent | ResultEvent | Note] = []
+    events: list[Event] = []
     chain = ""
     good = content.rfind(b"\n") + 1
     for number, line in enumerate(content[:good].split(b"\n")[:-1], start=1):
@@ -250,7 +320,7 @@ def _parse(content: bytes, path: Path) -> tuple[list[Header | AskEvent | ResultE
     return events, chain, good
 
 
-def _event(line: bytes, path: Path, number: int) -> Header | AskEvent | ResultEvent | Note:
+def _event(line: bytes, path: Path, number: int) -> Event:
     try:
         return _EVENTS.validate_json(line)
     except ValidationError as error:
@@ -267,14 +337,14 @@ def _check_version(line: bytes, path: Path) -> None:
         raise JournalError(f"{path}, line 1: not a journal: the first line must be a header in JSON") from None
     if header.get("event") != "header":
         raise JournalError(f"{path}, line 1: the first event must be a header, got {header.get('event')!r}")
-    if header.get("version") != VERSION:
+    if header.get("version") not in READABLE:
         raise JournalError(
-            f"{path} is a journal of version {header.get('version')!r}, and this program reads version {VERSION}; "
+            f"{path} is a journal of version {header.get('version')!r}, and this program reads 1 to {VERSION}; "
             f"use the uninas-evo that wrote it ({header.get('versions', {}).get('uninas-evo', 'unknown')})"
         )
 
 
-def _check_order(events: Sequence[Header | AskEvent | ResultEvent | Note], path: Path) -> None:
+def _check_order(events: Sequence[Event], path: Path) -> None:
     """Asks must count from 0, and results belong to asks."""
     asked = 0
     for line, event in enumerate(events, start=1):

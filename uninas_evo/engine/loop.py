@@ -14,11 +14,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from uninas_evo.contracts import Candidate, Problem, Result, StopSearch, Strategy
-from uninas_evo.engine.journal import AskEvent, Header, Journal, Measured, Note, ResultEvent
+from uninas_evo.contracts import Candidate, Draft, Problem, Result, StopSearch, Strategy, numbered
+from uninas_evo.engine.journal import AskEvent, Journal, Measured, Note, ResultEvent
 from uninas_evo.engine.versions import differences
 from uninas_evo.errors import JournalError, StrategyError
-from uninas_evo.pool.open import Done, Job, Pool
+from uninas_evo.pool.contract import Done, Job, Pool
 
 LOOKAHEAD = 64
 """Candidates that may wait for results before the strategy is asked again; it bounds strategies that never wait.
@@ -36,8 +36,8 @@ class Trial:
     Attributes:
         candidate: what was asked.
         text: its genome's text.
-        source: the number of the first candidate with this genome; its own where it is new.
-        rank: how many different genomes were asked before this one.
+        source: the number of the first candidate with this genome and fidelity; its own where it is new.
+        rank: how many different evaluations were asked before this one.
     """
 
     candidate: Candidate
@@ -47,7 +47,7 @@ class Trial:
 
     @property
     def new(self) -> bool:
-        """Whether no candidate before it has the same genome."""
+        """Whether no candidate before it has the same genome and fidelity."""
         return self.source == self.candidate.number
 
 
@@ -90,7 +90,9 @@ class Loop:
         """Different genomes whose results were told."""
         self.pool: Pool | None = None
         self._recorded = [event for event in journal.events if isinstance(event, AskEvent)]
-        self._first: dict[str, int] = {}
+        self._first: dict[tuple[str, int | None], int] = {}
+        self._unwritten: list[AskEvent] = []
+        """Asked while replaying, beyond what the journal holds: written when the run goes on."""
         self._next = 0
         self._repeats = 0
         self._stopped: str | None = None
@@ -105,11 +107,14 @@ class Loop:
         return self._earlier_s + (0.0 if self._begin is None else time.monotonic() - self._begin)
 
     def replay(self) -> None:
-        """Tells everything that the journal holds; scores nothing."""
+        """Tells everything that the journal holds: scores nothing, writes nothing, and heeds no limit.
+
+        What was recorded was inside the limits when it was recorded; how long that took says nothing now.
+        """
         with _interrupts(self._interrupt):
             self._ask()
-            while self.ended() is None and self._tell_next():
-                pass
+            while not self._interrupted and self._tell_next():
+                self._ask()
 
     def run(self, pool: Pool) -> Note:
         """Goes on until an end is reached, and records which.
@@ -124,11 +129,15 @@ class Loop:
         self._begin = time.monotonic()
         if not self.trials:
             self.replay()
+        self._write()
         with _interrupts(self._interrupt):
             while (end := self.ended()) is None:
-                if not self._tell_next():
-                    self._submit()
-                    self._receive(pool.wait(_POLL_S))
+                if self._tell_next():
+                    if self.ended() is None:
+                        self._ask()
+                        self._write()
+                else:
+                    self._wait(pool)
                 self.watch(self)
         self.journal.append(end)
         return end
@@ -154,38 +163,34 @@ class Loop:
         self._interrupted = True
 
     def _ask(self) -> None:
-        """Asks until the strategy waits, and records what it asks in one write."""
-        new: list[AskEvent] = []
+        """Asks until the strategy waits."""
         try:
             while self._stopped is None and len(self.trials) - self.told < LOOKAHEAD:
-                candidates = self.strategy.ask()
-                if not candidates:
+                drafts = self.strategy.ask()
+                if not drafts:
                     break
-                new.extend(self._record(candidates))
+                for draft in drafts:
+                    self._number(draft)
         except StopSearch as stop:
             self._stopped = str(stop) or "the strategy has nothing more to ask"
-        if new:
-            self.journal.append(*new)
 
-    def _record(self, candidates: Sequence[Candidate]) -> list[AskEvent]:
-        """Numbers candidates as trials; the events of those that the journal does not hold yet."""
-        new = []
-        for candidate in candidates:
-            number = len(self.trials)
-            if candidate.number != number:
-                raise StrategyError(
-                    f"candidates must be numbered in the order they are asked: {number} comes next, got "
-                    f"{candidate.number}; make them with `self.candidate(...)`"
-                )
-            text = self.problem.space.encode(candidate.genome)
-            rank = len(self._first)
-            trial = Trial(candidate, text, self._first.setdefault(text, number), rank)
-            self.trials.append(trial)
-            if number < len(self._recorded):
-                _compare(self._recorded[number], trial, self.journal)
-            else:
-                new.append(self._event(trial))
-        return new
+    def _number(self, draft: Draft) -> None:
+        """Makes a draft the next trial, which must be what the journal holds, as far as it holds anything."""
+        number = len(self.trials)
+        text = self.problem.space.encode(draft.genome)
+        rank = len(self._first)
+        trial = Trial(numbered(draft, number), text, self._first.setdefault((text, draft.fidelity), number), rank)
+        self.trials.append(trial)
+        if number < len(self._recorded):
+            _compare(self._recorded[number], trial, self.journal)
+        else:
+            self._unwritten.append(self._event(trial))
+
+    def _write(self) -> None:
+        """Records what was asked, in one write."""
+        if self._unwritten:
+            self.journal.append(*self._unwritten)
+            self._unwritten.clear()
 
     def _event(self, trial: Trial) -> AskEvent:
         candidate = trial.candidate
@@ -202,18 +207,14 @@ class Loop:
             same_as=None if trial.new else trial.source,
             parents=candidate.parents,
             origin=candidate.origin,
-            params=cost.params,
-            flops=cost.flops,
+            fidelity=candidate.fidelity,
+            inherits=candidate.inherits,
+            costs=dict(cost),
         )
 
     def _tell_next(self) -> bool:
-        """Tells the next result in ask order and asks again; False where it is not there yet."""
+        """Tells the next result in ask order; False where it is not there yet."""
         if self.told == len(self.trials):
-            if self._stopped is None and self.pool is not None:
-                raise StrategyError(
-                    f"{type(self.strategy).__name__} asks for nothing although all {self.told} results are told; "
-                    f"`ask` must return candidates or raise StopSearch then"
-                )
             return False
         trial = self.trials[self.told]
         event = self.results.get(trial.source)
@@ -223,20 +224,43 @@ class Loop:
         self.told += 1
         self.scored += trial.new
         self._repeats = 0 if trial.new else self._repeats + 1
-        if self.ended() is None:
-            self._ask()
         return True
 
-    def _submit(self) -> None:
+    def _wait(self, pool: Pool) -> None:
+        """Keeps the workers busy until a result arrives or it is time to look around.
+
+        Raises:
+            StrategyError: there is nothing to wait for.
+        """
+        if self.told == len(self.trials):
+            raise StrategyError(
+                f"{type(self.strategy).__name__} asks for nothing although all {self.told} results are told; "
+                f"`ask` must return drafts or raise StopSearch then"
+            )
+        self._submit(pool)
+        self._receive(pool.wait(_POLL_S))
+
+    def _submit(self, pool: Pool) -> None:
         """Gives idle workers the next candidates in ask order, up to the number of evaluations."""
-        assert self.pool is not None
-        while self.pool.idle > 0 and self._next < len(self.trials):
+        while pool.idle > 0 and self._next < len(self.trials):
             trial = self.trials[self._next]
             if trial.rank >= self.evaluations:
                 return
             self._next += 1
-            if trial.new and trial.candidate.number not in self.results:
-                self.pool.submit(Job(trial.candidate.number, trial.text))
+            candidate = trial.candidate
+            if trial.new and candidate.number not in self.results:
+                pool.submit(
+                    Job(candidate.number, trial.text, fidelity=candidate.fidelity, lineage=self._lineage(candidate))
+                )
+
+    def _lineage(self, candidate: Candidate) -> tuple[str, ...]:
+        """Texts of the genomes whose trained weights a candidate descends from, oldest first."""
+        texts: list[str] = []
+        ancestor = candidate.inherits
+        while ancestor is not None:
+            texts.append(self.trials[ancestor].text)
+            ancestor = self.trials[ancestor].candidate.inherits
+        return tuple(reversed(texts))
 
     def _receive(self, done: Sequence[Done]) -> None:
         """Records results as they arrive."""
@@ -264,15 +288,16 @@ def _compare(recorded: AskEvent, trial: Trial, journal: Journal) -> None:
         "same_as": None if trial.new else trial.source,
         "parents": candidate.parents,
         "origin": candidate.origin,
+        "fidelity": candidate.fidelity,
+        "inherits": candidate.inherits,
     }
     for name, value in asked.items():
         if getattr(recorded, name) != value:
-            header = journal.events[0]
-            assert isinstance(header, Header)
+            installed = {} if journal.header is None else journal.header.versions
             raise JournalError(
                 f"{journal.path} cannot be continued: the strategy must ask what it asked before, and candidate "
                 f"{candidate.number} differs in its {name}: recorded {getattr(recorded, name)!r:.200}, now "
-                f"{value!r:.200}; {differences(header.versions)}"
+                f"{value!r:.200}; {differences(installed)}"
             )
 
 

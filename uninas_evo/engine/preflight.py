@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from uninas_evo.contracts import Problem
 from uninas_evo.errors import PoolError
-from uninas_evo.pool.open import Done, Job, Pool
+from uninas_evo.pool.contract import Done, Job, Pool
 
-_MUTATIONS = 50
-"""Steps from the start that the feasible rate is taken from: 50 tell it to about 7 percent and take milliseconds."""
+_STEPS = 1000
+"""Single steps from the start that the feasible rate is taken from: they tell it to 2 percent, in milliseconds."""
 _WARM_S = 2.0
 """A score that took less is taken twice, since the first one also loads libraries."""
 
@@ -44,23 +44,23 @@ def preflight(problem: Problem, pool: Pool) -> Preflight:
     Raises:
         PoolError: it cannot be scored; the message has the reason.
     """
-    scores = _score_start(problem, pool)
-    if min(one.seconds for one in scores) < _WARM_S:
-        scores = _score_start(problem, pool)
     rng = random.Random(0)
     space = problem.space
-    feasible = sum(space.mutate(space.start, rng) is not None for _ in range(_MUTATIONS))
+    genome = space.sample(rng) if space.start is None else space.start
+    scores = _score_everywhere(space.encode(genome), pool)
+    if min(one.seconds for one in scores) < _WARM_S:
+        scores = _score_everywhere(space.encode(genome), pool)
+    feasible = sum(space.attempt(genome, rng) is not None for _ in range(_STEPS))
     return Preflight(
         devices=tuple(pool.devices),
         seconds=max(one.seconds for one in scores),
         memory_bytes=max(one.memory_bytes for one in scores),
-        feasible=feasible / _MUTATIONS,
+        feasible=feasible / _STEPS,
         values=dict(scores[0].values or {}),
     )
 
 
-def _score_start(problem: Problem, pool: Pool) -> list[Done]:
-    text = problem.space.encode(problem.space.start)
+def _score_everywhere(text: str, pool: Pool) -> list[Done]:
     count = len(pool.devices)
     for number in range(count):
         pool.submit(Job(-1 - number, text))

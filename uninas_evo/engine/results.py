@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from uninas_evo.contracts import Cost, Objective
+from uninas_evo.engine.journal import Note
 from uninas_evo.engine.loop import Loop
 
 
@@ -18,7 +20,7 @@ class Evaluation:
         number: its candidate's number in the run.
         genome: what was scored.
         text: its canonical text.
-        cost: parameters and FLOPs.
+        cost: its named costs.
         values: a value for every objective and whatever else was measured; empty for a failure.
         failure: why there are no values.
     """
@@ -29,6 +31,60 @@ class Evaluation:
     cost: Cost
     values: Mapping[str, float]
     failure: str | None = None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A paired difference, better being positive: mean, standard error, and whether it lies beyond noise."""
+
+    mean: float
+    error: float
+    significant: bool
+
+
+@dataclass(frozen=True)
+class Rescored:
+    """Finalists scored with fresh seeds, the same ones for all.
+
+    Attributes:
+        objective: whose values these are.
+        values: by finalist, a value for each seed.
+        over_start: winner against start; None where a score failed.
+        over_runner_up: winner against runner-up; None where there is none.
+        noisy: whether another seed changes a value at all.
+    """
+
+    objective: str
+    values: dict[str, list[float]]
+    over_start: Difference | None
+    over_runner_up: Difference | None
+    noisy: bool
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a search found.
+
+    Attributes:
+        evaluations: every different genome that was scored, in the order they were asked.
+        front: those that no other dominates; with one objective, the best one alone.
+        rescored: start, winner and runner-up under fresh seeds; None where that was not asked for.
+        end: why the search ended: its kind is "finished", "exhausted" or "interrupted".
+        folder: the run folder, None where nothing was written.
+    """
+
+    evaluations: list[Evaluation]
+    front: list[Evaluation]
+    rescored: Rescored | None
+    end: Note
+    folder: Path | None
+    warnings: tuple[str, ...] = ()
+    """What to keep in mind before believing the result."""
+
+    @property
+    def best(self) -> Evaluation | None:
+        """The best evaluation, of a front its first; None where everything failed."""
+        return self.front[0] if self.front else None
 
 
 def evaluations(loop: Loop) -> list[Evaluation]:
@@ -47,9 +103,8 @@ def evaluations(loop: Loop) -> list[Evaluation]:
 
 def ranked(found: Iterable[Evaluation], objective: Objective) -> list[Evaluation]:
     """What has values, best first; of equals the one asked first."""
-    sign = -1 if objective.goal == "maximize" else 1
     scored = [one for one in found if one.failure is None]
-    return sorted(scored, key=lambda one: (sign * one.values[objective.name], one.number))
+    return sorted(scored, key=lambda one: (-objective.sign * one.values[objective.name], one.number))
 
 
 def front(found: Iterable[Evaluation], objectives: Sequence[Objective]) -> list[Evaluation]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import datetime
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,42 +15,17 @@ from uninas_evo.config import registry, runfile
 from uninas_evo.config.runfile import AfterOptions, RunFile
 from uninas_evo.contracts import Problem, Strategy
 from uninas_evo.engine import journal as journals
-from uninas_evo.engine.finalists import Rescored, rescore, size_alarm, warnings, write_folder
+from uninas_evo.engine.finalists import rescore, size_alarm, warnings, write_folder
 from uninas_evo.engine.journal import Header, Journal, Note, ResultEvent, read_journal
 from uninas_evo.engine.loop import Loop
 from uninas_evo.engine.preflight import preflight
-from uninas_evo.engine.results import Evaluation, evaluations, front, ranked
+from uninas_evo.engine.results import SearchResult, evaluations, front, ranked
 from uninas_evo.engine.versions import file_hashes, git_state, host, versions
 from uninas_evo.errors import JournalError, RunFileError
 from uninas_evo.files import write_text
-from uninas_evo.pool.open import Pool, PoolOptions, open_pool
+from uninas_evo.pool.contract import Pool
+from uninas_evo.pool.open import PoolOptions, open_pool
 from uninas_evo.progress import Display, open_display
-
-
-@dataclass(frozen=True)
-class SearchResult:
-    """What a search found.
-
-    Attributes:
-        evaluations: every different genome that was scored, in the order they were asked.
-        front: those that no other dominates; with one objective, the best one alone.
-        rescored: start, winner and runner-up under fresh seeds; None where that was not asked for.
-        end: why the search ended: its kind is "finished", "exhausted" or "interrupted".
-        folder: the run folder, None where nothing was written.
-    """
-
-    evaluations: list[Evaluation]
-    front: list[Evaluation]
-    rescored: Rescored | None
-    end: Note
-    folder: Path | None
-    warnings: tuple[str, ...] = ()
-    """What to keep in mind before believing the result."""
-
-    @property
-    def best(self) -> Evaluation | None:
-        """The best evaluation, of a front its first; None where everything failed."""
-        return self.front[0] if self.front else None
 
 
 @dataclass(frozen=True)
@@ -139,20 +115,21 @@ def resume(
         PoolError: the workers cannot be started.
     """
     run, changed = reopen(folder, settings)
-    scored = sum(isinstance(event, ResultEvent) for event in read_journal(folder))
+    header, events = read_journal(folder)
+    scored = sum(isinstance(event, ResultEvent) for event in events)
     if "evaluations" in changed and run.options.evaluations is not None and run.options.evaluations < scored:
         raise RunFileError(
             f"{folder} has scored {scored} genomes, and evaluations is {run.options.evaluations}: nothing that was "
             f"scored is taken back; set evaluations to {scored} or more"
         )
     plan = plan_of(run)
-    check_sources(plan.problem, header_of(folder), folder, allow_changed_objective)
+    check_sources(plan.problem, header, folder, allow_changed_objective)
     return execute(plan, folder, resume=True, changed=changed, display=open_display(quiet))
 
 
 def reopen(folder: Path, settings: Sequence[str] = ()) -> tuple[RunFile, dict[str, Any]]:
     """The run file of a run folder with changes, and those changes by dotted name; runs nothing of it."""
-    recorded = header_of(folder).run
+    recorded = read_journal(folder)[0].run
     missing = [name for name in ("problem", "strategy") if name not in recorded]
     if missing:
         raise JournalError(
@@ -171,13 +148,6 @@ def reopen(folder: Path, settings: Sequence[str] = ()) -> tuple[RunFile, dict[st
     changed = runfile.changes(before.resolved(), run.resolved())
     runfile.check_changes(changed, str(path))
     return run, changed
-
-
-def header_of(folder: Path) -> Header:
-    """The header of a run folder's journal."""
-    header = read_journal(folder)[0]
-    assert isinstance(header, Header)  # `read_journal` has checked it
-    return header
 
 
 def check_sources(problem: Problem, header: Header, folder: Path, allowed: bool) -> None:
@@ -272,8 +242,8 @@ def execute(
     """
     journal = _open_journal(folder, resume)
     try:
-        if journal.events:
-            _check_header(journal, plan)
+        if journal.header is not None:
+            _check_header(journal.header, journal.path, plan)
         loop = Loop(
             plan.problem,
             plan.strategy,
@@ -285,19 +255,21 @@ def execute(
         if journal.events:
             loop.replay()
         with contextlib.ExitStack() as stack:
-            workers = pool or stack.enter_context(open_pool(plan.pool, plan.problem))
-            stack.callback(display.ended)
-            before = preflight(plan.problem, workers)
-            _begin(journal, plan, folder, loop, workers, changed or {})
-            display.started(loop, before)
-            end = loop.run(workers)
-            display.ended()
+            workers = cache(lambda: pool or stack.enter_context(open_pool(plan.pool, plan.problem)))
+            end = loop.ended() if journal.events else None
+            if end is None or end.kind == "interrupted":
+                stack.callback(display.ended)
+                before = preflight(plan.problem, workers())
+                _begin(journal, plan, folder, loop, workers(), changed or {})
+                display.started(loop, before)
+                end = loop.run(workers())
+                display.ended()
             return _conclude(plan, loop, end, workers, folder)
     finally:
         journal.close()
 
 
-def _conclude(plan: Plan, loop: Loop, end: Note, pool: Pool, folder: Path | None) -> SearchResult:
+def _conclude(plan: Plan, loop: Loop, end: Note, pool: Callable[[], Pool], folder: Path | None) -> SearchResult:
     """Finds the best, scores it again, and writes the folder's files."""
     objectives = plan.problem.objectives
     found = evaluations(loop)
@@ -305,7 +277,7 @@ def _conclude(plan: Plan, loop: Loop, end: Note, pool: Pool, folder: Path | None
     best = order[:1] if len(objectives) == 1 else front(found, objectives)
     rescored = None
     if plan.after.rescore and order and end.kind != "interrupted" and len(objectives) == 1:
-        rescored = rescore(plan.problem, pool, order[:2], plan.seed, plan.after.rescore)
+        rescored = rescore(plan.problem, pool, order[:2], plan.seed, plan.after.rescore, loop.journal)
     size = size_alarm(objectives, found)
     result = SearchResult(found, best, rescored, end, folder, warnings(size, rescored))
     if folder is not None:
@@ -340,13 +312,11 @@ def _open_journal(folder: Path | None, resume: bool) -> Journal:
     return journal
 
 
-def _check_header(journal: Journal, plan: Plan) -> None:
-    header = journal.events[0]
-    assert isinstance(header, Header)
+def _check_header(header: Header, path: Path | None, plan: Plan) -> None:
     now = {objective.name: objective.goal for objective in plan.problem.objectives}
     if header.seed != plan.seed or header.objectives != now:
         raise JournalError(
-            f"{journal.path} is another run: it has seed {header.seed} and objectives {header.objectives}, "
+            f"{path} is another run: it has seed {header.seed} and objectives {header.objectives}, "
             f"this one has seed {plan.seed} and {now}; give the same, or another folder"
         )
 

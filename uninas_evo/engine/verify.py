@@ -10,11 +10,12 @@ from pathlib import Path
 from rich.table import Column, Table
 
 from uninas_evo.contracts import Objective
-from uninas_evo.engine.journal import AskEvent, ResultEvent, read_journal
+from uninas_evo.engine.journal import AskEvent, ResultEvent, lineage, read_journal
 from uninas_evo.engine.results import dominated
-from uninas_evo.engine.search import check_sources, header_of, reopen
+from uninas_evo.engine.search import check_sources, reopen
 from uninas_evo.errors import JournalError
-from uninas_evo.pool.open import Done, Job, open_pool, pool_on
+from uninas_evo.pool.contract import Done, Job
+from uninas_evo.pool.open import open_pool, pool_on
 
 TOLERANCE = 1e-3
 """Relative difference that two kinds of devices may have: their sums round differently, and entropies of deciles
@@ -49,9 +50,9 @@ def verify(
     """
     run, _ = reopen(folder)
     problem = run.problem()
-    check_sources(problem, header_of(folder), folder, allow_changed_objective)
-    events = read_journal(folder)
-    texts = {event.number: event.genome for event in events if isinstance(event, AskEvent) and event.genome}
+    header, events = read_journal(folder)
+    check_sources(problem, header, folder, allow_changed_objective)
+    asks = {event.number: event for event in events if isinstance(event, AskEvent)}
     results = {event.number: event for event in events if isinstance(event, ResultEvent) and event.values}
     chosen = _choose(results, problem.objectives, count)
     if not chosen:
@@ -59,14 +60,12 @@ def verify(
     options = run.options.pool if device is None else pool_on(device, run.options.pool.threads)
     rows: list[Row] = []
     with open_pool(options, problem) as pool:
-        waiting = [Job(number, texts[number]) for number in chosen]
-        left = len(waiting)
-        while left:
-            while waiting and pool.idle > 0:
-                pool.submit(waiting.pop(0))
-            for done in pool.wait():
-                left -= 1
-                rows += _rows(results[done.job.number], done, problem.objectives)
+        jobs = [
+            Job(number, asks[number].genome or "", fidelity=asks[number].fidelity, lineage=lineage(asks, number))
+            for number in chosen
+        ]
+        for done in pool.map(jobs):
+            rows += _rows(results[done.job.number], done, problem.objectives)
     return sorted(rows, key=lambda row: row.number)
 
 

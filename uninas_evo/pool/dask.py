@@ -11,8 +11,7 @@ from typing_extensions import override
 from uninas_evo.contracts import Problem
 from uninas_evo.errors import MissingExtraError, PoolError
 from uninas_evo.pool import worker
-from uninas_evo.pool.open import Activity, Done, Job, Pool
-from uninas_evo.pool.processes import cause
+from uninas_evo.pool.contract import Activity, Done, Job, Pool, cause
 from uninas_evo.pool.worker import Score, Settings
 
 _UNKNOWN = "dask"
@@ -76,7 +75,7 @@ class DaskPool(Pool):
 
     @override
     def submit(self, job: Job) -> None:
-        future = self._executor.submit(worker.score_anywhere, *self._task, job.genome, job.seed)
+        future = self._executor.submit(worker.score_anywhere, *self._task, job)
         self._running[future] = (job, time.monotonic())
 
     @override

@@ -9,19 +9,15 @@ A pool takes jobs while it has idle workers and gives each back done, in whateve
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections import deque
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
-from typing_extensions import override
 
 from uninas_evo.contracts import Problem
 from uninas_evo.errors import RunFileError
-from uninas_evo.pool import devices, worker
-from uninas_evo.pool.worker import Settings
+from uninas_evo.pool import devices
+from uninas_evo.pool.contract import Pool
+from uninas_evo.pool.in_process import InProcessPool
 
 
 class CpuWorkers(BaseModel):
@@ -65,99 +61,6 @@ class PoolOptions(BaseModel):
         description="what scoring one candidate on the CPU may allocate in GB; it fails beyond; "
         "unset: nine tenths of the machine, divided among the workers",
     )
-
-
-@dataclass(frozen=True)
-class Job:
-    """A genome to score: `seed` replaces the problem's own where it is given."""
-
-    number: int
-    genome: str
-    seed: int | None = None
-
-
-@dataclass(frozen=True)
-class Done:
-    """A job with its values or the reason of its failure, and where it was scored."""
-
-    job: Job
-    values: Mapping[str, float] | None
-    failure: str | None
-    seconds: float
-    device: str
-    worker: int
-    memory_bytes: int = 0
-
-
-@dataclass(frozen=True)
-class Activity:
-    """What a worker does now: the number of its job, None while it is idle or starting."""
-
-    worker: int
-    device: str
-    job: int | None
-
-
-class Pool(ABC):
-    """Scores jobs; a context manager that ends its workers."""
-
-    devices: Sequence[str]
-    """The model of each worker's device."""
-
-    @property
-    @abstractmethod
-    def idle(self) -> int:
-        """Jobs that can be submitted now without waiting in line."""
-
-    @abstractmethod
-    def submit(self, job: Job) -> None:
-        """Hands a job to a worker."""
-
-    @abstractmethod
-    def wait(self, timeout_s: float | None = None) -> list[Done]:
-        """Waits until a job is done or the time is up; jobs done since the last call."""
-
-    def close(self) -> None:  # noqa: B027 - nothing to end in the calling process
-        """Ends the workers, also those that are busy."""
-
-    def activity(self) -> list[Activity]:
-        """What each worker does."""
-        return [Activity(number, device, None) for number, device in enumerate(self.devices)]
-
-    def __enter__(self) -> Pool:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-class InProcessPool(Pool):
-    """Scores in the calling process, one job after the other: for tests, debugging and notebooks.
-
-    It cannot end a candidate that hangs, nor survive one that kills the process.
-    """
-
-    def __init__(self, problem: Problem, device: str = "cpu", threads: int = 1) -> None:
-        self._worker = worker.Worker(problem, Settings(device, threads))
-        self.devices = [worker.describe(device)]
-        self._jobs: deque[Job] = deque()
-
-    @property
-    @override
-    def idle(self) -> int:
-        return 1 - len(self._jobs)
-
-    @override
-    def submit(self, job: Job) -> None:
-        self._jobs.append(job)
-
-    @override
-    def wait(self, timeout_s: float | None = None) -> list[Done]:
-        if not self._jobs:
-            return []
-        job = self._jobs.popleft()
-        score = self._worker.score(job.genome, job.seed)
-        return [Done(job, score.values, score.failure, score.seconds, self.devices[0], 0, score.memory_bytes)]
 
 
 def open_pool(options: PoolOptions, problem: Problem) -> Pool:

@@ -19,7 +19,7 @@ from uninas_evo.contracts import Problem
 from uninas_evo.errors import PoolError
 from uninas_evo.pool import devices as machine
 from uninas_evo.pool import worker
-from uninas_evo.pool.open import Activity, Done, Job, Pool
+from uninas_evo.pool.contract import Activity, Done, Job, Pool, cause
 from uninas_evo.pool.worker import Score, Settings
 
 START_LIMIT_S = 300.0
@@ -133,7 +133,7 @@ class ProcessPool(Pool):
         assert slot.executor is not None
         slot.job, slot.deadline = job, time.monotonic() + self._time_limit_s
         try:
-            slot.future = slot.executor.submit(worker.score, job.genome, job.seed)
+            slot.future = slot.executor.submit(worker.score, job)
         except Exception as error:  # the process died while it was idle
             slot.future = concurrent.futures.Future()
             slot.future.set_exception(error)
@@ -217,10 +217,3 @@ class ProcessPool(Pool):
     def close(self) -> None:
         for slot in self._slots:
             self._close(slot)
-
-
-def cause(error: BaseException) -> str:
-    """Why an executor's task or process ended, in one line."""
-    text = " ".join(str(error).split())
-    codes = text.rpartition("The exit codes of the workers are ")[2]
-    return f"exit code {codes.strip('{} .')}" if codes != text else f"{type(error).__name__}: {text}"[:400]

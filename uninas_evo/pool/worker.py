@@ -24,6 +24,7 @@ from typing import Any
 
 from uninas_evo.contracts import Objective, Problem
 from uninas_evo.errors import PoolError
+from uninas_evo.pool.contract import Job
 
 _PR_SET_PDEATHSIG = 1
 _LEAK_BYTES = 4 * 10**9
@@ -74,14 +75,17 @@ class Worker:
         _set_threads(settings.threads)
         problem.prepare(settings.device)
 
-    def score(self, genome: str, seed: int | None = None) -> Score:
-        """Scores a genome's text, with other random draws where a seed is given; never raises."""
+    def score(self, job: Job) -> Score:
+        """Scores a genome's text, with other random draws where the job has a seed; never raises."""
         begin = time.perf_counter()
         values, failure = None, None
         try:
-            problem = self.problem if seed is None else self._with_seed(seed)
-            with _seeded(f"{problem.seed} {genome}"), _memory_limit(self.settings.memory_limit_bytes):
-                raw = problem.evaluate(problem.space.decode(genome), self.settings.device)
+            problem = self.problem if job.seed is None else self._with_seed(job.seed)
+            further: dict[str, Any] = {} if job.fidelity is None else {"fidelity": job.fidelity}
+            if job.lineage:
+                further["lineage"] = tuple(map(problem.space.decode, job.lineage))
+            with _seeded(f"{problem.seed} {job.genome}"), _memory_limit(self.settings.memory_limit_bytes):
+                raw = problem.evaluate(problem.space.decode(job.genome), self.settings.device, **further)
             values = _checked(raw, problem.objectives)
         except (Exception, SystemExit) as error:
             failure = _reason(error)
@@ -133,20 +137,20 @@ def hello(device: str) -> str:
     return describe(device)
 
 
-def score(genome: str, seed: int | None = None) -> Score:
+def score(job: Job) -> Score:
     """Scores a genome in this worker process."""
     if _worker is None:
         raise RuntimeError("the worker was not started: call `start` first")
-    result = _worker.score(genome, seed)
+    result = _worker.score(job)
     if result.failure and "CUDA error" in result.failure:
         os._exit(70)  # the device's context is lost: only a new process can go on
     return result
 
 
-def score_anywhere(payload: bytes, settings: Settings, genome: str, seed: int | None = None) -> tuple[Score, str]:
+def score_anywhere(payload: bytes, settings: Settings, job: Job) -> tuple[Score, str]:
     """Scores a genome in a process that may not have been started yet (a Dask worker); also its device's model."""
     remote = _remote(payload, settings)
-    return remote.score(genome, seed), describe(remote.settings.device)
+    return remote.score(job), describe(remote.settings.device)
 
 
 @lru_cache(maxsize=1)

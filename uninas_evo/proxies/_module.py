@@ -97,8 +97,8 @@ def initialize(net: nn.Module, seed: int) -> None:
     """Draws a module's weights anew, in place, keyed by the seed and each parameter's name.
 
     UniNAS networks use their own `uninas_evo.spaces.uninas.network.initialize`. In any other module convolutions and
-    linear layers get Kaiming normal weights (fan in, ReLU: what the proxies' papers use) and zero biases, norms become the
-    identity with fresh statistics, and parameters of other layers keep their values.
+    linear layers get Kaiming normal weights (fan in, ReLU: what the proxies' papers use) and zero biases, norms become
+    the identity with fresh statistics, and parameters of other layers keep their values.
     """
     from uninas_evo.spaces.uninas.network import Network
     from uninas_evo.spaces.uninas.network import initialize as initialize_network

@@ -104,12 +104,14 @@ def preset_marks(folder: Path, record: RunRecord) -> Marks:
     Raises:
         JournalError: the run's own objective is not the recorded one.
     """
-    from uninas_evo.engine.search import check_sources, header_of, reopen
+    from uninas_evo.engine.journal import read_journal
+    from uninas_evo.engine.search import check_sources, reopen
+    from uninas_evo.pool.contract import Job
     from uninas_evo.pool.worker import Settings, Worker
     from uninas_evo.spaces.uninas import PRESETS, Genome, preset
 
     problem = reopen(folder)[0].problem()
-    check_sources(problem, header_of(folder), folder, allowed=False)
+    check_sources(problem, read_journal(folder)[0], folder, allowed=False)
     if not isinstance(problem.space.start, Genome):
         return {}
     worker = Worker(problem, Settings("cpu"))
@@ -119,7 +121,7 @@ def preset_marks(folder: Path, record: RunRecord) -> Marks:
             genome = preset(name, problem.space.start.skeleton)
         except GenomeError:
             continue  # attention cannot stand on the first stages of every skeleton
-        score = worker.score(genome.text)
+        score = worker.score(Job(0, genome.text))
         if score.values is not None:
             marks[name] = {"params": genome.params, "flops": genome.flops, **score.values}
     return marks

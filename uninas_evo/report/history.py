@@ -8,12 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from uninas_evo.contracts import Cost, Objective
-from uninas_evo.engine.journal import AskEvent, Header, Note, ResultEvent
+from uninas_evo.engine.journal import AskEvent, Event, Header, ResultEvent
 from uninas_evo.errors import GenomeError
 from uninas_evo.spaces.uninas.diff import Edit, text_edits
 from uninas_evo.stats.fronts import minimized
-
-Events = Sequence[Header | AskEvent | ResultEvent | Note]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +48,11 @@ class History:
     """The candidates of a run by number, with the result that each shares.
 
     Args:
-        events: a journal's events.
+        header: a journal's header.
+        events: the events after it.
     """
 
-    def __init__(self, events: Events) -> None:
-        header = events[0]
-        assert isinstance(header, Header)
+    def __init__(self, header: Header, events: Sequence[Event]) -> None:
         self.objectives = tuple(Objective(name, goal) for name, goal in header.objectives.items())
         self.asks = [event for event in events if isinstance(event, AskEvent)]
         self.results = {event.number: event for event in events if isinstance(event, ResultEvent)}
@@ -90,8 +87,7 @@ class History:
         steps = []
         for one in reversed(line):
             ask = self.asks[one]
-            cost = Cost(ask.params, ask.flops)
-            steps.append(Ancestor(one, ask.origin, ask.parents, cost, self.values(one), self.edits(one)))
+            steps.append(Ancestor(one, ask.origin, ask.parents, ask.cost, self.values(one), self.edits(one)))
         return steps
 
     def better(self, a: int, b: int) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from uninas_evo.contracts import Cost, Objective
-from uninas_evo.engine.journal import AskEvent, Header, Note, ResultEvent, read_journal
+from uninas_evo.engine.journal import AskEvent, Event, Header, ResultEvent, read_journal
 from uninas_evo.stats.fronts import FloatArray, minimized
 
 
@@ -25,7 +25,7 @@ class RunRecord:
         objectives: what was optimized, O of them.
         numbers: the candidates' numbers, (T,).
         genomes: their texts, (T,).
-        costs: their parameters and FLOPs, (T,).
+        costs: their named costs, (T,).
         values: the objectives' values, (T, O); a row of NaN for a failure.
         errors: the values' standard errors, (T, O), as recorded beside them under the objective's name and `_se`; NaN
             where none was.
@@ -64,13 +64,11 @@ def read_run(folder: Path) -> RunRecord:
     Raises:
         JournalError: there is no journal, or it is damaged.
     """
-    return record_of(read_journal(folder))
+    return record_of(*read_journal(folder))
 
 
-def record_of(events: Sequence[Header | AskEvent | ResultEvent | Note]) -> RunRecord:
+def record_of(header: Header, events: Sequence[Event]) -> RunRecord:
     """The distinct evaluations among a journal's events."""
-    header = events[0]
-    assert isinstance(header, Header)
     objectives = tuple(Objective(name, goal) for name, goal in header.objectives.items())
     results = {event.number: event for event in events if isinstance(event, ResultEvent)}
     asks = [event for event in events if isinstance(event, AskEvent) and event.number in results]
@@ -85,7 +83,7 @@ def record_of(events: Sequence[Header | AskEvent | ResultEvent | Note]) -> RunRe
         objectives=objectives,
         numbers=tuple(ask.number for ask in asks),
         genomes=tuple(ask.genome or "" for ask in asks),
-        costs=tuple(Cost(ask.params, ask.flops) for ask in asks),
+        costs=tuple(ask.cost for ask in asks),
         values=np.array(values, float).reshape(len(asks), len(objectives)),
         errors=np.array(errors, float).reshape(len(asks), len(objectives)),
         seconds=seconds,

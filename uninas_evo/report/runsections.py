@@ -21,13 +21,13 @@ from uninas_evo.draw.html import widget
 from uninas_evo.draw.parts import amount
 from uninas_evo.draw.svg import titled_parts
 from uninas_evo.engine.finalists import MOSTLY_SIZE
-from uninas_evo.engine.journal import FILE_NAME, Header, Note, read_journal
+from uninas_evo.engine.journal import FILE_NAME, Event, Header, Note, read_journal
 from uninas_evo.engine.versions import file_hashes
 from uninas_evo.errors import GenomeError
 from uninas_evo.pages import template
 from uninas_evo.progress import duration
 from uninas_evo.report.folder import hypervolume_curve
-from uninas_evo.report.history import Ancestor, Events, History, Tally
+from uninas_evo.report.history import Ancestor, History, Tally
 from uninas_evo.report.pareto_plots import pareto_data, pareto_figure
 from uninas_evo.report.plots import COUNTS, curves_figure, inline_svg, label, progress_figure
 from uninas_evo.report.record import RunRecord, genome_id, record_of
@@ -58,7 +58,8 @@ class Run:
     """
 
     folder: Path
-    events: Events
+    header: Header
+    events: Sequence[Event]
     record: RunRecord
     history: History
     summary: Mapping[str, Any]
@@ -69,16 +70,9 @@ class Run:
         return self.folder.resolve().name
 
     @property
-    def header(self) -> Header:
-        """The journal's first event."""
-        header = self.events[0]
-        assert isinstance(header, Header)
-        return header
-
-    @property
     def end(self) -> Note | None:
         """Why the run ended; None while it goes on, or where it was killed."""
-        last = self.events[-1]
+        last = self.events[-1] if self.events else None
         return last if isinstance(last, Note) and last.kind in ENDS else None
 
     @cached_property
@@ -119,12 +113,13 @@ def read(folder: Path) -> Run:
     Raises:
         JournalError: the folder holds no run, or its journal is damaged.
     """
-    events = read_journal(folder)
+    header, events = read_journal(folder)
     try:
         summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         summary = {}
-    return Run(folder, events, record_of(events), History(events), summary if isinstance(summary, dict) else {})
+    shown = summary if isinstance(summary, dict) else {}
+    return Run(folder, header, events, record_of(header, events), History(header, events), shown)
 
 
 def headline(run: Run) -> str:

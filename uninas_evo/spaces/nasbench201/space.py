@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Self
 
-from uninas_evo.contracts import Budget, Choose, Cost, Space
+from uninas_evo.contracts import Budget, Choose, Cost, Decision, Space
 from uninas_evo.errors import BudgetError, GenomeError
 
 if TYPE_CHECKING:
@@ -94,7 +94,8 @@ class NASBench201Space(Space[Cell]):
                 f"the start cell must be inside {self.budget}, it costs {self.cost(start)}; "
                 "widen the budget or start elsewhere"
             )
-        self.start = start or self.nearest(RESNET)
+        self.start: Cell = start or self.nearest(RESNET)
+        self.image = (3, STAGES[0][1], STAGES[0][1])
 
     def with_budget(self, budget: Budget) -> Self:
         """The same space inside another budget, begun at the admitted cell nearest to this start."""
@@ -120,7 +121,7 @@ class NASBench201Space(Space[Cell]):
 
     def compose(self, choose: Choose) -> Cell:
         """Asks for `edge_0` to `edge_5`; a cell outside the budget becomes the nearest one inside."""
-        edges = tuple(choose(f"edge_{index}", OPERATIONS) for index in range(len(EDGES)))
+        edges = tuple(choose(Decision(f"edge_{index}", OPERATIONS)) for index in range(len(EDGES)))
         return self.nearest(Cell(edges))
 
     def mutate(self, genome: Cell, rng: random.Random) -> Cell | None:

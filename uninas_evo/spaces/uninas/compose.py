@@ -7,7 +7,7 @@ for the nearest one that is.
 
 from __future__ import annotations
 
-from uninas_evo.contracts import Budget, Choose
+from uninas_evo.contracts import Budget, Choose, Decision
 from uninas_evo.spaces.uninas.chain import Chain, Node, menu
 from uninas_evo.spaces.uninas.genome import Genome
 from uninas_evo.spaces.uninas.operations import ADDABLE
@@ -34,11 +34,12 @@ def compose(start: Genome, choose: Choose, budget: Budget, rule: StepRule, edits
     """
     genome = start
     blocks = tuple(f"{stage + 1}.{place + 1}" for stage, place in start.skeleton.blocks)
-    for i in range(int(choose("edits", edits))):
-        adds = choose(f"{i}.kind", ("add", "eliminate")) == "add"
-        block = blocks.index(choose(f"{i}.block", blocks))
-        part, place = int(choose(f"{i}.chain", PARTS)), int(choose(f"{i}.place", PARTS))
-        name = choose(f"{i}.operation", ADDABLE) if adds else None
+    for i in range(int(choose(Decision("edits", edits, ordered=True)))):
+        adds = choose(Decision(f"{i}.kind", ("add", "eliminate"))) == "add"
+        block = blocks.index(choose(Decision(f"{i}.block", blocks, ordered=True)))
+        part = int(choose(Decision(f"{i}.chain", PARTS, ordered=True)))
+        place = int(choose(Decision(f"{i}.place", PARTS, ordered=True)))
+        name = choose(Decision(f"{i}.operation", ADDABLE)) if adds else None
         genome = _edit(genome, block, part, place, name, budget, rule) or genome
     return genome
 

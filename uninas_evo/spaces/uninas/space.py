@@ -63,10 +63,14 @@ class UninasSpace(Space[Genome]):
     def mutate(self, genome: Genome, rng: random.Random) -> Genome | None:
         """One search step inside the budget, or None where none was found in `PATIENCE` attempts."""
         for _ in range(PATIENCE):
-            child = step(genome, self.budget, self.rule, rng)
+            child = self.attempt(genome, rng)
             if child is not None:
                 return child
         return None
+
+    def attempt(self, genome: Genome, rng: random.Random) -> Genome | None:
+        """One search step, None where what was drawn is not feasible."""
+        return step(genome, self.budget, self.rule, rng)
 
     def crossover(self, a: Genome, b: Genome, rng: random.Random) -> Genome | None:
         """Blocks of the same stage exchanged: a child inside the budget that equals neither parent, or None."""

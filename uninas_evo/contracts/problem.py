@@ -1,0 +1,128 @@
+"""A problem: what is optimized, a space times objectives."""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+from uninas_evo.contracts.space import Space
+
+if TYPE_CHECKING:
+    import pydantic
+
+Goal = Literal["maximize", "minimize"]
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """A named number that a search maximizes or minimizes.
+
+    Attributes:
+        name: its key among the values that `Problem.evaluate` returns.
+        goal: which direction is better.
+        repeats: whether scoring a genome again gives the same value; a measured time does not.
+        unit: what it is counted in, such as "%" or "ms"; empty for a plain number.
+        is_cost: whether it is known before anything is built, as params and FLOPs are.
+    """
+
+    name: str
+    goal: Goal
+    repeats: bool = True
+    unit: str = ""
+    is_cost: bool = False
+
+    @property
+    def sign(self) -> int:
+        """1 where greater is better, −1 where less is."""
+        return 1 if self.goal == "maximize" else -1
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """Bounds on a value that only scoring gives, such as a measured latency; inclusive.
+
+    Attributes:
+        name: its key among the values that `Problem.evaluate` returns.
+        low: the least that is feasible.
+        high: the most that is feasible.
+    """
+
+    name: str
+    low: float = float("-inf")
+    high: float = float("inf")
+
+    def excess(self, values: Mapping[str, float]) -> float:
+        """By how much a value lies outside, 0 inside; infinite where it is missing."""
+        if self.name not in values:
+            return float("inf")
+        return max(0.0, values[self.name] - self.high, self.low - values[self.name])
+
+
+Progress = Callable[[str], None]
+"""Takes a line that says how far a preparation is."""
+
+
+class Problem(ABC):
+    """What is optimized: a space with its budget, and objectives. Pickled once into each worker.
+
+    Attributes:
+        space: where genomes come from.
+        objectives: what is followed.
+        constraints: bounds on scored values; strategies are told, each in its engine's own way.
+        fidelities: ways to evaluate from cheap to full, such as epochs of training; `Draft.fidelity` is an index
+            into them. Empty where there is one way only.
+        seed: fixes every random draw of `evaluate`.
+        sources: files of the user's own that `evaluate` depends on; their hashes are part of a run's identity.
+    """
+
+    Options: ClassVar[type[pydantic.BaseModel]]
+    """The fields of the run file's `[problem]` table."""
+    space: Space[Any]
+    objectives: tuple[Objective, ...]
+    constraints: tuple[Constraint, ...] = ()
+    fidelities: tuple[Mapping[str, float], ...] = ()
+    seed: int = 0
+    sources: tuple[Path, ...] = ()
+
+    def with_seed(self, seed: int) -> Self:
+        """The same problem with fresh random draws: scores a genome again, independently."""
+        other = copy.copy(self)
+        other.seed = seed
+        return other
+
+    @classmethod
+    @abstractmethod
+    def from_options(cls, options: Any, seed: int) -> Problem:
+        """The problem of a run file's `[problem]` table, `options` being an instance of `Options`."""
+
+    def make_ready(self, folder: Path | None, device: str, progress: Progress) -> None:  # noqa: B027 - optional
+        """Called once a run, before the first ask: trains or fits what evaluations share. Can be resumed.
+
+        Args:
+            folder: the run folder, where what is made is kept; None keeps nothing.
+            device: what to compute on.
+            progress: is told how far it is.
+        """
+
+    def prepare(self, device: str) -> None:  # noqa: B027 - most problems have nothing to prepare
+        """Called once in each worker before the first `evaluate`: imports and settings of libraries go here."""
+
+    @abstractmethod
+    def evaluate(
+        self, genome: Any, device: str, *, fidelity: int | None = None, lineage: Sequence[Any] = ()
+    ) -> Mapping[str, float]:
+        """Scores a genome: a value for every objective, further named values as one likes.
+
+        Runs in a worker and depends on the arguments, the seed and what `make_ready` made, never on the worker or
+        the order.
+
+        Args:
+            genome: what is scored.
+            device: what to compute on.
+            fidelity: index into `fidelities`; None for the full one.
+            lineage: genomes whose trained weights this one descends from, oldest first; empty for none.
+        """

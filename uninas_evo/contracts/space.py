@@ -1,0 +1,105 @@
+"""A space: builds, changes, costs and encodes genomes, and never leaves its budget."""
+
+from __future__ import annotations
+
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Mapping
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, runtime_checkable
+
+from uninas_evo.contracts.costs import Budget, Cost
+from uninas_evo.contracts.decision import Choose
+from uninas_evo.errors import SpaceError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from uninas_evo.contracts.supernet import Supernet
+
+G = TypeVar("G", bound=Hashable)
+Shape = tuple[int, int, int]
+"""(C, H, W): channels, height, width."""
+
+
+class Space(ABC, Generic[G]):
+    """All genomes that a search may reach; every operator takes its `random.Random` last and changes no argument.
+
+    Attributes:
+        budget: bounds on named costs that no operator leaves.
+        start: the genome that walks begin at, inside the budget; None where the space has none.
+        image: (C, H, W) of the images that its networks take.
+        classes: outputs of its networks.
+    """
+
+    budget: Budget
+    start: G | None = None
+    image: Shape
+    classes: int
+
+    @abstractmethod
+    def compose(self, choose: Choose) -> G:
+        """Builds a genome inside the budget by asking `choose` for every decision."""
+
+    def sample(self, rng: random.Random) -> G:
+        """Composes a genome with uniform random choices."""
+        return self.compose(lambda decision: rng.choice(decision.options))
+
+    @abstractmethod
+    def mutate(self, genome: G, rng: random.Random) -> G | None:
+        """One feasible step inside the budget, or None where none was found."""
+
+    def attempt(self, genome: G, rng: random.Random) -> G | None:
+        """One try at a step, which may end outside the budget and then is None: `mutate` without its patience."""
+        return self.mutate(genome, rng)
+
+    @abstractmethod
+    def crossover(self, a: G, b: G, rng: random.Random) -> G | None:
+        """A child of two genomes inside the budget, or None where none was found."""
+
+    @abstractmethod
+    def cost(self, genome: G) -> Cost:
+        """Exact named costs, from formulas; nothing is built."""
+
+    def features(self, genome: G) -> Mapping[str, float]:
+        """Numbers that predictors learn from; by default the costs alone."""
+        return dict(self.cost(genome))
+
+    @abstractmethod
+    def build(self, genome: G) -> nn.Module:
+        """The network of a genome, with its default initialization."""
+
+    def supernet(self, **options: Any) -> Supernet[G]:
+        """A network that holds the weights of all genomes.
+
+        Raises:
+            SpaceError: the space shares no weights.
+        """
+        raise SpaceError(f"{type(self).__name__} has no supernet: it shares no weights; train genomes one by one")
+
+    @abstractmethod
+    def encode(self, genome: G) -> str:
+        """The genome's canonical text; equal genomes have equal text in every process."""
+
+    @abstractmethod
+    def decode(self, text: str) -> G:
+        """The genome of a text.
+
+        Raises:
+            GenomeError: the text is not a genome of this space.
+        """
+
+
+@runtime_checkable
+class Anchored(Protocol):
+    """The capability of spaces whose `compose` begins at a genome: Bayesian search restarts near the best."""
+
+    def around(self, genome: Any) -> Self:
+        """The same space seen from one of its genomes: `compose` stays near it."""
+
+
+@runtime_checkable
+class Rebudgeted(Protocol):
+    """The capability of spaces that can leave their budget, for engines that take bounds as constraints."""
+
+    def with_budget(self, budget: Budget) -> Self:
+        """The same space inside another budget."""

@@ -1,0 +1,100 @@
+"""What a pool of workers is: takes jobs while it has idle workers, gives each back done, in whatever order they end."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Job:
+    """A genome to score.
+
+    Attributes:
+        number: tells jobs apart.
+        genome: its text.
+        seed: replaces the problem's own where it is given.
+        fidelity: index into the problem's fidelities; None for the full one.
+        lineage: texts of the genomes whose trained weights it descends from, oldest first.
+    """
+
+    number: int
+    genome: str
+    seed: int | None = None
+    fidelity: int | None = None
+    lineage: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Done:
+    """A job with its values or the reason of its failure, and where it was scored."""
+
+    job: Job
+    values: Mapping[str, float] | None
+    failure: str | None
+    seconds: float
+    device: str
+    worker: int
+    memory_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Activity:
+    """What a worker does now: the number of its job, None while it is idle or starting."""
+
+    worker: int
+    device: str
+    job: int | None
+
+
+class Pool(ABC):
+    """Scores jobs; a context manager that ends its workers."""
+
+    devices: Sequence[str]
+    """The model of each worker's device."""
+
+    @property
+    @abstractmethod
+    def idle(self) -> int:
+        """Jobs that can be submitted now without waiting in line."""
+
+    @abstractmethod
+    def submit(self, job: Job) -> None:
+        """Hands a job to a worker."""
+
+    @abstractmethod
+    def wait(self, timeout_s: float | None = None) -> list[Done]:
+        """Waits until a job is done or the time is up; jobs done since the last call."""
+
+    def map(self, jobs: Iterable[Job]) -> Iterator[Done]:
+        """Scores jobs, each given back when it is done, in whatever order they end."""
+        waiting, busy = deque(jobs), 0
+        while waiting or busy:
+            while waiting and self.idle > 0:
+                self.submit(waiting.popleft())
+                busy += 1
+            for done in self.wait():
+                busy -= 1
+                yield done
+
+    def close(self) -> None:  # noqa: B027 - nothing to end in the calling process
+        """Ends the workers, also those that are busy."""
+
+    def activity(self) -> list[Activity]:
+        """What each worker does."""
+        return [Activity(number, device, None) for number, device in enumerate(self.devices)]
+
+    def __enter__(self) -> Pool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def cause(error: BaseException) -> str:
+    """Why an executor's task or process ended, in one line."""
+    text = " ".join(str(error).split())
+    codes = text.rpartition("The exit codes of the workers are ")[2]
+    return f"exit code {codes.strip('{} .')}" if codes != text else f"{type(error).__name__}: {text}"[:400]

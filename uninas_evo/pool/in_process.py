@@ -1,0 +1,41 @@
+"""Scoring in the calling process."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from typing_extensions import override
+
+from uninas_evo.contracts import Problem
+from uninas_evo.pool import worker
+from uninas_evo.pool.contract import Done, Job, Pool
+from uninas_evo.pool.worker import Settings
+
+
+class InProcessPool(Pool):
+    """Scores in the calling process, one job after the other: for tests, debugging and notebooks.
+
+    It cannot end a candidate that hangs, nor survive one that kills the process.
+    """
+
+    def __init__(self, problem: Problem, device: str = "cpu", threads: int = 1) -> None:
+        self._worker = worker.Worker(problem, Settings(device, threads))
+        self.devices = [worker.describe(device)]
+        self._jobs: deque[Job] = deque()
+
+    @property
+    @override
+    def idle(self) -> int:
+        return 1 - len(self._jobs)
+
+    @override
+    def submit(self, job: Job) -> None:
+        self._jobs.append(job)
+
+    @override
+    def wait(self, timeout_s: float | None = None) -> list[Done]:
+        if not self._jobs:
+            return []
+        job = self._jobs.popleft()
+        score = self._worker.score(job)
+        return [Done(job, score.values, score.failure, score.seconds, self.devices[0], 0, score.memory_bytes)]
