@@ -12,9 +12,10 @@ import pydantic
 
 from uninas_evo.contracts import (
     Budget,
-    Candidate,
     Choose,
     Cost,
+    Decision,
+    Draft,
     Objective,
     Problem,
     Result,
@@ -30,6 +31,8 @@ Digits = tuple[int, ...]
 class ToySpace(Space[Digits]):
     """Tuples of eight digits; parameters are their sum."""
 
+    image, classes = (3, 8, 8), 10
+
     def __init__(self, budget: Budget | None = None, base: int = 10) -> None:
         self.start: Digits = (1,) * 8
         self.budget = budget or Budget()
@@ -39,7 +42,7 @@ class ToySpace(Space[Digits]):
         return ToySpace(budget, self.base)
 
     def compose(self, choose: Choose) -> Digits:
-        digits = tuple(int(choose(f"digit {place}", [str(d) for d in range(self.base)])) for place in range(8))
+        digits = tuple(int(choose(Decision(f"digit {place}", tuple(map(str, range(self.base)))))) for place in range(8))
         return digits if self.budget.admits(self.cost(digits)) else self.start
 
     def mutate(self, genome: Digits, rng: random.Random) -> Digits | None:
@@ -134,16 +137,18 @@ class ToyStrategy(Strategy):
     objectives_allowed = "any"
 
     def __init__(self, space: Space[Any], objectives: Sequence[Objective], *, seed: int, **options: Any) -> None:
-        super().__init__(space, objectives, seed=seed, **options)
+        self.space, self.objectives = space, tuple(objectives)
+        self.options = self.Options(**options)
+        self.rng = random.Random(seed)
         self.waiting = 0
         self.best: tuple[float, Digits, tuple[int, ...]] = (float("-inf"), space.start, ())
 
-    def ask(self) -> Sequence[Candidate]:
+    def ask(self) -> Sequence[Draft]:
         if self.waiting:
             return []
         self.waiting = self.options.population  # type: ignore[attr-defined]
         genomes = (self.space.mutate(self.best[1], self.rng) or self.space.start for _ in range(self.waiting))
-        return [self.candidate(genome, self.best[2], "mutate") for genome in genomes]
+        return [Draft(genome, self.best[2], "mutate") for genome in genomes]
 
     def tell(self, results: Sequence[Result]) -> None:
         for result in results:
@@ -156,8 +161,8 @@ class ToyStrategy(Strategy):
 class Eager(ToyStrategy):
     """Never waits: asks a sample whenever it is asked."""
 
-    def ask(self) -> Sequence[Candidate]:
-        return [self.candidate(self.space.sample(self.rng))]
+    def ask(self) -> Sequence[Draft]:
+        return [Draft(self.space.sample(self.rng))]
 
     def tell(self, results: Sequence[Result]) -> None:
         pass
@@ -166,7 +171,10 @@ class Eager(ToyStrategy):
 class Finite(Eager):
     """Asks twelve samples, then stops."""
 
-    def ask(self) -> Sequence[Candidate]:
-        if self._asked >= 12:
+    asked = 0
+
+    def ask(self) -> Sequence[Draft]:
+        if self.asked >= 12:
             raise StopSearch("the twelve are asked")
+        self.asked += 1
         return super().ask()
