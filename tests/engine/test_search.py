@@ -16,7 +16,7 @@ import uninas_evo
 from uninas_evo.config.runfile import load_run_file
 from uninas_evo.contracts import Objective
 from uninas_evo.engine.finalists import difference, rescore
-from uninas_evo.engine.journal import Header, Journal, Note, canonical, read_journal
+from uninas_evo.engine.journal import Journal, Note, canonical, read_journal
 from uninas_evo.engine.results import Evaluation, front, ranked
 from uninas_evo.engine.search import resume, run_file
 from uninas_evo.engine.verify import verify
@@ -91,7 +91,7 @@ def test_a_python_search_is_continued(tmp_path: Path) -> None:
         search(evaluations=20, out=tmp_path / "a")
     search(evaluations=40, out=tmp_path / "a", resume=True)
     search(evaluations=40, out=tmp_path / "b")
-    assert canonical(read_journal(tmp_path / "a")) == canonical(read_journal(tmp_path / "b"))
+    assert canonical(read_journal(tmp_path / "a")[1]) == canonical(read_journal(tmp_path / "b")[1])
     with pytest.raises(JournalError, match="is another run: it has seed 0"):
         search(evaluations=40, out=tmp_path / "a", resume=True, seed=1)
     with pytest.raises(JournalError, match="was started from Python with a problem"):
@@ -143,8 +143,7 @@ def test_the_folder_of_a_run(folder: Path) -> None:
     """Run file, journal, winner, summary; a header with everything that a repetition needs."""
     assert {path.name for path in folder.iterdir()} == {"run.toml", "journal.jsonl", "winner.txt", "summary.json"}
     assert load_run_file(folder / "run.toml").options.seed == 3
-    header, *events = read_journal(folder)
-    assert isinstance(header, Header)
+    header, events = read_journal(folder)
     assert header.run["problem"] == ToyProblem(noise=0.5).options.model_dump() | {"name": "toy"}
     assert header.objectives == {"sum": "maximize"}
     assert {"python", "torch", "uninas-evo", "numpy"} <= header.versions.keys()
@@ -173,13 +172,13 @@ def test_resume_with_more_evaluations(folder: Path, tmp_path: Path) -> None:
     """What is changed is noted and kept; the record equals that of a run that had them at once."""
     resume(folder, ["evaluations=50"], quiet=True)
     assert load_run_file(folder / "run.toml").options.evaluations == 50
-    notes = [event for event in read_journal(folder) if isinstance(event, Note)]
+    notes = [event for event in read_journal(folder)[1] if isinstance(event, Note)]
     assert [note.kind for note in notes] == ["finished", "resumed", "changed", "finished"]
     assert notes[2].text == "evaluations = 50"
     run_file(load_run_file(tmp_path / "run.toml", ["evaluations=50"]), tmp_path / "at once", quiet=True)
-    assert canonical(read_journal(folder)) == canonical(read_journal(tmp_path / "at once"))
+    assert canonical(read_journal(folder)[1]) == canonical(read_journal(tmp_path / "at once")[1])
     resume(folder, quiet=True)
-    assert len([event for event in read_journal(folder) if isinstance(event, Note) and event.kind == "changed"]) == 1
+    assert len([event for event in read_journal(folder)[1] if isinstance(event, Note) and event.kind == "changed"]) == 1
 
 
 @pytest.mark.parametrize("setting", ["seed=4", "strategy.population=7", "problem.noise=1.0", "pool.threads=2"])
@@ -197,8 +196,7 @@ def test_resume_refuses_what_the_record_depends_on(folder: Path, setting: str) -
 def test_fields_that_are_new_get_their_defaults(folder: Path) -> None:
     """A folder of an earlier version, whose header and run file lack a field, is continued."""
     lines = (folder / "journal.jsonl").read_text().splitlines()
-    header, *events = read_journal(folder)
-    assert isinstance(header, Header)
+    header, events = read_journal(folder)
     older = {"problem": {"name": "toy", "noise": 0.5}, "strategy": {"name": "toy"}}
     (folder / "journal.jsonl").unlink()
     journal = Journal(folder / "journal.jsonl")
@@ -211,9 +209,9 @@ def test_fields_that_are_new_get_their_defaults(folder: Path) -> None:
 def test_resume_without_the_run_file(folder: Path) -> None:
     """The journal alone is enough."""
     (folder / "run.toml").unlink()
-    before = canonical(read_journal(folder))
+    before = canonical(read_journal(folder)[1])
     resume(folder, quiet=True)
-    assert canonical(read_journal(folder)) == before
+    assert canonical(read_journal(folder)[1]) == before
     assert (folder / "run.toml").exists()
 
 
@@ -232,10 +230,10 @@ def test_a_read_only_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_nothing_that_was_scored_is_taken_back(folder: Path) -> None:
     """Fewer evaluations than the journal holds are refused, and the winner stays."""
-    before = (folder / "winner.txt").read_text(), canonical(read_journal(folder))
+    before = (folder / "winner.txt").read_text(), canonical(read_journal(folder)[1])
     with pytest.raises(RunFileError, match=r"has scored \d+ genomes, and evaluations is 1: .* set evaluations to"):
         resume(folder, ["evaluations=1"], quiet=True)
-    assert ((folder / "winner.txt").read_text(), canonical(read_journal(folder))) == before
+    assert ((folder / "winner.txt").read_text(), canonical(read_journal(folder)[1])) == before
 
 
 def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
@@ -423,7 +421,7 @@ def test_rescoring_is_paired_and_knows_noise_from_gain() -> None:
         Evaluation(0, (9,) * 8, "9" * 8, noisy.space.cost((9,) * 8), {"sum": 70.0}),
         Evaluation(1, (9,) * 8, "99999998", noisy.space.cost((9,) * 8), {"sum": 69.0}),
     ]
-    found = rescore(noisy, pool, best, seed=0, seeds=8)
+    found = rescore(noisy, lambda: pool, best, seed=0, seeds=8, journal=Journal(None))
     assert found is not None
     assert {name: len(values) for name, values in found.values.items()} == {"start": 8, "winner": 8, "runner-up": 8}
     assert found.noisy
@@ -431,7 +429,7 @@ def test_rescoring_is_paired_and_knows_noise_from_gain() -> None:
     assert found.over_start.significant
     exact = ToyProblem()
     best[0] = Evaluation(0, (9,) * 8, "9" * 8, exact.space.cost((9,) * 8), {"sum": 72.0})
-    alone = rescore(exact, InProcessPool(exact), best[:1], seed=0, seeds=8)
+    alone = rescore(exact, lambda: InProcessPool(exact), best[:1], seed=0, seeds=8, journal=Journal(None))
     assert alone is not None
     assert (alone.noisy, alone.values) == (False, {"start": [8.0], "winner": [72.0]})
     lead = difference([1.0, 2.0, 3.0], [1.5, 1.5, 2.5], 1)
