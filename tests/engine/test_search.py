@@ -17,6 +17,7 @@ from uninas_evo.config.runfile import load_run_file
 from uninas_evo.contracts import Objective
 from uninas_evo.engine.finalists import difference, rescore
 from uninas_evo.engine.journal import Journal, Note, canonical, read_journal
+from uninas_evo.engine.loop import Loop
 from uninas_evo.engine.results import Evaluation, front, ranked
 from uninas_evo.engine.search import resume, run_file
 from uninas_evo.engine.verify import verify
@@ -419,7 +420,7 @@ def no_pool() -> Any:
 
 
 def test_rescoring_is_paired_and_knows_noise_from_gain() -> None:
-    """Fresh seeds, the same for all, each scored once; without noise one is enough; a difference within noise is called so."""
+    """Fresh seeds, the same for all, each scored once; without noise one is enough; noise is told from gain."""
     noisy = ToyProblem(noise=1.0)
     pool = InProcessPool(noisy)
     best = [

@@ -21,17 +21,15 @@ from uninas_evo.contracts import (
     Result,
     Space,
     StopSearch,
-    Strategy,
 )
 from uninas_evo.errors import GenomeError
+from uninas_evo.strategies.base import SearchStrategy, start_of
 
 Digits = tuple[int, ...]
 
 
 class ToySpace(Space[Digits]):
     """Tuples of eight digits; parameters are their sum."""
-
-    image, classes = (3, 8, 8), 10
 
     def __init__(self, budget: Budget | None = None, base: int = 10) -> None:
         self.start: Digits = (1,) * 8
@@ -42,7 +40,8 @@ class ToySpace(Space[Digits]):
         return ToySpace(budget, self.base)
 
     def compose(self, choose: Choose) -> Digits:
-        digits = tuple(int(choose(Decision(f"digit {place}", tuple(map(str, range(self.base)))))) for place in range(8))
+        options = tuple(map(str, range(self.base)))
+        digits = tuple(int(choose(Decision(f"digit {place}", options, ordered=True))) for place in range(8))
         return digits if self.budget.admits(self.cost(digits)) else self.start
 
     def mutate(self, genome: Digits, rng: random.Random) -> Digits | None:
@@ -130,24 +129,22 @@ class StrategyOptions(pydantic.BaseModel):
     population: int = pydantic.Field(6, description="candidates of a generation", ge=1)
 
 
-class ToyStrategy(Strategy):
+class ToyStrategy(SearchStrategy):
     """Generations of mutants of the best so far."""
 
     Options = StrategyOptions
     objectives_allowed = "any"
 
     def __init__(self, space: Space[Any], objectives: Sequence[Objective], *, seed: int, **options: Any) -> None:
-        self.space, self.objectives = space, tuple(objectives)
-        self.options = self.Options(**options)
-        self.rng = random.Random(seed)
+        super().__init__(space, objectives, seed=seed, **options)
         self.waiting = 0
-        self.best: tuple[float, Digits, tuple[int, ...]] = (float("-inf"), space.start, ())
+        self.best: tuple[float, Digits, tuple[int, ...]] = (float("-inf"), start_of(space), ())
 
     def ask(self) -> Sequence[Draft]:
         if self.waiting:
             return []
         self.waiting = self.options.population  # type: ignore[attr-defined]
-        genomes = (self.space.mutate(self.best[1], self.rng) or self.space.start for _ in range(self.waiting))
+        genomes = (self.space.mutate(self.best[1], self.rng) or start_of(self.space) for _ in range(self.waiting))
         return [Draft(genome, self.best[2], "mutate") for genome in genomes]
 
     def tell(self, results: Sequence[Result]) -> None:
@@ -162,7 +159,8 @@ class Eager(ToyStrategy):
     """Never waits: asks a sample whenever it is asked."""
 
     def ask(self) -> Sequence[Draft]:
-        return [Draft(self.space.sample(self.rng))]
+        self._asked += 1
+        return [self.sample()]
 
     def tell(self, results: Sequence[Result]) -> None:
         pass
@@ -171,10 +169,7 @@ class Eager(ToyStrategy):
 class Finite(Eager):
     """Asks twelve samples, then stops."""
 
-    asked = 0
-
     def ask(self) -> Sequence[Draft]:
-        if self.asked >= 12:
+        if self._asked >= 12:
             raise StopSearch("the twelve are asked")
-        self.asked += 1
         return super().ask()
