@@ -49,7 +49,7 @@ class StrategyConformance:
     def test_other_seeds_give_other_asks(self) -> None:
         """The seed matters."""
         if not self.seeded:
-            pytest.skip("the strategy draws nothing")
+            return  # the strategy draws nothing
         assert self._asks(seed=0) != self._asks(seed=1)
 
     def test_candidates_are_of_the_space(self) -> None:
@@ -124,7 +124,7 @@ class StrategyConformance:
         list(drive(first, self.space, self.samples))
         state = first.snapshot()
         if state is None:
-            pytest.skip("the strategy takes no snapshots: it is replayed")
+            return  # the strategy takes no snapshots: it is replayed
         second = self._made()
         second.restore(state)
         assert [self.space.encode(d.genome) for d in second.ask()] == [self.space.encode(d.genome) for d in first.ask()]
@@ -132,7 +132,7 @@ class StrategyConformance:
     def test_it_learns(self) -> None:
         """On counting ones the last asks hold more than the first."""
         if not self.learns:
-            pytest.skip("the strategy follows no objective")
+            return  # the strategy follows no objective
         space = Bits(24)
         ones = [sum(c.genome) for c in drive(make(self.strategy, space, self.options), space, 200)]
         assert sum(ones[-20:]) > sum(ones[:20])
