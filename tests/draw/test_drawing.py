@@ -16,6 +16,7 @@ from uninas_evo.draw.parts import FREE, KINDS, Part, amount, head_places, networ
 from uninas_evo.draw.svg import draw, everything, svg, titled_parts
 from uninas_evo.errors import GenomeError
 from uninas_evo.spaces.uninas import PRESETS, Genome, Skeleton, StepRule, UninasSpace, preset
+from uninas_evo.spaces.uninas.flow import flow_graph
 from uninas_evo.spaces.uninas.text import parse_chain
 
 SMALL = Skeleton(image_size=64, classes=10, stem=(16, 16), channels=(32, 96), depths=(1, 2))
@@ -96,7 +97,7 @@ def test_every_operation_is_drawn_once(seed: int) -> None:
     genome = walked(seed, 60)
     places = [p.place for part in network_parts(genome) for p, _ in leaves(part) if p.kind in KINDS]
     assert len(places) == len(set(places))
-    graph = genome.graph()
+    graph = flow_graph(genome)
     folded = {part.place for stage in network_parts(genome) for part in stage.parts if part.count > 1}
     assert all(place in graph or place.endswith("/downsample") for place in places)
     if not folded:
