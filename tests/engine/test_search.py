@@ -17,6 +17,7 @@ from uninas_evo.config.runfile import load_run_file
 from uninas_evo.contracts import Objective
 from uninas_evo.engine.finalists import difference, rescore
 from uninas_evo.engine.journal import Journal, Note, canonical, read_journal
+from uninas_evo.engine.loop import Loop
 from uninas_evo.engine.results import Evaluation, front, ranked
 from uninas_evo.engine.search import resume, run_file
 from uninas_evo.engine.verify import verify
@@ -148,7 +149,8 @@ def test_the_folder_of_a_run(folder: Path) -> None:
     assert header.objectives == {"sum": "maximize"}
     assert {"python", "torch", "uninas-evo", "numpy"} <= header.versions.keys()
     assert {"name", "system", "cpus", "memory_gb", "devices"} <= header.host.keys()
-    assert isinstance(events[-1], Note)
+    (note,) = (event for event in events if isinstance(event, Note))
+    assert note.kind == "finished"
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["evaluations"] == 30
     (best,) = summary["best"]
@@ -202,8 +204,8 @@ def test_fields_that_are_new_get_their_defaults(folder: Path) -> None:
     journal = Journal(folder / "journal.jsonl")
     journal.append(header.model_copy(update={"run": header.run | older}), *events)
     journal.close()
-    resume(folder, quiet=True)
-    assert len((folder / "journal.jsonl").read_text().splitlines()) == len(lines) + 2
+    resume(folder, ["evaluations=31"], quiet=True)
+    assert len((folder / "journal.jsonl").read_text().splitlines()) > len(lines)
 
 
 def test_resume_without_the_run_file(folder: Path) -> None:
@@ -413,20 +415,26 @@ def test_the_front_equals_the_definition() -> None:
     assert [one.number for one in front(found, objectives)] == expected
 
 
+def no_pool() -> Any:
+    raise AssertionError("what is recorded must not be scored again")
+
+
 def test_rescoring_is_paired_and_knows_noise_from_gain() -> None:
-    """Fresh seeds, the same for all; without noise one is enough; a difference within noise is called so."""
+    """Fresh seeds, the same for all, each scored once; without noise one is enough; noise is told from gain."""
     noisy = ToyProblem(noise=1.0)
     pool = InProcessPool(noisy)
     best = [
         Evaluation(0, (9,) * 8, "9" * 8, noisy.space.cost((9,) * 8), {"sum": 70.0}),
         Evaluation(1, (9,) * 8, "99999998", noisy.space.cost((9,) * 8), {"sum": 69.0}),
     ]
-    found = rescore(noisy, lambda: pool, best, seed=0, seeds=8, journal=Journal(None))
+    journal = Journal(None)
+    found = rescore(noisy, lambda: pool, best, seed=0, seeds=8, journal=journal)
     assert found is not None
     assert {name: len(values) for name, values in found.values.items()} == {"start": 8, "winner": 8, "runner-up": 8}
     assert found.noisy
     assert found.over_start is not None
     assert found.over_start.significant
+    assert rescore(noisy, no_pool, best, seed=0, seeds=8, journal=journal) == found
     exact = ToyProblem()
     best[0] = Evaluation(0, (9,) * 8, "9" * 8, exact.space.cost((9,) * 8), {"sum": 72.0})
     alone = rescore(exact, lambda: InProcessPool(exact), best[:1], seed=0, seeds=8, journal=Journal(None))
@@ -436,3 +444,38 @@ def test_rescoring_is_paired_and_knows_noise_from_gain() -> None:
     assert lead is not None
     assert (round(lead.mean, 6), round(lead.error, 6), lead.significant) == (0.166667, 0.333333, False)
     assert difference([float("nan")], [1.0], 1) is None
+
+
+def test_a_run_that_ended_by_its_time_keeps_its_result(tmp_path: Path) -> None:
+    """Resuming it scores nothing and finds what it found: how long the record took is no limit of the replay."""
+    first = search(time_limit_s=0.3, out=tmp_path / "out")
+    before = (tmp_path / "out" / "journal.jsonl").read_bytes()
+    again = search(time_limit_s=0.3, out=tmp_path / "out", resume=True)
+    assert first.evaluations
+    assert [one.text for one in again.evaluations] == [one.text for one in first.evaluations]
+    assert (again.best, again.rescored) == (first.best, first.rescored)
+    assert (tmp_path / "out" / "journal.jsonl").read_bytes() == before
+
+
+def test_a_finished_run_is_not_scored_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Resuming it opens no worker: the journal holds the finalists' fresh scores too."""
+    first = search(evaluations=20, after={"rescore": 3, "plot": False}, out=tmp_path / "out")
+    monkeypatch.setattr("uninas_evo.engine.search.open_pool", no_pool)
+    again = search(evaluations=20, after={"rescore": 3, "plot": False}, out=tmp_path / "out", resume=True)
+    assert again.rescored == first.rescored
+
+
+def test_replay_leaves_the_journal_alone(tmp_path: Path) -> None:
+    """Replaying a journal that was cut in the middle writes nothing, as reading a run must not change it."""
+    search(evaluations=20, out=tmp_path / "out")
+    path = tmp_path / "out" / "journal.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:20]))
+    before = path.read_bytes()
+    problem = ToyProblem()
+    journal = Journal(path)
+    loop = Loop(problem, ToyStrategy(problem.space, problem.objectives, seed=0), journal, evaluations=20)
+    loop.replay()
+    journal.close()
+    assert loop.told > 0
+    assert path.read_bytes() == before
