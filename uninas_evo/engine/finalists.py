@@ -139,14 +139,14 @@ def size_alarm(objectives: Sequence[Objective], found: Sequence[Evaluation]) -> 
         return {}
     from uninas_evo.stats.ranks import size_correlation
 
-    params, flops = [one.cost.params for one in scored], [one.cost.flops for one in scored]
-    return {name: size_correlation([one.values[name] for one in scored], params, flops) for name in named}
+    costs = {name: [one.cost[name] for one in scored] for name in scored[0].cost}
+    return {name: size_correlation([one.values[name] for one in scored], costs) for name in named}
 
 
 def warnings(size: SizeAlarm, rescored: Rescored | None) -> tuple[str, ...]:
     """What to keep in mind before believing a result."""
     told = [
-        f"{name} is mostly size here: params and FLOPs explain {1 - found['unexplained']:.0%} of its ranks; "
+        f"{name} is mostly size here: costs explain {1 - found['unexplained']:.0%} of its ranks; "
         f"compare the winner with networks of its own size"
         for name, found in size.items()
         if found["unexplained"] < MOSTLY_SIZE
