@@ -18,7 +18,7 @@ from uninas_evo.contracts import Objective
 from uninas_evo.engine.finalists import difference, rescore
 from uninas_evo.engine.journal import Journal, Note, canonical, read_journal
 from uninas_evo.engine.loop import Loop
-from uninas_evo.engine.results import Evaluation, front, ranked
+from uninas_evo.engine.results import Evaluation, ranked
 from uninas_evo.engine.search import resume, run_file
 from uninas_evo.engine.verify import verify
 from uninas_evo.errors import JournalError, PoolError, RunFileError
