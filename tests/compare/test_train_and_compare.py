@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from uninas_evo import search
 from uninas_evo.compare import baselines, train_and_compare
-from uninas_evo.compare.train_and_compare import Row, as_markdown, train_and_compare as run_comparison, with_gap
+from uninas_evo.compare.train_and_compare import Row, as_markdown, with_gap
+from uninas_evo.compare.train_and_compare import train_and_compare as run_comparison
 from uninas_evo.contracts import Budget
 from uninas_evo.engine.journal import AskEvent, Header, Journal, Measured, ResultEvent
 from uninas_evo.errors import BudgetError, JournalError, TrainingError
-from uninas_evo import search
 from uninas_evo.spaces.nasbench201.space import NASBench201Space
 from uninas_evo.spaces.sized import random_networks
 from uninas_evo.spaces.uninas import PRESETS, Genome, Skeleton, UninasSpace, preset
@@ -158,7 +159,9 @@ def test_gap_of_several_seeds_is_paired() -> None:
 def test_table_shows_every_number() -> None:
     """The Markdown table has a line a network, with accuracy, lead, interval and costs."""
     winner = Row("winner 1", "abc", {"params": 123456, "flops": 7_800_000, "latency_ms": 1.25}, 900.4, (0.9, 0.92))
-    other = Row("vit", "def", {"params": 100000, "flops": 9_100_000, "latency_ms": 2.5}, 500.0, (0.88, 0.9), 0.02, 0.02, 0.02)
+    other = Row(
+        "vit", "def", {"params": 100000, "flops": 9_100_000, "latency_ms": 2.5}, 500.0, (0.88, 0.9), 0.02, 0.02, 0.02
+    )
     lines = as_markdown([winner, other]).splitlines()
     assert "accuracy (2 seeds)" in lines[0]
     assert lines[2] == "| winner 1 | abc | 91.00 % ± 1.41 |  | 123,456 | 7.8 M | 1.25 | 900 |"

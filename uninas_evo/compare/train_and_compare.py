@@ -74,9 +74,7 @@ class Row:
 Report = Callable[[str], None]
 
 
-def train_and_compare(
-    run_dir: str | Path, options: TrainOptions, report: Report = lambda line: None
-) -> list[Row]:
+def train_and_compare(run_dir: str | Path, options: TrainOptions, report: Report = lambda line: None) -> list[Row]:
     """Trains the best genomes of a run, the presets at its budget and random networks, and compares them.
 
     Everything is written under `DIR/train/`, a folder for each network and seed; called again, it goes on where it
