@@ -28,7 +28,7 @@ def random_networks(space: Space[Any], genome: Any, count: int, seed: int = 0) -
     size = _around(space, genome)
     near = space
     if isinstance(space, Anchored) and isinstance(space, Rebudgeted):
-        near = space.around(genome).with_budget(size)  # type: ignore[attr-defined]  # both capabilities
+        near = space.around(genome).with_budget(size)  # both capabilities
     found = []
     for number in range(count):
         rng = random.Random(f"{seed}/{number}")
