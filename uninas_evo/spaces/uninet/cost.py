@@ -8,6 +8,7 @@ attention, 2 a value of batch norm, 5 of layer norm, 1 of global average pooling
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from uninas_evo.contracts import Cost
@@ -100,14 +101,14 @@ def mixer(c: int, e: int, side: int) -> Amounts:
     )
 
 
-def block(stage: Stage, side: int, skeleton: Skeleton) -> Amounts:
+def block(stage: Stage, side: int, heads: int, window: int) -> Amounts:
     """One block of a stage on a map of this side."""
     c, e = stage.channels, stage.expansion
     match stage.operator:
         case "SA":
-            return attention(c, e, side, side, skeleton.heads)
+            return attention(c, e, side, side, heads)
         case "LSA":
-            return attention(c, e, side, min(skeleton.window, side), skeleton.heads)
+            return attention(c, e, side, min(window, side), heads)
         case "MLP":
             return mixer(c, e, side)
         case operator:
@@ -150,12 +151,22 @@ def total(*parts: Amounts) -> Amounts:
     return Amounts(*map(sum, zip(*parts, strict=True)))
 
 
+@lru_cache(maxsize=100_000)  # a search meets few different stages, and fitting to a budget asks for them often
+def stage_cost(stage: Stage, ci: int, stride: int, side: int, heads: int, window: int) -> Amounts:
+    """A stage's module and blocks; `side` and `ci` are those of the map that comes in."""
+    blocks = block(stage, side // stride, heads, window).times(stage.repeats)
+    return total(module(stage.module, ci, stage.channels, stride, side, heads), blocks)
+
+
+@lru_cache(maxsize=1000)
+def skeleton_cost(skeleton: Skeleton, channels: int) -> Amounts:
+    """Stem, fixed stage and the head behind this many channels."""
+    return total(stem(skeleton), fixed_stage(skeleton), head(channels, skeleton))
+
+
 def genome_cost(genome: Genome) -> Cost:
     """All costs of a network."""
     s = genome.skeleton
-    parts = [stem(s), fixed_stage(s), head(genome.stages[-1].channels, s)]
-    for index, (ci, stage) in enumerate(zip(genome.inputs, genome.stages, strict=True)):
-        before, after = s.sides[index : index + 2]
-        parts.append(module(stage.module, ci, stage.channels, s.strides[index], before, s.heads))
-        parts.append(block(stage, after, s).times(stage.repeats))
-    return total(*parts).cost
+    stages = zip(genome.stages, genome.inputs, s.strides, s.sides, strict=False)
+    parts = [stage_cost(stage, ci, stride, side, s.heads, s.window) for stage, ci, stride, side in stages]
+    return total(skeleton_cost(s, genome.stages[-1].channels), *parts).cost
