@@ -6,12 +6,13 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
-from uninas_evo.contracts import Budget, Choose, Cost, Decision, Space
+from uninas_evo.contracts import Budget, Choose, Cost, Decision, Shape, Space
 from uninas_evo.errors import BudgetError, GenomeError, SpaceError
+from uninas_evo.spaces.load import SpaceEntry
 from uninas_evo.spaces.uninet.fit import fit
 from uninas_evo.spaces.uninet.genome import Genome
 from uninas_evo.spaces.uninet.lattice import Lattice
-from uninas_evo.spaces.uninet.presets import REFERENCE, preset
+from uninas_evo.spaces.uninet.presets import PRESETS, REFERENCE, preset
 from uninas_evo.spaces.uninet.text import parse_genome, skeleton_line
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ class UninetSpace(Space[Genome]):
         start: where walks begin, and what a composition that cannot be fitted becomes; its skeleton is the space's.
         budget: bounds that no operator leaves.
         lattice: the options of channels and repeats; None takes the paper's for five stages, else the start's own.
+        image: (3, H, W) of the skeleton.
+        classes: outputs of the skeleton's head.
 
     Raises:
         BudgetError: the start network lies outside the budget.
@@ -38,6 +41,8 @@ class UninetSpace(Space[Genome]):
     start: Genome = field(default_factory=lambda: preset(REFERENCE))
     budget: Budget = field(default_factory=Budget)
     lattice: Lattice | None = None
+    image: Shape = field(init=False, repr=False, compare=False)
+    classes: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         s = self.start.skeleton
@@ -126,3 +131,17 @@ class UninetSpace(Space[Genome]):
                 "decode it in a space of its own"
             )
         return genome
+
+
+def _load(source: str) -> tuple[UninetSpace, Genome]:
+    genome = preset(source) if source in PRESETS else parse_genome(source)
+    return UninetSpace(genome), genome
+
+
+ENTRY = SpaceEntry(
+    begins=("uninet ",),
+    load=_load,
+    presets=PRESETS,
+    space_of=lambda genome: UninetSpace(genome) if isinstance(genome, Genome) else None,
+)
+"""How the texts of the space are known, whatever their version."""

@@ -31,37 +31,58 @@ def build(genome: Genome, seed: int = 0) -> Network:
 
 @torch.no_grad()
 def initialize(network: Network, seed: int) -> None:
-    """Draws all weights anew, each from a generator of its own, keyed by the seed and by its layer's name.
+    """Draws all weights anew for training, each layer from a generator keyed by the seed and the layer's name.
 
     Linear weights are normal of deviation 0.02, cut at two; convolutions torch's default; norms 1 and 0; LayerScale
     1e-6 and the last norm of convolutional blocks 0, so that every block begins as the identity (the authors' code).
     """
     for name, layer in network.named_modules():
-        digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
-        generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "big", signed=True))
-        _initialize_layer(layer, generator)
-    for block in network.blocks:
+        generator = _generator(seed, name)
+        if isinstance(layer, nn.BatchNorm2d | nn.LayerNorm):
+            layer.reset_parameters()
+        elif isinstance(layer, LayerScale):
+            layer.weight.fill_(LAYER_SCALE)
+        elif isinstance(layer, nn.Linear):
+            cut = 2 * LINEAR_DEVIATION
+            weight = torch.empty(layer.weight.shape)  # drawn on the CPU, so that every device gets the same weights
+            nn.init.trunc_normal_(weight, std=LINEAR_DEVIATION, a=-cut, b=cut, generator=generator)
+            _set(layer, weight)
+        elif isinstance(layer, nn.Conv2d):
+            weight = torch.empty(layer.weight.shape)
+            nn.init.kaiming_uniform_(weight, a=math.sqrt(5), generator=generator)
+            bound = 1 / math.sqrt(weight[0].numel())
+            _set(layer, weight, torch.empty(len(weight)).uniform_(-bound, bound, generator=generator))
+    for block in network.modules():
         if isinstance(block, ConvBlock):
             block.norm.weight.zero_()
 
 
-def _initialize_layer(layer: nn.Module, generator: torch.Generator) -> None:
-    if isinstance(layer, nn.BatchNorm2d | nn.LayerNorm):
-        layer.reset_parameters()
-    elif isinstance(layer, LayerScale):
-        layer.weight.fill_(LAYER_SCALE)
-    elif isinstance(layer, nn.Linear | nn.Conv2d):
-        weight = torch.empty(layer.weight.shape)  # drawn on the CPU, so that every device gets the same weights
-        bound = 0.0
-        if isinstance(layer, nn.Linear):
-            cut = 2 * LINEAR_DEVIATION
-            nn.init.trunc_normal_(weight, std=LINEAR_DEVIATION, a=-cut, b=cut, generator=generator)
-        else:
-            nn.init.kaiming_uniform_(weight, a=math.sqrt(5), generator=generator)
-            bound = 1 / math.sqrt(weight[0].numel())
-        layer.weight.copy_(weight)
-        if layer.bias is not None:
-            layer.bias.copy_(torch.empty(layer.bias.shape).uniform_(-bound, bound, generator=generator))
+@torch.no_grad()
+def initialize_for_scoring(network: Network, seed: int) -> None:
+    """Draws all weights anew for training-free scores: Kaiming normal, biases 0, norms and LayerScale 1.
+
+    With the factors that training begins at, attention and MLP are invisible to scores at initialization.
+    """
+    for name, layer in network.named_modules():
+        if isinstance(layer, nn.BatchNorm2d | nn.LayerNorm):
+            layer.reset_parameters()
+        elif isinstance(layer, LayerScale):
+            layer.weight.fill_(1)
+        elif isinstance(layer, nn.Linear | nn.Conv2d):
+            weight = torch.empty(layer.weight.shape)
+            nn.init.kaiming_normal_(weight, generator=_generator(seed, name))
+            _set(layer, weight)
+
+
+def _generator(seed: int, name: str) -> torch.Generator:
+    digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big", signed=True))
+
+
+def _set(layer: nn.Linear | nn.Conv2d, weight: Tensor, bias: Tensor | None = None) -> None:
+    layer.weight.copy_(weight)
+    if layer.bias is not None:
+        layer.bias.copy_(torch.zeros(len(weight)) if bias is None else bias)
 
 
 class Network(nn.Module):
@@ -99,9 +120,13 @@ class Network(nn.Module):
         self.to(memory_format=torch.channels_last)
 
     @property
-    def blocks(self) -> list[Block]:
-        """All blocks in order, those of the fixed stage too; modules are none."""
-        return [layer for layer in self.modules() if isinstance(layer, Block)]
+    def blocks(self) -> list[nn.Module]:
+        """All blocks and modules in order, those of the fixed stage too."""
+        return [*self.first, *(layer for stage in self.stages for layer in stage)]  # type: ignore[attr-defined]
+
+    def reinitialize(self, seed: int) -> None:
+        """Draws all weights anew for training-free scores (see `initialize_for_scoring`)."""
+        initialize_for_scoring(self, seed)
 
     def forward_features(self, x: Tensor) -> list[Tensor]:
         """(N, 3, H, W) to the map after each stage: for detection and segmentation."""
@@ -119,7 +144,7 @@ class Network(nn.Module):
         return logits
 
     def set_drop_path(self, rate: float) -> None:
-        """Sets stochastic depth: the rate grows linearly over the blocks, from 0 to `rate`."""
-        blocks = self.blocks
+        """Sets stochastic depth: the rate grows linearly over the blocks, from 0 to `rate`; modules have none."""
+        blocks = [block for block in self.blocks if isinstance(block, Block)]
         for index, block in enumerate(blocks):
             block.drop_path.rate = rate * index / max(1, len(blocks) - 1)

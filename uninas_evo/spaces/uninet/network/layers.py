@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -26,6 +28,11 @@ class LayerScale(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Scales every channel."""
         return x * self.weight
+
+    def tap(self, x: Tensor, _name: str, index: Tensor) -> Callable[[Tensor], Tensor]:
+        """Derivatives of a proxy by entries of `weight` (see `uninas_evo.proxies.taps`)."""
+        tangent = x[..., index]
+        return lambda gradient: (gradient[..., index] * tangent).flatten(1, -2).sum(1)
 
 
 class SqueezeExcite(nn.Module):
