@@ -86,8 +86,7 @@ def attention(c: int, e: int, side: int, window: int, heads: int) -> Amounts:
     return Amounts(
         (4 + 2 * e) * c * c + (21 + e) * c,
         area * (2 * e * c * c + 19 * c) + queries * (4 * c * c + 2 * keys * c),
-        area * (4 * e * c * c + (27 + 3 * e) * c)
-        + queries * (8 * c * c + 4 * keys * c + c // heads * (3 * keys - 1)),
+        area * (4 * e * c * c + (27 + 3 * e) * c) + queries * (8 * c * c + 4 * keys * c + c // heads * (3 * keys - 1)),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from uninas_evo.contracts import Budget, Cost
 from uninas_evo.spaces.uninet.genome import Genome, Stage
@@ -18,7 +19,9 @@ def fit(genome: Genome, budget: Budget, lattice: Lattice) -> Genome | None:
     """
     excess = budget.excess(genome.cost)
     while excess > 0:
-        tried = [(budget.excess(one.cost), _change(genome.cost, one.cost), one) for one in _steps(genome, budget, lattice)]
+        tried = [
+            (budget.excess(one.cost), _change(genome.cost, one.cost), one) for one in _steps(genome, budget, lattice)
+        ]
         least, _, best = min(tried, key=lambda one: one[:2], default=(excess, 0.0, genome))
         if least >= excess:
             return None
@@ -64,4 +67,5 @@ def _resized(stage: Stage, index: int, direction: int, genome: Genome, lattice: 
         own = getattr(stage, name)
         beyond = [option for option in options if (option - own) * direction > 0]
         if beyond:
-            yield replace(stage, **{name: min(beyond, key=lambda option: abs(option - own))})
+            changed: dict[str, Any] = {name: min(beyond, key=lambda option: abs(option - own))}
+            yield replace(stage, **changed)

@@ -136,8 +136,8 @@ class Genome:
             GenomeError: the strides do not divide the side at every step.
         """
         s = self.skeleton
-        sizes = {"image_size": image_size or s.image_size, "classes": classes or s.classes}
-        return Genome(replace(s, **sizes), self.stages)
+        skeleton = replace(s, image_size=image_size or s.image_size, classes=classes or s.classes)
+        return Genome(skeleton, self.stages)
 
     @property
     def inputs(self) -> tuple[int, ...]:
@@ -236,9 +236,7 @@ def check_stage(stage: Stage, heads: int, where: str) -> None:
         check_number(name, getattr(stage, name), where)
     for kind, known in (("operator", OPERATORS), ("module", MODULES)):
         if getattr(stage, kind) not in known:
-            raise GenomeError(
-                f"{where}: there is no {kind} {getattr(stage, kind)!r}; use one of {', '.join(known)}"
-            )
+            raise GenomeError(f"{where}: there is no {kind} {getattr(stage, kind)!r}; use one of {', '.join(known)}")
     divisor = heads if stage.attends else GENERAL_DIVISOR
     if stage.channels % divisor:
         below, above = neighbors(stage.channels, divisor)

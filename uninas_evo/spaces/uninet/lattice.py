@@ -34,8 +34,7 @@ class Lattice:
     def __post_init__(self) -> None:
         if len(self.channels) != len(self.repeats) or min((*self.channels, *self.repeats, self.divisor)) < 1:
             raise SpaceError(
-                f"a lattice has base channels and repeats from 1 up for each stage, got {self}; "
-                "give as many of both"
+                f"a lattice has base channels and repeats from 1 up for each stage, got {self}; give as many of both"
             )
 
     @classmethod

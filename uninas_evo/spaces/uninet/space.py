@@ -60,7 +60,9 @@ class UninetSpace(Space[Genome]):
     def _told_outside(self) -> str:
         """What is wrong with the start, and a start that would do."""
         near = fit(self.start, self.budget, self._lattice)
-        fix = f"start from this one, which is inside:\n{near.text}" if near else "none nearby is inside: widen the budget"
+        fix = (
+            f"start from this one, which is inside:\n{near.text}" if near else "none nearby is inside: widen the budget"
+        )
         return f"the start network must lie inside the budget {self.budget}; it costs {self.start.cost}; {fix}"
 
     @property

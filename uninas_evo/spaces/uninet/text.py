@@ -95,7 +95,7 @@ def skeleton_line(text: str, skeleton: Skeleton) -> str:
     own = Genome(skeleton, (Stage("L", "MLP", 1, 8 * skeleton.heads, 1),) * len(skeleton.strides))
     for line, other in zip(lines, _lines(own.text), strict=False):
         if line.words != other.words and (line.key != "stage" or line.words[2] != other.words[2]):
-            wanted = " ".join(other.words[:3]) if line.key == "stage" else " ".join(other.words)
+            wanted = other.words[2] if line.key == "stage" else " ".join(other.words)
             return f"{line.where}: {' '.join(line.words)!r} where the space has {wanted!r}"
     return f"line {lines[-1].number}: {len(lines) - 8} stages where the space has {len(skeleton.strides)}"
 
@@ -113,31 +113,43 @@ def _ordered(lines: list[Line]) -> list[Line]:
     """The lines below the first, checked to be all there, each once and in order."""
     if not lines or " ".join(lines[0].words) != TEXT_HEADER:
         where, got = (lines[0].where, " ".join(lines[0].words)) if lines else ("line 1", "")
-        raise GenomeError(f"{where}: a genome's text begins with {TEXT_HEADER!r}, got {short(got)}; begin with that line")
-    lines, end = lines[1:], lines[-1].number + 1
-    keys = [line.key for line in lines]
+        raise GenomeError(
+            f"{where}: a genome's text begins with {TEXT_HEADER!r}, got {short(got)}; begin with that line"
+        )
+    _check_keys(lines[1:])
+    _check_order(lines[1:], end=lines[-1].number + 1)
+    return lines[1:]
+
+
+def _check_keys(lines: list[Line]) -> None:
+    """Every line is known, and stands once unless it is a stage."""
+    seen: set[str] = set()
     for line in lines:
         if line.key not in FORMS:
             raise GenomeError(
                 f"{line.where}: {short(line.key)} begins no line of a genome; "
                 f"use one of {', '.join(FORMS)}{_nearest(line.key, FORMS)}"
             )
-        if line.key != "stage" and keys.index(line.key) != lines.index(line):
-            raise GenomeError(f"{line.where}: the line {line.key!r} is given twice, it stands once; remove one of the two")
+        if line.key in seen and line.key != "stage":
+            raise GenomeError(
+                f"{line.where}: the line {line.key!r} is given twice, it stands once; remove one of the two"
+            )
+        seen.add(line.key)
+
+
+def _check_order(lines: list[Line], end: int) -> None:
+    """No line is missing, the stages are the last."""
+    keys = [line.key for line in lines]
     for place, key in enumerate(FORMS):
         where = f"line {lines[place].number if place < len(lines) else end}"
         if key not in keys:
-            what = "needs at least one stage, got none" if key == "stage" else f"needs the line {key!r}, which is missing"
-            raise GenomeError(f"{where}: a genome {what}; add one such as {FORMS[key]!r}")
+            needs = "at least one stage, got none" if key == "stage" else f"the line {key!r}, which is missing"
+            raise GenomeError(f"{where}: a genome needs {needs}; add one such as {FORMS[key]!r}")
         if keys[place] != key:
             raise GenomeError(
                 f"{where}: the lines stand in the order {', '.join(FORMS)}, got {keys[place]!r} where {key!r} "
                 "is expected; reorder them"
             )
-    after = next((line for line in lines[len(FORMS) :] if line.key != "stage"), None)
-    if after:
-        raise GenomeError(f"{after.where}: only stages follow a stage, got {after.key!r}; move the line up")
-    return lines
 
 
 def _read(lines: list[Line]) -> Genome:

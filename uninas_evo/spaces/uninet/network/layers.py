@@ -81,7 +81,8 @@ class Attention(nn.Module):
         x = self.project(functional.pad(x, (0, 0, 0, -w % m, 0, -h % m)))
         n, high, wide, c = x.shape
         cut = x.reshape(n, high // m, m, wide // m, m, c).transpose(2, 3).reshape(-1, m * m, c)
-        done = attend(*cut.chunk(3, 2), self.head_width)
+        q, k, v = cut.chunk(3, 2)
+        done = attend(q, k, v, self.head_width)
         joined = done.reshape(n, high // m, wide // m, m, m, c // 3).transpose(2, 3).reshape(n, high, wide, c // 3)
         y: Tensor = self.out(joined)
         return y[:, :h, :w]
@@ -89,8 +90,8 @@ class Attention(nn.Module):
 
 def attend(q: Tensor, k: Tensor, v: Tensor, head_width: int) -> Tensor:
     """softmax(q·kᵀ / √d)·v, head by head: queries (N, p, C), keys and values (N, P, C) to (N, p, C)."""
-    heads = (torch.unflatten(x, 2, (-1, head_width)).transpose(1, 2) for x in (q, k, v))
-    return functional.scaled_dot_product_attention(*heads).transpose(1, 2).flatten(2)
+    q, k, v = (torch.unflatten(x, 2, (-1, head_width)).transpose(1, 2) for x in (q, k, v))
+    return functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
 
 
 class FeedForward(nn.Sequential):

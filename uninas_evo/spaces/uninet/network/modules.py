@@ -5,6 +5,7 @@ All add the same shortcut, a pooled and projected input; nothing is normalized o
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from uninas_evo.spaces.uninet.network.layers import attend
@@ -40,7 +41,7 @@ class Sequence(nn.Module):
         _, c, h, w = x.shape
         tokens = self.conv(x.reshape(-1, c, 1, h * w))
         tokens = self.project(self.norm(tokens))
-        return tokens.reshape(len(x), -1, h // self.stride, w // self.stride)
+        return torch.reshape(tokens, (len(x), -1, h // self.stride, w // self.stride))
 
 
 class LocalModule(nn.Module):
@@ -53,8 +54,7 @@ class LocalModule(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, before, H, W) to (N, channels, H/s, W/s)."""
-        kept: Tensor = self.shortcut(x)
-        return kept + self.branch(x)
+        return torch.add(self.shortcut(x), self.branch(x))
 
 
 class AttentionModule(nn.Module):
@@ -79,8 +79,7 @@ class AttentionModule(nn.Module):
         q = self.query_norm(self.query(x).permute(0, 2, 3, 1))
         k, v = self.keys(self.key_norm(x.permute(0, 2, 3, 1))).flatten(1, 2).chunk(2, 2)
         y = self.out(attend(q.flatten(1, 2), k, v, self.head_width)).reshape(q.shape)
-        kept: Tensor = self.shortcut(x)
-        return kept + y.permute(0, 3, 1, 2)
+        return torch.add(self.shortcut(x), y.permute(0, 3, 1, 2))
 
 
 def downsampling(kind: str, before: int, channels: int, stride: int, head_width: int) -> nn.Module:

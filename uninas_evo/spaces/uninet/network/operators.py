@@ -5,6 +5,7 @@ Paper: equations 2 to 5; norms, SE and the position convolution are those of the
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from uninas_evo.errors import SpaceError
@@ -69,7 +70,7 @@ class ConvBlock(Block):
         """(N, before, H, W) to (N, channels, H, W)."""
         kept: Tensor = self.shortcut(x)
         dropped: Tensor = self.drop_path(self.norm(self.branch(x)))
-        return kept + dropped
+        return torch.add(kept, dropped)
 
 
 def shortcut(before: int, channels: int, stride: int, *, pool: bool = True) -> nn.Sequential:
@@ -102,7 +103,7 @@ class TokenBlock(Block):
         """(N, C, H, W) to the same; tokens live inside, channels last."""
         if self.position is not None:
             x = x + self.position(x)
-        y = x.permute(0, 2, 3, 1)
+        y: Tensor = x.permute(0, 2, 3, 1)
         y = y + self.drop_path(self.scale1(self.mix(self.norm1(y))))
         y = y + self.drop_path(self.scale2(self.ffn(self.norm2(y))))
         return y.permute(0, 3, 1, 2)
