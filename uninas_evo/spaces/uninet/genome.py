@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import ClassVar
 
 from uninas_evo.contracts import Cost
 from uninas_evo.errors import GenomeError
@@ -42,6 +43,10 @@ class Stage:
     def attends(self) -> bool:
         """Whether its channels are cut into heads."""
         return self.operator in ("SA", "LSA") or self.module in ("G", "LG")
+
+    def with_module(self, module: str) -> Stage:
+        """The same blocks behind another module."""
+        return replace(self, module=module)
 
 
 @dataclass(frozen=True)
@@ -108,6 +113,7 @@ class Genome:
     Attributes:
         skeleton: what the search does not change.
         stages: as many as the skeleton has strides.
+        counted: what its length counts.
 
     Raises:
         GenomeError: the number of stages is not the skeleton's, or one of them is not feasible.
@@ -115,6 +121,7 @@ class Genome:
 
     skeleton: Skeleton
     stages: tuple[Stage, ...]
+    counted: ClassVar[str] = "blocks and modules"
 
     def __post_init__(self) -> None:
         if len(self.stages) != len(self.skeleton.strides):
