@@ -26,8 +26,8 @@ from uninas_evo.pool.contract import Job
 from uninas_evo.pool.open import PoolOptions, open_pool
 from uninas_evo.proxies._module import Inputs
 from uninas_evo.proxies.registry import PROXIES, parts_of, score
-from uninas_evo.stats.fronts import FloatArray
-from uninas_evo.stats.ranks import IntArray, Interval, bootstrapped, kendall, ndcg, rank_aggregate, spearman
+from uninas_evo.stats.fronts import FloatArray, IntArray
+from uninas_evo.stats.ranks import Interval, bootstrapped, kendall, ndcg, rank_aggregate, spearman
 
 Scores = dict[str, dict[str, float | None]]
 """Genome text -> proxy -> value; None where it failed."""
