@@ -46,10 +46,13 @@ def test_weights_tell_how_images_are_scaled(network: Network, tmp_path: Path) ->
     """The file of weights holds the mean and deviation that the network was trained with."""
     from safetensors import safe_open
 
-    formats.save_weights(network, tmp_path, load_protocol("imagenet"))
+    formats.save_weights(network, tmp_path, load_protocol("imagenet"), "abcd")
     with safe_open(str(tmp_path / "weights.safetensors"), "pt") as content:
         notes = json.loads(content.metadata()["images"])
-    assert notes == {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225], "crop_pct": 0.95}
+    assert notes == {
+        "size": [3, 16, 16], "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225], "crop_mode": "center",
+        "crop_pct": 0.95, "classes": ["a", "b", "c", "d"],
+    }  # fmt: skip
 
 
 def test_onnx_computes_the_same(network: Network, tmp_path: Path) -> None:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import torch
 
 from uninas_evo.errors import TrainingError
+
+LET_GO_S = 2.0
+"""How long a folder in use is waited for: a training that was just killed lets go of it when its readers are gone."""
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
@@ -23,7 +29,8 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
     """
     part = path.with_name(path.name + ".part")
     try:
-        with part.open("wb") as file:
+        part.unlink(missing_ok=True)
+        with part.open("xb") as file:  # never through a link that stands there
             write(file)
             file.flush()
             os.fsync(file.fileno())
@@ -66,6 +73,59 @@ def save_json(path: Path, content: Any) -> None:
 def save_lines(path: Path, lines: list[Any]) -> None:
     """Writes JSON Lines."""
     write_atomically(path, lambda file: file.write("".join(json.dumps(x) + "\n" for x in lines).encode()))
+
+
+def save_text(path: Path, text: str) -> None:
+    """Writes text."""
+    write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def load_json(path: Path) -> dict[str, Any]:
+    """Reads what `save_json` wrote.
+
+    Raises:
+        TrainingError: the file is damaged or holds no table.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise TrainingError(f"{path} is damaged ({error}); remove its folder and start anew") from error
+    if not isinstance(content, dict):
+        raise TrainingError(f"{path} holds no table; remove its folder and start anew")
+    return content
+
+
+@contextmanager
+def owned(folder: Path) -> Iterator[None]:
+    """Makes a folder and keeps other trainings out of it until the block ends or the process dies.
+
+    Raises:
+        TrainingError: another training is in it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    file = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if not _lock(file):
+            raise TrainingError(
+                f"folder {folder} is in use by another training; wait for its end or give another folder"
+            )
+        yield
+    finally:
+        os.close(file)
+
+
+def _lock(file: int) -> bool:
+    """Whether an open folder could be locked for this process alone, within `LET_GO_S`."""
+    end = time.monotonic() + LET_GO_S
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                return False
+            time.sleep(0.01)
+        else:
+            return True
 
 
 def check_space(folder: Path, params: int) -> None:

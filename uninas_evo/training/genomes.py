@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from uninas_evo.errors import TrainingError
@@ -25,6 +26,7 @@ def train_genome(
     process: Process | None = None,
     workers: int = 0,
     progress: Progress | None = None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> TrainResult:
     """Builds a genome's network with the seed's weights and trains it into a folder, or resumes that.
 
@@ -47,9 +49,10 @@ def train_genome(
         process=process,
         workers=workers,
         progress=progress,
+        say=say,
     )
     if process is None or process.first:
-        save_weights(network, folder, protocol)
+        save_weights(network, folder, protocol, splits.classes)
     return result
 
 
