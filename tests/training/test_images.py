@@ -161,7 +161,10 @@ def test_wrong_class_count_is_told() -> None:
             {"x_train": np.zeros((2, 4, 4), np.uint8), "y_train": np.zeros(3)},
             "x_train: the training part has 2 images for 3 labels",
         ),
-        ({"x_train": np.array([None]), "y_train": np.zeros(1)}, "is not a readable .npz file: Object arrays cannot be loaded"),
+        (
+            {"x_train": np.array([None]), "y_train": np.zeros(1)},
+            "is not a readable .npz file: Object arrays cannot be loaded",
+        ),
     ],
 )
 def test_wrong_arrays_are_refused(tmp_path: Path, arrays: dict[str, np.ndarray], message: str) -> None:

@@ -17,7 +17,7 @@ from uninas_evo.errors import DataError
 from uninas_evo.training.folders import PART_NAMES, Source
 from uninas_evo.training.images import ImageSet
 from uninas_evo.training.labels import class_labels
-from uninas_evo.training.pixels import MOST_CHANNELS, shown
+from uninas_evo.training.pixels import MOST_CHANNELS, channels_last, shown
 
 MOST_RATIO = 200
 """Arrays packed tighter than this are bombs: pictures in one color reach 100, real ones 10."""
@@ -110,7 +110,7 @@ def _read_member(archive: zipfile.ZipFile, name: str) -> npt.NDArray[Any]:
 def _array_set(images: npt.NDArray[Any], labels: npt.NDArray[Any], name: str, part: str) -> ImageSet:
     """Arrays (T, H, W) or (T, H, W, C) of uint8 with labels (T,) or (T, 1)."""
     shape = images.shape
-    good = len(shape) == 3 or (len(shape) == 4 and _channels_last(*shape[1:]))
+    good = len(shape) == 3 or (len(shape) == 4 and channels_last(*shape[1:]))
     if images.dtype != np.uint8 or not good or 0 in shape[1:]:
         raise DataError(
             f"{name} must be uint8 of shape (T, H, W) or (T, H, W, C) with 1 to {MOST_CHANNELS} channels, got "
@@ -121,11 +121,6 @@ def _array_set(images: npt.NDArray[Any], labels: npt.NDArray[Any], name: str, pa
         return ImageSet(images, class_labels(labels, len(images), long))
     except DataError as error:
         raise DataError(f"{name}: {error}") from error
-
-
-def _channels_last(height: int, width: int, channels: int) -> bool:
-    """Whether the last axis is that of the channels: 1, 3, or at most 16 and no longer than the sides."""
-    return channels in (1, 3) or 1 <= channels <= min(MOST_CHANNELS, height, width)
 
 
 _STEMS = (("train", "train"), ("test", "t10k"))

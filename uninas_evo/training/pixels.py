@@ -112,7 +112,7 @@ def examine(path: str | Path, whole: bool) -> Facts:
         _check_mode(image, name)
         turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
         width, height = image.size[::-1] if turned else image.size
-        return Facts(height, width, 1 if image.mode in ("1", "L", "LA") or image.mode.startswith("I;16") else 3)
+        return Facts(height, width, 1 if image.mode in ("1", "L", "LA") or _is_deep(image) else 3)
 
 
 def shown(path: str | Path) -> str:
@@ -141,7 +141,7 @@ def _of_image(image: Image.Image, name: str) -> tuple[Pixels, tuple[str, ...]]:
     if image.getexif().get(0x0112, 1) in range(2, 9):
         notes.append(TURNED)
     upright = ImageOps.exif_transpose(image)
-    if upright.mode.startswith("I;16"):
+    if _is_deep(image):
         pixels, deep = _scaled(np.asarray(upright))
         return pixels[:, :, None], (*notes, *deep)
     if upright.mode in _CLEAR or "transparency" in upright.info:
@@ -161,12 +161,17 @@ def _of_image(image: Image.Image, name: str) -> tuple[Pixels, tuple[str, ...]]:
     return pixels, tuple(notes)
 
 
+def channels_last(height: int, width: int, channels: int) -> bool:
+    """Whether the last axis of an array is that of the channels: 1, 3, or at most 16 and no longer than the sides."""
+    return channels in (1, 3) or 1 <= channels <= min(MOST_CHANNELS, height, width)
+
+
 def _of_array(array: npt.NDArray[Any], name: str) -> tuple[Pixels, tuple[str, ...]]:
     if (
         array.dtype not in (np.uint8, np.uint16)
         or array.ndim not in (2, 3)
         or 0 in array.shape
-        or (array.ndim == 3 and array.shape[2] > min(MOST_CHANNELS, max(3, *array.shape[:2])))
+        or (array.ndim == 3 and not channels_last(*array.shape))
     ):
         raise DataError(
             f"{name} must be uint8 or uint16 of shape (H, W) or (H, W, C) with 1 to {MOST_CHANNELS} channels, got "
@@ -182,6 +187,11 @@ def _scaled(deep: npt.NDArray[Any]) -> tuple[Pixels, tuple[str, ...]]:
     return pixels, (DEEP, DARK) if deep.max(initial=0) < DARKEST * 65536 else (DEEP,)
 
 
+def _is_deep(image: Image.Image) -> bool:
+    """Whether its values are 0..65535; Pillow scales those of portable graymaps to this range."""
+    return image.mode.startswith("I;16") or (image.mode, image.format) == ("I", "PPM")
+
+
 def _check_size(image: Image.Image, name: str) -> None:
     if image.width * image.height > MOST_PIXELS:
         raise DataError(_too_large(name))
@@ -194,7 +204,7 @@ def _too_large(name: str) -> str:
 
 
 def _check_mode(image: Image.Image, name: str) -> None:
-    if not (image.mode in _COLORS or image.mode in _CLEAR or image.mode.startswith("I;16")):
+    if not (image.mode in _COLORS or image.mode in _CLEAR or _is_deep(image)):
         raise DataError(
             f"{name} has pixels of mode {image.mode!r}, whose values 8 bits cannot hold: give gray, RGB, palette or "
             "16-bit gray images; scale it to 0..255"
