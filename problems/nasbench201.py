@@ -56,6 +56,7 @@ class NASBench201Problem(Problem):
 
     Options = NASBench201Options
     space: NASBench201Space
+    lookup = True
 
     def __init__(
         self,
@@ -94,7 +95,7 @@ class NASBench201Problem(Problem):
 
 
 LEAST_SHARE = 0.9
-"""Of the accuracy of guessing (100 / classes percent): below it stand no networks, but fractions in place of percent."""
+"""Of the accuracy of guessing (100 / classes percent): below it stand no networks, but fractions of 1."""
 
 
 @lru_cache(maxsize=4)

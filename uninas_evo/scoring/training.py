@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from uninas_evo.compare.baselines import random_networks
 from uninas_evo.errors import TrainingError
-from uninas_evo.spaces.uninas import Genome
+from uninas_evo.spaces.sized import random_networks
+from uninas_evo.spaces.uninas import Genome, UninasSpace
 from uninas_evo.spaces.uninas.network import build
 from uninas_evo.training.fit import Fit
 from uninas_evo.training.images import ImageSet, Splits
@@ -87,7 +87,7 @@ class TrainFitness:
     def _bar(self, device: str) -> list[float]:
         """The median accuracy of the peers after each epoch but the last."""
         if self.peers and device not in self._bars:
-            peers = random_networks(self.start, self.peers, seed=self.seed ^ PEERS_SEED)
+            peers = random_networks(UninasSpace(self.start), self.start, self.peers, seed=self.seed ^ PEERS_SEED)
             curves = [self._curve(peer, device, []) for peer in peers]
             reached = [c + [c[-1]] * (self.protocol.epochs - len(c)) for c in curves]
             self._bars[device] = [float(m) for m in np.median(reached, axis=0)[:-1]]

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from uninas_evo.errors import GenomeError, TrainingError
+from uninas_evo.files import write_atomically
 from uninas_evo.spaces.uninas import load_genome
 from uninas_evo.spaces.uninas.network import Network, build
 from uninas_evo.spaces.uninas.network.onnx import export_onnx
-from uninas_evo.training.checkpoint import write_atomically
 from uninas_evo.training.extras import need
 from uninas_evo.training.protocol import Protocol
 
@@ -67,8 +67,8 @@ def save_weights(
         notes["images"] = json.dumps(asdict(_preparation(network, protocol, classes)))
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     content = _sorted_notes(need("safetensors.torch").save(tensors, notes))
-    write_atomically(folder / GENOME, lambda file: file.write(text.encode()))
-    write_atomically(folder / WEIGHTS, lambda file: file.write(content))
+    write_atomically(folder / GENOME, lambda file: file.write(text.encode()), TrainingError)
+    write_atomically(folder / WEIGHTS, lambda file: file.write(content), TrainingError)
 
 
 def _preparation(network: Network, protocol: Protocol, classes: Sequence[str]) -> Preparation:
@@ -164,12 +164,14 @@ def _tell(form: str, path: Path, prepared: Preparation) -> None:
     """Puts the preparation of images into an ONNX file's metadata, or beside a program."""
     content = asdict(prepared)
     if form != "onnx":
-        write_atomically(path.with_name(PREPARATION), lambda file: file.write(json.dumps(content, indent=1).encode()))
+        write_atomically(
+            path.with_name(PREPARATION), lambda file: file.write(json.dumps(content, indent=1).encode()), TrainingError
+        )
         return
     onnx = need("onnx")
     model = onnx.load(str(path))
     onnx.helper.set_model_props(model, {name: json.dumps(value) for name, value in content.items()})
-    write_atomically(path, lambda file: file.write(model.SerializeToString()))
+    write_atomically(path, lambda file: file.write(model.SerializeToString()), TrainingError)
 
 
 def _probe(network: Network) -> Tensor:
