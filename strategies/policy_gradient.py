@@ -171,7 +171,7 @@ class PPO(PolicyGradient):
 
     Example:
         ```python
-        from uninas_evo.contracts import Objective
+        from uninas_evo import Objective
         from uninas_evo.spaces.nasbench201.space import NASBench201Space
         from uninas_evo.strategies.policy_gradient import PPO
 
@@ -194,6 +194,16 @@ class Reinforce(PolicyGradient):
     """REINFORCE: one unclipped step a generation; the plainest policy gradient, a fifth slower than `ppo`.
 
     When to use it: as the baseline of `ppo`.
+
+    Example:
+        ```python
+        from uninas_evo import Objective
+        from uninas_evo.spaces.nasbench201.space import NASBench201Space
+        from uninas_evo.strategies.policy_gradient import Reinforce
+
+        strategy = Reinforce(NASBench201Space(), [Objective("accuracy", "maximize")], seed=0)
+        print(strategy.ask()[0].origin)  # policy
+        ```
     """
 
     Options = PolicyOptions

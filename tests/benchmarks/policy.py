@@ -19,7 +19,7 @@ from conditions import conditions
 from uninas_evo.contracts import Objective, Result, StopSearch, numbered
 from uninas_evo.problems.nasbench201 import NASBench201Problem
 from uninas_evo.spaces.load import load_genome
-from uninas_evo.spaces.uninet.space import UniNetSpace
+from uninas_evo.spaces.uninet.space import UninetSpace
 from uninas_evo.strategies.policy_gradient import PPO, Reinforce
 
 STRATEGIES = {"ppo": PPO, "reinforce": Reinforce}
@@ -44,7 +44,7 @@ def queries(kind: Any, problem: NASBench201Problem, seed: int, limit: int) -> in
 
 def planted(kind: Any, seed: int, asks: tuple[int, ...]) -> list[int]:
     """The most fields in which a genome equals UniNet-B0, after so many asks."""
-    space = UniNetSpace()
+    space = UninetSpace()
     wanted = fields(load_genome("uninet-b0"))
     strategy = kind(space, [Objective("fields", "maximize")], seed=seed)
     best, number, found = 0, 0, []
