@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from rich.table import Table
 
 from uninas_evo.config import registry
@@ -39,17 +42,28 @@ def _classes(kind: str) -> list[tuple[str, str]]:
 
 
 def _objectives() -> list[tuple[str, str]]:
-    from uninas_evo.proxies import PROXIES
+    from uninas_evo.proxies import registry as proxies
 
-    rows = [(name, f"{proxy.goal}: {_first_line(proxy.function)}") for name, proxy in PROXIES.items()]
     own = "a function of your own: of the network, of (genome: Genome), or (genome, device)"
     return [
-        *rows,
-        ("latency_ms", "minimize: median time of a forward pass on the worker's device"),
-        ("train", "maximize: validation accuracy after a short training; needs problem.proxies.train.data"),
+        *((name, _told(lambda: proxies.find(name), lambda one: one.goal, "function")) for name in proxies.names()),
+        *((name, _told(lambda: registry.find("scorer", name), _goals)) for name in registry.names("scorer")),
         ("file.py:function", own),
         ("package.module:function", own),
     ]
+
+
+def _goals(scorer: Any) -> str:
+    return ", ".join(dict.fromkeys(objective.goal for objective in scorer.objectives))
+
+
+def _told(find: Callable[[], Any], goal: Callable[[Any], str], documented: str = "") -> str:
+    """What an objective is; of one that cannot be imported, why."""
+    try:
+        found = find()
+    except UninasEvoError as error:
+        return str(error)
+    return f"{goal(found)}: {_first_line(getattr(found, documented) if documented else found)}"
 
 
 def _first_line(thing: object) -> str:

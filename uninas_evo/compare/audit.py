@@ -13,7 +13,7 @@ from torch import nn
 
 from uninas_evo.errors import ProxyError
 from uninas_evo.proxies._module import Inputs
-from uninas_evo.proxies.registry import AGGREGATES, PROXIES, aggregate, parts_of, score
+from uninas_evo.proxies.registry import AGGREGATES, aggregate, find, parts_of, score
 
 Build = Callable[[str], nn.Module]
 """Builds the network of an architecture's text; sent to other processes, so a module's function."""
@@ -118,8 +118,8 @@ def _score_one(text: str, names: Sequence[str], build: Build, inputs: Inputs) ->
     """The scores and seconds of one network; proxies that share a function share one call."""
     module = build(text)
     scored: dict[str, tuple[float | None, float]] = {}
-    for function in dict.fromkeys(PROXIES[name].function for name in names):
-        together = [name for name in names if PROXIES[name].function is function]
+    for function in dict.fromkeys(find(name).function for name in names):
+        together = [name for name in names if find(name).function is function]
         start = time.perf_counter()
         try:
             values: Mapping[str, float | None] = score(module, together, inputs)
@@ -169,13 +169,13 @@ def ranking(scores: Mapping[str, Mapping[str, float | None]], name: str) -> tupl
     columns: dict[str, list[float]] = {}
     failed: set[str] = set()
     for part in parts_of([name]):
-        sign = 1 if PROXIES[part].goal == "maximize" else -1
+        sign = 1 if find(part).goal == "maximize" else -1
         raw = {text: values[part] for text, values in scores.items()}
         worst = min((sign * v for v in raw.values() if v is not None), default=0.0) - 1
         failed |= {text for text, value in raw.items() if value is None}
         columns[part] = [sign * (worst if v is None else sign * v) for v in raw.values()]
     values = aggregate([name], columns) if name in AGGREGATES else columns[name]
-    sign = 1 if name in AGGREGATES or PROXIES[name].goal == "maximize" else -1
+    sign = 1 if name in AGGREGATES or find(name).goal == "maximize" else -1
     return sign * np.array(values), len(failed)
 
 
