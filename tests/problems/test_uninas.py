@@ -231,7 +231,10 @@ def test_the_smoothed_share_grows_everywhere(z: float, step: float) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"latency_ms": {"repeats": 0}}, r"problem.proxies.latency_ms.repeats: should be greater than or equal to 1, got 0"),
+        (
+            {"latency_ms": {"repeats": 0}},
+            r"problem.proxies.latency_ms.repeats: should be greater than or equal to 1, got 0",
+        ),
         ({"vkdnw": {"inits": "x"}}, r"problem.proxies.vkdnw.inits: should be a valid integer.*, got 'x'"),
         ({"vkdnw": {"mode": "quick"}}, r"problem.proxies.vkdnw.mode: should be 'exact', 'probed'.*, got 'quick'"),
         ({"zen": {"step": []}}, r"problem.proxies.zen.step: should be a valid number, got \[\]"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from rich.table import Table
 
@@ -46,24 +45,32 @@ def _objectives() -> list[tuple[str, str]]:
 
     own = "a function of your own: of the network, of (genome: Genome), or (genome, device)"
     return [
-        *((name, _told(lambda: proxies.find(name), lambda one: one.goal, "function")) for name in proxies.names()),
-        *((name, _told(lambda: registry.find("scorer", name), _goals)) for name in registry.names("scorer")),
+        *((name, _told(_proxy, name)) for name in proxies.names()),
+        *((name, _told(_scorer, name)) for name in registry.names("scorer")),
         ("file.py:function", own),
         ("package.module:function", own),
     ]
 
 
-def _goals(scorer: Any) -> str:
-    return ", ".join(dict.fromkeys(objective.goal for objective in scorer.objectives))
-
-
-def _told(find: Callable[[], Any], goal: Callable[[Any], str], documented: str = "") -> str:
+def _told(describe: Callable[[str], str], name: str) -> str:
     """What an objective is; of one that cannot be imported, why."""
     try:
-        found = find()
+        return describe(name)
     except UninasEvoError as error:
         return str(error)
-    return f"{goal(found)}: {_first_line(getattr(found, documented) if documented else found)}"
+
+
+def _proxy(name: str) -> str:
+    from uninas_evo.proxies import registry as proxies
+
+    found = proxies.find(name)
+    return f"{found.goal}: {_first_line(found.function)}"
+
+
+def _scorer(name: str) -> str:
+    found = registry.find("scorer", name)
+    goals = dict.fromkeys(objective.goal for objective in found.objectives)
+    return f"{', '.join(goals)}: {_first_line(found)}"
 
 
 def _first_line(thing: object) -> str:

@@ -102,8 +102,9 @@ def open_pool(options: PoolOptions, problem: Problem) -> Pool:
 def make_ready(options: PoolOptions, problem: Problem, folder: Path | None, progress: Progress) -> None:
     """Has a problem make what its evaluations share, once and here, on the first worker's device and threads."""
     wanted = options.devices
-    here = wanted == "in-process" or isinstance(wanted, DaskCluster)
-    device = "cpu" if here else device_names(wanted, options.threads)[0]
+    device = "cpu"
+    if wanted != "in-process" and not isinstance(wanted, DaskCluster):
+        device = device_names(wanted, options.threads)[0]
     with fixed_threads(options.threads):
         problem.make_ready(folder, device, progress)
 
