@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Self
 
 from uninas_evo.contracts import Budget, Choose, Cost, Shape, Space
 from uninas_evo.errors import BudgetError, GenomeError
+from uninas_evo.spaces.load import SpaceEntry
 from uninas_evo.spaces.uninas.compose import FAR, NEAR, compose
 from uninas_evo.spaces.uninas.crossover import cross
-from uninas_evo.spaces.uninas.genome import Genome
-from uninas_evo.spaces.uninas.load import parse
+from uninas_evo.spaces.uninas.genome import TEXT_HEADER, Genome
+from uninas_evo.spaces.uninas.load import load_genome, parse
+from uninas_evo.spaces.uninas.presets import PRESETS
+from uninas_evo.spaces.uninas.skeleton import Skeleton
 from uninas_evo.spaces.uninas.step import StepRule, step
 
 if TYPE_CHECKING:
@@ -114,3 +117,17 @@ class UninasSpace(Space[Genome]):
                 f"{self.start.skeleton}; decode it in a space of its own"
             )
         return genome
+
+
+def _load(source: str, skeleton: Skeleton | None = None) -> tuple[UninasSpace, Genome]:
+    genome = load_genome(source, skeleton)
+    return UninasSpace(genome), genome
+
+
+ENTRY = SpaceEntry(
+    begins=(TEXT_HEADER, "{"),
+    load=_load,
+    presets=PRESETS,
+    space_of=lambda genome: UninasSpace(genome) if isinstance(genome, Genome) else None,
+)
+"""How the texts of the space are known; a text that begins with a brace is JSON, ours or that of `uninas`."""
