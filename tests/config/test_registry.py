@@ -36,9 +36,11 @@ def test_a_scorer_from_outside_is_found_by_name(outside: Path) -> None:
     """With its settings, which are checked; one that it needs is asked for."""
     problem = SearchProblem(SPACE, ["depth"], proxies={"depth": {"kind": "Conv2d"}})
     assert problem.evaluate(SPACE.start, "cpu")["depth"] > 1
-    with pytest.raises(ObjectiveError, match="'depth' needs a layer's class, got none; set problem.proxies.depth.kind"):
+    with pytest.raises(
+        ObjectiveError, match=r"'depth' needs a layer's class, got none; set problem\.proxies\.depth\.kind"
+    ):
         SearchProblem(SPACE, ["depth"])
-    with pytest.raises(ObjectiveError, match=r"problem.proxies.depth.kind: should be a valid string, got 3"):
+    with pytest.raises(ObjectiveError, match=r"problem\.proxies\.depth\.kind: should be a valid string, got 3"):
         SearchProblem(SPACE, ["depth"], proxies={"depth": {"kind": 3}})
 
 
@@ -63,5 +65,5 @@ def test_a_broken_package_breaks_nothing_else(outside: Path) -> None:
     assert "minimize: How far" in str(rows["contrast"])
     assert "maximize: Layers of a kind" in str(rows["depth"])
     assert '`name = "evolution"`' in reference()
-    with pytest.raises(ObjectiveError, match="choose among the strategies that fit: aging"):
+    with pytest.raises(ObjectiveError, match=r"got 0 \(none\); name one"):
         check_objectives(registry.find("strategy", "evolution"), ())
