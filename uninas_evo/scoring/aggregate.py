@@ -69,9 +69,7 @@ class AggregateScorer(Scorer):
         for scorer in self.scorers:
             scorer.prepare(space, device)
 
-    def make_ready(
-        self, space: Space[Any], seed: int, folder: Path | None, device: str, progress: Progress
-    ) -> None:
+    def make_ready(self, space: Space[Any], seed: int, folder: Path | None, device: str, progress: Progress) -> None:
         """Scores the reference networks, or reads the scale that the run folder keeps."""
         file = None if folder is None else folder / FILE_NAME
         self.scale = self.scale or self._kept(file) or self._scaled(space, seed, device, progress)

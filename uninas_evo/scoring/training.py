@@ -35,7 +35,9 @@ class TrainScorerOptions(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(extra="forbid")
 
-    data: str = pydantic.Field(description="data to train on: a folder or .npz file as `uninas-evo train --data` takes it")
+    data: str = pydantic.Field(
+        description="data to train on: a folder or .npz file as `uninas-evo train --data` takes it"
+    )
     protocol: str = pydantic.Field("small", description="a protocol's name or path")
     epochs: int = pydantic.Field(2, ge=1, description="of the short schedule")
     images: int = pydantic.Field(0, ge=0, description="training images that are used, drawn once for all; 0 for all")
@@ -66,9 +68,7 @@ class TrainScorer(Scorer):
     Options = TrainScorerOptions
     objectives = (Objective("train", "maximize"),)
 
-    def __init__(
-        self, data: str, protocol: str = "small", epochs: int = 2, images: int = 0, peers: int = 0
-    ) -> None:
+    def __init__(self, data: str, protocol: str = "small", epochs: int = 2, images: int = 0, peers: int = 0) -> None:
         from uninas_evo.training.protocol import load_protocol
 
         settings = load_protocol(protocol)
@@ -77,9 +77,7 @@ class TrainScorer(Scorer):
         self.data, self.images, self.peers = data, images, peers
         self.bar: list[float] | None = None if peers else []
 
-    def make_ready(
-        self, space: Space[Any], seed: int, folder: Path | None, device: str, progress: Progress
-    ) -> None:
+    def make_ready(self, space: Space[Any], seed: int, folder: Path | None, device: str, progress: Progress) -> None:
         """Trains the peers, or reads the bar that the run folder keeps."""
         if not self.peers:
             return
