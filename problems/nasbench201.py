@@ -5,9 +5,8 @@ Source: Dong & Yang, "NAS-Bench-201", ICLR 2020, arXiv 2001.00326.
 
 from __future__ import annotations
 
-import csv
-import gzip
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -22,6 +21,7 @@ from uninas_evo.problems.options import ScoringOptions, scoring
 from uninas_evo.problems.search import SearchProblem
 from uninas_evo.scoring.named import ObjectiveOptions, Written
 from uninas_evo.spaces.nasbench201.space import EDGES, OPERATIONS, RESNET, Cell, NASBench201Space
+from uninas_evo.tables import read_rows
 
 __all__ = ["RESNET", "Cell", "NASBench201Options", "NASBench201Problem", "NASBench201Space", "read_table"]
 
@@ -110,30 +110,54 @@ class NASBench201Problem(SearchProblem):
         return max(self.accuracy[cell.text] for cell in self.space.cells)
 
 
+LEAST_SHARE = 0.9
+"""Of the accuracy of guessing (100 / classes percent): below it stand no networks, but fractions of 1."""
+
+
 @lru_cache(maxsize=4)
 def read_table(path: Path, dataset: str) -> dict[str, float]:
     """Accuracy in percent by architecture string, checked to hold every cell once.
 
     Raises:
-        DataError: the file is missing, a column or a cell is missing, or an accuracy is not a percentage.
+        DataError: the file is missing or damaged, a column or a cell is missing or there twice, a row names no cell,
+            or an accuracy is not a percentage.
     """
     column = f"{dataset}_test_accuracy_percent"
     fix = (
         "give the path of a CSV with the columns architecture, cifar10_test_accuracy_percent and "
         "cifar100_test_accuracy_percent, exported from the benchmark (NATS-Bench TSS), as problem.table"
     )
+    what = f"the table {str(path)!r}"
     if not path.is_file():
         raise DataError(f"the table of NAS-Bench-201 is not at {str(path)!r}; {fix}")
-    try:
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8", newline="") as file:
-            table = {row["architecture"]: float(row[column]) for row in csv.DictReader(file)}
-    except (KeyError, ValueError, TypeError, OSError, EOFError, csv.Error) as error:
-        raise DataError(f"the table {str(path)!r} is not that of NAS-Bench-201: {error!r}; {fix}") from error
-    cells = (Cell(edges).text for edges in itertools.product(OPERATIONS, repeat=len(EDGES)))
-    wrong = next((cell for cell in cells if not 0 <= table.get(cell, -1) <= 100), None)
-    if wrong is not None:
-        raise DataError(
-            f"the table {str(path)!r} must give every cell an accuracy from 0 to 100 percent, "
-            f"got {table.get(wrong)} for {wrong}; {fix}"
-        )
+    rows = read_rows(path)
+    if rows and (missing := {"architecture", column} - rows[0].cells.keys()):
+        raise DataError(f"{what} is not that of NAS-Bench-201: it lacks the column {sorted(missing)[0]}; {fix}")
+    cells = {Cell(edges).text for edges in itertools.product(OPERATIONS, repeat=len(EDGES))}
+    least = LEAST_SHARE * (10.0 if dataset == "cifar10" else 1.0)
+    table: dict[str, float] = {}
+    lines: dict[str, int] = {}
+    for row in rows:
+        cell, accuracy = row.cells["architecture"], _percent(row.cells[column])
+        if cell not in cells:
+            raise DataError(f"line {row.line} of {what} names {cell!r:.200}, which is no cell of NAS-Bench-201; {fix}")
+        if cell in table:
+            raise DataError(f"{what} has the cell {cell} in the lines {lines[cell]} and {row.line}; remove one")
+        if not least <= accuracy <= 100:
+            raise DataError(
+                f"{what} must give every cell an accuracy in percent, from {least:g} (guessing reaches "
+                f"{least / LEAST_SHARE:g}) to 100, got {row.cells[column]!r:.40} in line {row.line} for {cell}; write "
+                "94.37, not 0.9437"
+            )
+        table[cell], lines[cell] = accuracy, row.line
+    if lacking := sorted(cells - table.keys()):
+        raise DataError(f"{what} must give every cell an accuracy, got none for {lacking[0]}; {fix}")
     return table
+
+
+def _percent(text: str) -> float:
+    """A number; NaN, which no range holds, for a text that is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
