@@ -8,50 +8,75 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, Self
 
-import pydantic
+from pydantic import Field
 
-from uninas_evo.contracts import Budget, Objective, Problem
+from uninas_evo.contracts import Budget, Objective, Scorer, Subject
 from uninas_evo.errors import DataError
-from uninas_evo.problems.uninas import BudgetOptions
+from uninas_evo.problems.options import ScoringOptions, scoring
+from uninas_evo.problems.search import SearchProblem
+from uninas_evo.scoring.named import ObjectiveOptions, Written
 from uninas_evo.spaces.nasbench201.space import EDGES, OPERATIONS, RESNET, Cell, NASBench201Space
 from uninas_evo.tables import read_rows
 
 __all__ = ["RESNET", "Cell", "NASBench201Options", "NASBench201Problem", "NASBench201Space", "read_table"]
 
 
-class NASBench201Options(pydantic.BaseModel):
+class NASBench201Options(ScoringOptions):
     """The `[problem]` table of a run file for NAS-Bench-201."""
 
-    model_config = pydantic.ConfigDict(extra="forbid")
+    own = ("accuracy",)
 
-    table: Path = pydantic.Field(
+    table: Path = Field(
         description="CSV file (.csv or .csv.gz) with the columns architecture, "
         "cifar10_test_accuracy_percent and cifar100_test_accuracy_percent, a row for each of the 15,625 cells"
     )
-    dataset: Literal["cifar10", "cifar100"] = pydantic.Field(
+    dataset: Literal["cifar10", "cifar100"] = Field(
         "cifar10", description="whose test accuracy counts; CIFAR-10 is the one most papers report first"
     )
-    objectives: tuple[Literal["accuracy", "params", "flops"], ...] = pydantic.Field(
-        ("accuracy",), min_length=1, description="accuracy is maximized (percent), params and flops are minimized"
+    objectives: list[str | ObjectiveOptions] = Field(
+        ["accuracy"],
+        description='"accuracy" of the table (maximized, percent), and what is scored in any space: names of proxies, '
+        '"params", "flops", "latency_ms", "train", or functions of your own',
+        min_length=1,
     )
-    budget: BudgetOptions = pydantic.Field(default_factory=BudgetOptions, description="bounds on parameters and FLOPs")
 
 
-class NASBench201Problem(Problem):
+@dataclass(frozen=True)
+class TableScorer(Scorer):
+    """Looks up the test accuracy after 200 epochs, in percent.
+
+    Attributes:
+        accuracy: percent by architecture string.
+    """
+
+    accuracy: Mapping[str, float] = field(repr=False, compare=False)
+    objectives = (Objective("accuracy", "maximize", unit="%"),)
+    is_pure = True
+
+    def score(self, subject: Subject, device: str) -> Mapping[str, float]:
+        """`accuracy`; the device does not matter."""
+        return {"accuracy": self.accuracy[subject.genome.text]}
+
+
+class NASBench201Problem(SearchProblem):
     """Test accuracy after 200 epochs, read from the benchmark's table: nothing is trained.
 
     Args:
         table: path of the table, see `NASBench201Options`.
         dataset: whose accuracy counts.
-        objectives: names out of accuracy, params and flops.
+        objectives: "accuracy", or what `SearchProblem` scores in any space.
         budget: bounds on parameters and FLOPs.
+        seed: of what is scored; the table is exact.
+        scoring: batch, proxies and aggregate, as `SearchProblem` takes them.
 
     Raises:
         DataError: the table is missing or is not the benchmark's.
+        ObjectiveError: an objective does not exist.
     """
 
     Options = NASBench201Options
@@ -62,36 +87,27 @@ class NASBench201Problem(Problem):
         self,
         table: str | Path,
         dataset: Literal["cifar10", "cifar100"] = "cifar10",
-        objectives: Sequence[Literal["accuracy", "params", "flops"]] = ("accuracy",),
+        objectives: Sequence[Written] = ("accuracy",),
         budget: Budget | None = None,
+        *,
+        seed: int = 0,
+        **scoring: Any,
     ) -> None:
-        self.space = NASBench201Space(10 if dataset == "cifar10" else 100, budget=budget)
-        self.objectives = tuple(
-            Objective(name, "maximize" if name == "accuracy" else "minimize") for name in objectives
-        )
         self.accuracy = read_table(Path(table), dataset)
+        self.own = (TableScorer(self.accuracy),)
+        space = NASBench201Space(10 if dataset == "cifar10" else 100, budget=budget)
+        super().__init__(space, objectives, seed=seed, **scoring)
 
     @classmethod
-    def from_options(cls, options: pydantic.BaseModel, seed: int) -> NASBench201Problem:
-        """The problem of a run file; the seed changes nothing, the table is exact."""
-        fields = NASBench201Options.model_validate(options.model_dump())
-        return cls(fields.table, fields.dataset, fields.objectives, fields.budget.budget())
+    def from_options(cls, options: NASBench201Options, seed: int) -> Self:
+        """The problem of a run file."""
+        budget = options.budget.budget()
+        return cls(options.table, options.dataset, options.objectives, budget, seed=seed, **scoring(options))
 
     @cached_property
     def optimum(self) -> float:
         """The highest accuracy, in percent, of any cell inside the budget: regret is the distance to it."""
         return max(self.accuracy[cell.text] for cell in self.space.cells)
-
-    def evaluate(
-        self, genome: Cell, device: str, *, fidelity: int | None = None, lineage: Sequence[Cell] = ()
-    ) -> Mapping[str, float]:
-        """Looks up the accuracy (percent) and adds params and flops; the device does not matter."""
-        cost = self.space.cost(genome)
-        return {
-            "accuracy": self.accuracy[genome.text],
-            "params": float(cost.params),
-            "flops": float(cost.flops),
-        }
 
 
 LEAST_SHARE = 0.9
