@@ -419,10 +419,6 @@ def no_pool() -> Any:
     raise AssertionError("what is recorded must not be scored again")
 
 
-def no_pool() -> Any:
-    raise AssertionError("what is recorded must not be scored again")
-
-
 def test_rescoring_is_paired_and_knows_noise_from_gain() -> None:
     """Fresh seeds, the same for all, each scored once; without noise one is enough; noise is told from gain."""
     noisy = ToyProblem(noise=1.0)

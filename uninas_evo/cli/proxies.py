@@ -67,7 +67,7 @@ def audit(
     space: Annotated[
         Path | None, typer.Option(help="A run file: the table holds genomes of its space, in a column 'genome'.")
     ] = None,
-    column: Annotated[str, typer.Option(help="The table's column of accuracies in percent, with --space.")] = "accuracy",
+    column: Annotated[str, typer.Option(help="With --space: the column of accuracies in percent.")] = "accuracy",
     networks: Annotated[int, typer.Option(min=4, help="How many, drawn at random by the seed.")] = 300,
     every_cell: Annotated[
         bool, typer.Option("--every-cell", help="Draw from all 15,625 cells, those with dead edges too.")
@@ -79,8 +79,8 @@ def audit(
 ) -> None:
     """Judge proxies by the real accuracies of NAS-Bench-201, or of a table of your own.
 
-    Networks of NAS-Bench-201 are drawn from the 9,445 cells without dead edges, over which the published figures are computed.
-    Prints Kendall's τ, Spearman's ρ and nDCG with 95 % bootstrap intervals, and draws the scatter. Scores are
+    Networks of NAS-Bench-201 are drawn from the 9,445 cells without dead edges, over which the published figures are
+    computed. Prints Kendall's τ, Spearman's ρ and nDCG with 95 % bootstrap intervals, and draws the scatter. Scores are
     written as they come: the same command goes on where it was interrupted, and more networks or proxies add to it.
 
     Example: `uninas-evo audit --table nasbench201.csv.gz --proxies vkdnw_single,naswot,az --out audit`
@@ -108,16 +108,16 @@ def audit(
     if space is None:
         house = NASBench201Space({"cifar10": 10, "cifar100": 100}[dataset])
         accuracies = read_table(table, dataset)
-        usable = [text for text in accuracies if every_cell or Cell.from_text(text).is_whole]
     else:
         house = load_run_file(space).problem().space
         accuracies = read_accuracies(table, column, house)
-        usable = list(accuracies)
-    usable.sort()
-    random.Random(seed).shuffle(usable)  # so that more networks extend fewer
+    order = sorted(accuracies)
+    random.Random(seed).shuffle(order)  # so that more networks extend fewer
+    every = every_cell or space is not None
+    chosen = [text for text in order if every or Cell.from_text(text).is_whole][:networks]
     inputs = Inputs(batch=batch, image=house.image, seed=seed, device=device)
     pool = PoolOptions(devices=[device] * workers)
-    scores = score_networks(house, usable[:networks], names, inputs, out, pool)
+    scores = score_networks(house, chosen, names, inputs, out, pool)
     rows = agreements(scores, accuracies, names, seed=seed)
     write_text(out / "audit.json", json.dumps([asdict(row) for row in rows], indent=1) + "\n")
     console = Console()

@@ -124,9 +124,7 @@ def _begin(journal: Journal, inputs: Inputs) -> None:
     now = {"audit": asdict(inputs) | {"image": list(inputs.image)}}
     if journal.header is None:
         started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        header = Header(
-            run=now, seed=inputs.seed, objectives={}, versions=versions(), host=host(), started=started
-        )
+        header = Header(run=now, seed=inputs.seed, objectives={}, versions=versions(), host=host(), started=started)
         journal.append(header)
     elif journal.header.run != now:
         raise ProxyError(
