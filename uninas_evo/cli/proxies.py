@@ -67,7 +67,7 @@ def audit(
     space: Annotated[
         Path | None, typer.Option(help="A run file: the table holds genomes of its space, in a column 'genome'.")
     ] = None,
-    column: Annotated[str, typer.Option(help="With --space: the column of accuracies in percent.")] = "accuracy",
+    column: Annotated[str, typer.Option(help="Its column of accuracies in percent, with --space.")] = "accuracy",
     networks: Annotated[int, typer.Option(min=4, help="How many, drawn at random by the seed.")] = 300,
     every_cell: Annotated[
         bool, typer.Option("--every-cell", help="Draw from all 15,625 cells, those with dead edges too.")
@@ -79,8 +79,8 @@ def audit(
 ) -> None:
     """Judge proxies by the real accuracies of NAS-Bench-201, or of a table of your own.
 
-    Networks of NAS-Bench-201 are drawn from the 9,445 cells without dead edges, over which the published figures are
-    computed. Prints Kendall's τ, Spearman's ρ and nDCG with 95 % bootstrap intervals, and draws the scatter. Scores are
+    Networks of NAS-Bench-201 are drawn from the 9,445 cells without dead edges, as the published figures are.
+    Prints Kendall's τ, Spearman's ρ and nDCG with 95 % bootstrap intervals, and draws the scatter. Scores are
     written as they come: the same command goes on where it was interrupted, and more networks or proxies add to it.
 
     Example: `uninas-evo audit --table nasbench201.csv.gz --proxies vkdnw_single,naswot,az --out audit`

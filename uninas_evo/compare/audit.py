@@ -9,9 +9,10 @@ from __future__ import annotations
 import csv
 import datetime
 import gzip
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from uninas_evo.pool.contract import Job
 from uninas_evo.pool.open import PoolOptions, open_pool
 from uninas_evo.proxies._module import Inputs
 from uninas_evo.proxies.registry import PROXIES, parts_of, score
-from uninas_evo.stats.fronts import FloatArray
+from uninas_evo.stats.fronts import FloatArray, IntArray
 from uninas_evo.stats.ranks import Interval, bootstrapped, kendall, ndcg, rank_aggregate, spearman
 
 Scores = dict[str, dict[str, float | None]]
@@ -191,16 +192,21 @@ def agreements(
     for name in proxies:
         columns = _columns(scores, name)
         intervals = [
-            bootstrapped(
-                lambda pick, measure=measure, columns=columns: measure(_predicted(columns, pick), truth[pick]),
-                len(truth),
-                draws=draws,
-                seed=seed,
-            )
+            bootstrapped(partial(_agreement, measure, columns, truth), len(truth), draws=draws, seed=seed)
             for measure in (kendall, spearman, ndcg)
         ]
         result.append(Agreement(name, len(truth), ranking(scores, name)[1], *intervals))
     return result
+
+
+def _agreement(
+    measure: Callable[[FloatArray, FloatArray], float],
+    columns: Mapping[str, FloatArray],
+    truth: FloatArray,
+    pick: IntArray,
+) -> float:
+    """A measure of agreement over some networks."""
+    return measure(_predicted(columns, pick), truth[pick])
 
 
 def ranking(scores: Mapping[str, Mapping[str, float | None]], name: str) -> tuple[FloatArray, int]:
@@ -221,8 +227,9 @@ def _columns(scores: Mapping[str, Mapping[str, float | None]], name: str) -> dic
     return columns
 
 
-def _predicted(columns: Mapping[str, FloatArray], pick: np.ndarray) -> FloatArray:
+def _predicted(columns: Mapping[str, FloatArray], pick: IntArray) -> FloatArray:
     """The values of some networks; parts of an aggregate are ranked among just these."""
     if len(columns) == 1:
-        return next(iter(columns.values()))[pick]
+        values: FloatArray = next(iter(columns.values()))[pick]
+        return values
     return np.array(rank_aggregate({part: column[pick].tolist() for part, column in columns.items()}))
