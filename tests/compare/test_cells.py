@@ -10,10 +10,12 @@ from uninas_evo.compare.cells import CELL_FILE, groups, read_cells, run_group
 from uninas_evo.compare.compare import compare
 from uninas_evo.compare.comparefile import load_compare_file
 from uninas_evo.compare.scheduler import run_groups
-from uninas_evo.compare.sharing import SharingPool, fresh_seeds, recall
-from uninas_evo.engine.journal import canonical, read_journal
+from uninas_evo.compare.sharing import fresh_seeds, means, recall
+from uninas_evo.engine.journal import RescoreEvent, ResultEvent, canonical, read_journal
 from uninas_evo.errors import JournalError, PoolError, RunFileError
+from uninas_evo.pool.caching import CachingPool, question
 from uninas_evo.pool.contract import Job
+from uninas_evo.pool.in_process import InProcessPool
 
 NOISE = """
 import random
@@ -58,15 +60,15 @@ def test_a_known_score_is_not_made_again(file):
     problem = file.runs["uninas"]["random"].problem()
     text = problem.space.encode(problem.space.start)
     known = {}
-    with SharingPool(problem, known) as pool:
+    with CachingPool(InProcessPool(problem), known) as pool:
         pool.submit(Job(0, text))
         (first,) = pool.wait()
         for job in (Job(5, text), Job(6, text, 77)):
             pool.submit(job)
-        shared, other = pool.wait()
+        (shared,), (other,) = pool.wait(), pool.wait()
     assert (shared.job.number, shared.values, shared.seconds) == (5, first.values, first.seconds)
     assert other.values["score"] != first.values["score"]
-    assert list(known) == [(text, None), (text, 77)]
+    assert list(known) == [question(Job(0, text)), question(Job(0, text, 77))]
 
 
 def test_failures_are_not_shared(tmp_path, file):
@@ -75,7 +77,7 @@ def test_failures_are_not_shared(tmp_path, file):
     (tmp_path / "noise.py").write_text(NOISE.replace("return", "raise ValueError('no')\n    return"))
     problem = file.runs["uninas"]["random"].problem()
     known = {}
-    with SharingPool(problem, known) as pool:
+    with CachingPool(InProcessPool(problem), known) as pool:
         pool.submit(Job(0, problem.space.encode(problem.space.start)))
         (done,) = pool.wait()
     assert done.failure == "ValueError: no"
@@ -92,7 +94,7 @@ def test_fresh_seeds_are_shared_by_strategies_and_never_a_runs_own():
 def test_a_group_writes_run_folders_and_fresh_scores(tmp_path, file):
     """Each cell is a run folder with the asked number of distinct evaluations; finalists have fresh scores."""
     group = groups(file, tmp_path / "out")[0]
-    run_group(group, "cpu")
+    run_group(group, InProcessPool)
     cells = read_cells([group])["uninas"]
     for cell in (cells["random"][0], cells["evolution"][0]):
         assert len(set(cell.record.genomes)) == len(cell.record.genomes) == 8
@@ -105,7 +107,7 @@ def test_a_group_writes_run_folders_and_fresh_scores(tmp_path, file):
     assert shared, "both strategies score the start"
     scores = [recall(folder) for folder in group.folders.values()]
     for text in shared:
-        assert scores[0][text, None].seconds == scores[1][text, None].seconds
+        assert scores[0][question(Job(0, text))].seconds == scores[1][question(Job(0, text))].seconds
 
 
 def test_a_comparison_resumes_to_the_same_numbers(tmp_path, file):
@@ -144,19 +146,19 @@ def test_more_seeds_and_evaluations_extend_a_comparison(tmp_path, file):
 def test_another_comparison_in_the_same_folder_is_refused(tmp_path, file):
     """Runs of other options would be mixed into one table: the fields that differ are named."""
     out = tmp_path / "out"
-    run_group(groups(file, out)[0], "cpu")
+    run_group(groups(file, out)[0], InProcessPool)
     changed = groups(again(tmp_path, "strategies.evolution.population=5"), out)[0]
     with pytest.raises(RunFileError, match=r"seed-0: a run that has begun cannot change strategy.population"):
-        run_group(changed, "cpu")
+        run_group(changed, InProcessPool)
 
 
 def test_scores_of_two_versions_of_an_objective_do_not_mix(tmp_path, file):
     """A comparison goes on only with the objective that it began with."""
     group = groups(file, tmp_path / "out")[0]
-    run_group(group, "cpu")
+    run_group(group, InProcessPool)
     (tmp_path / "noise.py").write_text(NOISE.replace("len(genome)", "-len(genome)"))
     with pytest.raises(JournalError, match="is not the one that this run was started with"):
-        run_group(group, "cpu")
+        run_group(group, InProcessPool)
 
 
 def test_files_of_a_comparison(tmp_path, file):
@@ -218,10 +220,57 @@ def test_failed_groups_are_counted_and_the_first_reason_given(tmp_path, file):
         run_groups(groups(file, tmp_path / "out"), pool, lambda done, total: None)
 
 
+def test_a_side_value_that_is_missing_once_is_a_mean_of_the_others():
+    """A standard error that was not finite under one fresh seed is left out there, and nothing breaks."""
+    assert means([{"x": 1.0, "x_se": 0.5}, {"x": 3.0}]) == {"x": 2.0, "x_se": 0.5}
+    assert means([{"x": 1.0}, {}, {"x": 2.0, "x_se": 4.0}]) == {"x": 1.5, "x_se": 4.0}
+    assert means([{}, {}]) == {}
+
+
+def test_fresh_scores_join_the_journal(tmp_path, file):
+    """A comparison that was killed while it scored again goes on there: what is recorded is not made again."""
+    group = groups(file, tmp_path / "out")[0]
+    run_group(group, InProcessPool)
+    folder = group.folders["random"]
+    before = json.loads((folder / CELL_FILE).read_text())["fresh"]
+    journal = (folder / "journal.jsonl").read_bytes()
+    assert sum(isinstance(event, RescoreEvent) for event in read_journal(folder)[1]) == 3 * len(before)
+    (folder / CELL_FILE).unlink()
+    run_group(group, InProcessPool)
+    assert json.loads((folder / CELL_FILE).read_text())["fresh"] == before
+    assert (folder / "journal.jsonl").read_bytes() == journal
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("accident", "reason"),
+    [
+        ("__import__('time').sleep(1000)", "outlived the time limit of 2 s"),
+        ("__import__('os')._exit(17)", "killed its worker twice"),
+        ("bytearray(10**10)", "out of memory"),
+    ],
+)
+def test_limits_hold_in_a_comparison(tmp_path, file, accident, reason):
+    """A candidate that hangs, dies or takes too much is failed as in any search, and its run goes on."""
+    start = file.runs["uninas"]["random"].problem().space.start.id
+    harm = f"    if genome.id != {start!r}:\n        {accident}\n    return"
+    (tmp_path / "noise.py").write_text(NOISE.replace("    return", harm))
+    pool = ["pool.devices={cpu=1}", "pool.time_limit_s=2", "pool.memory_limit_gb=2"]
+    limited = again(tmp_path, "seeds=1", "rescore=0", "evaluations=2", *pool)
+    work = groups(limited, tmp_path / "out")
+    run_groups(work, limited.options.pool, lambda done, total: None)
+    events = [event for folder in work[0].folders.values() for event in read_journal(folder)[1]]
+    results = [event for event in events if isinstance(event, ResultEvent)]
+    failures = [event.failure for event in results if event.failure is not None]
+    assert len(results) == 4
+    assert len(failures) >= 2
+    assert all(reason in failure for failure in failures)
+
+
 def test_a_damaged_cell_file_is_named(tmp_path, file):
     """A cell file that was edited into nonsense gets one message with the fix."""
     group = groups(file, tmp_path / "out")[0]
-    run_group(group, "cpu")
+    run_group(group, InProcessPool)
     path = group.folders["random"] / CELL_FILE
     path.write_text('{"evaluations": "many"}')
     with pytest.raises(JournalError, match=r"cell.json cannot be read.*delete it and compare again"):

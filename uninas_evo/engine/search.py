@@ -19,12 +19,12 @@ from uninas_evo.engine.finalists import rescore, size_alarm, warnings, write_fol
 from uninas_evo.engine.journal import Header, Journal, Note, ResultEvent, read_journal
 from uninas_evo.engine.loop import Loop
 from uninas_evo.engine.preflight import preflight
-from uninas_evo.engine.results import SearchResult, evaluations, front, ranked
+from uninas_evo.engine.results import SearchResult, evaluations, ranked
 from uninas_evo.engine.versions import file_hashes, git_state, host, versions
 from uninas_evo.errors import JournalError, RunFileError
 from uninas_evo.files import write_text
 from uninas_evo.pool.contract import Pool
-from uninas_evo.pool.open import PoolOptions, open_pool
+from uninas_evo.pool.open import PoolOptions, make_ready, open_pool
 from uninas_evo.progress import Display, open_display
 
 
@@ -138,7 +138,7 @@ def reopen(folder: Path, settings: Sequence[str] = ()) -> tuple[RunFile, dict[st
         )
     path = folder / runfile.FILE_NAME
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else dict(recorded)
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig")) if path.exists() else dict(recorded)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise RunFileError(f"{path} cannot be read: {error}; delete it to go on as the run was started") from None
     for setting in settings:
@@ -255,7 +255,7 @@ def execute(
         if journal.events:
             loop.replay()
         with contextlib.ExitStack() as stack:
-            workers = cache(lambda: pool or stack.enter_context(open_pool(plan.pool, plan.problem)))
+            workers = cache(lambda: pool or stack.enter_context(_open(plan, folder, display)))
             end = loop.ended() if journal.events else None
             if end is None or end.kind == "interrupted":
                 stack.callback(display.ended)
@@ -271,12 +271,18 @@ def execute(
         journal.close()
 
 
+def _open(plan: Plan, folder: Path | None, display: Display) -> Pool:
+    """Workers for a problem that was made ready."""
+    make_ready(plan.pool, plan.problem, folder, display.say)
+    return open_pool(plan.pool, plan.problem)
+
+
 def _conclude(plan: Plan, loop: Loop, end: Note, pool: Callable[[], Pool], folder: Path | None) -> SearchResult:
     """Finds the best, scores it again, and writes the folder's files."""
     objectives = plan.problem.objectives
     found = evaluations(loop)
-    order = ranked(found, objectives[0])
-    best = order[:1] if len(objectives) == 1 else front(found, objectives)
+    order = ranked(found, objectives)
+    best = order[:1] if len(objectives) == 1 else order
     rescored = None
     if plan.after.rescore and order and end.kind != "interrupted" and len(objectives) == 1:
         rescored = rescore(plan.problem, pool, order[:2], plan.seed, plan.after.rescore, loop.journal)

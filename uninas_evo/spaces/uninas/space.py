@@ -14,6 +14,7 @@ from uninas_evo.spaces.uninas.crossover import cross
 from uninas_evo.spaces.uninas.genome import TEXT_HEADER, Genome
 from uninas_evo.spaces.uninas.load import load_genome, parse
 from uninas_evo.spaces.uninas.presets import PRESETS
+from uninas_evo.spaces.uninas.skeleton import Skeleton
 from uninas_evo.spaces.uninas.step import StepRule, step
 
 if TYPE_CHECKING:
@@ -118,8 +119,8 @@ class UninasSpace(Space[Genome]):
         return genome
 
 
-def _load(source: str) -> tuple[UninasSpace, Genome]:
-    genome = load_genome(source)
+def _load(source: str, skeleton: Skeleton | None = None) -> tuple[UninasSpace, Genome]:
+    genome = load_genome(source, skeleton)
     return UninasSpace(genome), genome
 
 

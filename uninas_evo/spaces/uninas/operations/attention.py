@@ -6,7 +6,7 @@ from math import isqrt
 from typing import TYPE_CHECKING
 
 from uninas_evo.contracts import Cost
-from uninas_evo.spaces.uninas.operations.operation import Foreign, Operation, Shape
+from uninas_evo.spaces.uninas.operations.operation import Foreign, Operation, Shape, per_value
 
 if TYPE_CHECKING:
     from torch import nn
@@ -52,7 +52,7 @@ RELPOSBIAS = Operation(
     "relposbias",
     "attention",
     lambda c, h, w: (2 * isqrt(h) - 1) * (2 * isqrt(w) - 1),
-    lambda c, h, w: h * w,
+    per_value(1),
     rule="H = W and sqrt(H) an integer",
     admits=_is_square_of_squares,
     layer=_relposbias,
