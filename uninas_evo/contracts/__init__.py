@@ -23,19 +23,21 @@ from uninas_evo.contracts.problem import Constraint, Goal, Objective, Problem, P
 from uninas_evo.contracts.scorer import Scorer, Subject
 from uninas_evo.contracts.space import Anchored, G, Rebudgeted, Shape, Space
 from uninas_evo.contracts.strategy import Candidate, Draft, Result, StopSearch, Strategy, numbered
-from uninas_evo.contracts.supernet import Mixture, Supernet
+from uninas_evo.contracts.supernet import Chosen, Gated, Mixture, Supernet, Weights
 
 __all__ = [
     "Anchored",
     "Budget",
     "Candidate",
     "Choose",
+    "Chosen",
     "Constraint",
     "Cost",
     "CostModel",
     "Decision",
     "Draft",
     "G",
+    "Gated",
     "Goal",
     "Mixture",
     "Objective",
@@ -52,5 +54,6 @@ __all__ = [
     "Strategy",
     "Subject",
     "Supernet",
+    "Weights",
     "numbered",
 ]
