@@ -24,6 +24,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from uninas_evo import _moved
+
 if TYPE_CHECKING:
     from uninas_evo.contracts import (
         Budget,
@@ -46,6 +48,8 @@ if TYPE_CHECKING:
     from uninas_evo.spaces.load import build, load_genome, load_space
     from uninas_evo.spaces.uninas import Genome, Skeleton, UninasSpace, preset
     from uninas_evo.training.formats import load
+
+_moved.install()
 
 _HOMES = {
     "uninas_evo.contracts": (

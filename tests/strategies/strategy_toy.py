@@ -1,17 +1,27 @@
-"""Strategies driven by hand over three small problems; run as a program it prints what each strategy asks."""
+"""Strategies driven by hand over three small problems."""
 
 from __future__ import annotations
 
-import json
 import random
-import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
 
-from uninas_evo.contracts import Budget, Candidate, Choose, Cost, Objective, Result, Space, StopSearch, Strategy
+from uninas_evo.contracts import (
+    Budget,
+    Candidate,
+    Choose,
+    Cost,
+    Decision,
+    Objective,
+    Result,
+    Space,
+    StopSearch,
+    Strategy,
+    numbered,
+)
 
 Bits = tuple[int, ...]
 Score = Callable[[Space[Any], Any], dict[str, float]]
@@ -34,7 +44,7 @@ class BitSpace(Space[Bits]):
     def compose(self, choose: Choose) -> Bits:
         bits: Bits = ()
         for index in range(self.length):
-            bit = int(choose(f"bit {index}", ("0", "1")))
+            bit = int(choose(Decision(f"bit {index}", ("0", "1"))))
             bits += (bit if sum(bits) + bit <= self.budget.max_params else 0,)
         return bits
 
@@ -81,16 +91,26 @@ def strategy_class(name: str) -> type[Strategy]:
 def make(name: str, space: Space[Any], seed: int = 0, **options: Any) -> Any:
     """A strategy with as many objectives as it likes most, small enough for tests."""
     cls = strategy_class(name)
-    small = {"population": 8, "offspring": 4, "sample": 5, "startup": 6}
-    fitting = {key: value for key, value in small.items() if key in cls.Options.model_fields}
     objectives = (GAIN, COST) if cls.objectives_allowed == "several" else (GAIN,)
-    return cls(space, objectives, seed=seed, **(fitting | options))
+    return cls(space, objectives, seed=seed, **(small(cls) | options))
+
+
+def small(cls: type[Strategy]) -> dict[str, int]:
+    """Options that are small enough for tests."""
+    options = {"population": 8, "offspring": 4, "sample": 5, "startup": 6}
+    return {key: value for key, value in options.items() if key in cls.Options.model_fields}
 
 
 def score(space: Space[Any], genome: Any) -> dict[str, float]:
     """A rugged gain that differs from genome to genome, and the cost."""
     noise = zlib.crc32(space.encode(genome).encode()) / 2**32
     return {"gain": noise + (sum(genome) if isinstance(genome, tuple) else 0), "cost": space.cost(genome).params}
+
+
+def ask(strategy: Any) -> list[Candidate]:
+    """What a strategy asks, numbered as the loop does."""
+    first = strategy.next_number
+    return [numbered(draft, first + place) for place, draft in enumerate(strategy.ask())]
 
 
 def drive(
@@ -104,7 +124,7 @@ def drive(
     asked = 0
     while asked < count:
         try:
-            candidates = strategy.ask()
+            candidates = [numbered(draft, asked + place) for place, draft in enumerate(strategy.ask())]
         except StopSearch:
             return
         asked += len(candidates)
@@ -124,13 +144,3 @@ def texts(space: Space[Any], candidates: Sequence[Candidate] | Iterator[Candidat
     """Candidates as plain data."""
     found = [[c.number, space.encode(c.genome), list(c.parents), c.origin] for c in candidates]
     return found[:count]
-
-
-if __name__ == "__main__":
-    count = int(sys.argv[1])
-    asked = {
-        f"{kind} {name}": texts(space, drive(make(name, space, seed=3), count), count)
-        for kind, space in spaces().items()
-        for name in NAMES
-    }
-    print(json.dumps(asked))

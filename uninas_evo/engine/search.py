@@ -19,7 +19,7 @@ from uninas_evo.engine.finalists import rescore, size_alarm, warnings, write_fol
 from uninas_evo.engine.journal import Header, Journal, Note, ResultEvent, read_journal
 from uninas_evo.engine.loop import Loop
 from uninas_evo.engine.preflight import preflight
-from uninas_evo.engine.results import SearchResult, evaluations, front, ranked
+from uninas_evo.engine.results import SearchResult, evaluations, ranked
 from uninas_evo.engine.versions import file_hashes, git_state, host, versions
 from uninas_evo.errors import JournalError, RunFileError
 from uninas_evo.files import write_text
@@ -138,7 +138,7 @@ def reopen(folder: Path, settings: Sequence[str] = ()) -> tuple[RunFile, dict[st
         )
     path = folder / runfile.FILE_NAME
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else dict(recorded)
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig")) if path.exists() else dict(recorded)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise RunFileError(f"{path} cannot be read: {error}; delete it to go on as the run was started") from None
     for setting in settings:
@@ -264,6 +264,8 @@ def execute(
                 display.started(loop, before)
                 end = loop.run(workers())
                 display.ended()
+            elif folder is not None:
+                _write_run_file(folder, plan)
             return _conclude(plan, loop, end, workers, folder)
     finally:
         journal.close()
@@ -273,8 +275,8 @@ def _conclude(plan: Plan, loop: Loop, end: Note, pool: Callable[[], Pool], folde
     """Finds the best, scores it again, and writes the folder's files."""
     objectives = plan.problem.objectives
     found = evaluations(loop)
-    order = ranked(found, objectives[0])
-    best = order[:1] if len(objectives) == 1 else front(found, objectives)
+    order = ranked(found, objectives)
+    best = order[:1] if len(objectives) == 1 else order
     rescored = None
     if plan.after.rescore and order and end.kind != "interrupted" and len(objectives) == 1:
         rescored = rescore(plan.problem, pool, order[:2], plan.seed, plan.after.rescore, loop.journal)
@@ -346,4 +348,8 @@ def _begin(
         )
         journal.append(header)
     if folder is not None:
-        write_text(folder / runfile.FILE_NAME, runfile.to_toml(plan.content))
+        _write_run_file(folder, plan)
+
+
+def _write_run_file(folder: Path, plan: Plan) -> None:
+    write_text(folder / runfile.FILE_NAME, runfile.to_toml(plan.content))

@@ -21,7 +21,7 @@ from uninas_evo.draw.html import widget
 from uninas_evo.draw.parts import amount
 from uninas_evo.draw.svg import titled_parts
 from uninas_evo.engine.finalists import MOSTLY_SIZE
-from uninas_evo.engine.journal import FILE_NAME, Event, Header, Note, read_journal
+from uninas_evo.engine.journal import FILE_NAME, Event, Header, Note, RescoreEvent, read_journal
 from uninas_evo.engine.versions import file_hashes
 from uninas_evo.errors import GenomeError
 from uninas_evo.pages import template
@@ -72,21 +72,19 @@ class Run:
     @property
     def end(self) -> Note | None:
         """Why the run ended; None while it goes on, or where it was killed."""
-        last = self.events[-1] if self.events else None
+        last = next((event for event in reversed(self.events) if not isinstance(event, RescoreEvent)), None)
         return last if isinstance(last, Note) and last.kind in ENDS else None
 
     @cached_property
     def front(self) -> list[int]:
         """Rows of the record that no other dominates: of one objective the best."""
-        rows = fronts.front(self.record.points)
-        return [int(row) for row in (rows[:1] if len(self.record.objectives) == 1 else rows)]
+        return [int(row) for row in fronts.front(self.record.points)]
 
     @cached_property
     def winner(self) -> int | None:
         """The best row; of a front, its knee. None where nothing has a score."""
-        if not self.front:
-            return None
-        return self.front[fronts.knee(self.record.points[self.front])]
+        order = fronts.ranked(self.record.points)
+        return int(order[0]) if len(order) else None
 
     @cached_property
     def line(self) -> list[Ancestor]:
@@ -156,15 +154,16 @@ def _alarm(run: Run) -> str:
     from uninas_evo.stats.ranks import size_correlation
 
     costs = [cost for cost, good in zip(run.record.costs, known, strict=True) if good]
-    params, flops = [cost.params for cost in costs], [cost.flops for cost in costs]
+    sizes = {name: [cost[name] for cost in costs] for name in costs[0]}
     lines = []
     for column, objective in enumerate(run.record.objectives):
         if objective.name in COUNTS:
             continue
-        found = size_correlation(run.record.values[known, column].tolist(), params, flops)
+        found = size_correlation(run.record.values[known, column].tolist(), sizes)
+        with_each = ", ".join(f"{found[name]:+.2f} with {label(name)}" for name in sizes)
         text = (
-            f"{label(objective.name)}: Spearman correlation {found['params']:+.2f} with parameters, "
-            f"{found['flops']:+.2f} with FLOPs; size leaves {found['unexplained']:.0%} of its ranks unexplained"
+            f"{label(objective.name)}: Spearman correlation {with_each}; "
+            f"size leaves {found['unexplained']:.0%} of its ranks unexplained"
         )
         alarm = found["unexplained"] < MOSTLY_SIZE
         warning = "<strong>Size alarm.</strong> The search may only find size: " if alarm else "Size: "

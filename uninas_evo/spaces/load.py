@@ -146,7 +146,7 @@ def read_source(name: str, known: Sequence[str]) -> str:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise GenomeError(f"{path} has over {MAX_BYTES >> 20} MiB and is no genome; give another file")
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         near = get_close_matches(name, known, 1)
         hint = f" (did you mean {near[0]!r}?)" if near else ""

@@ -2,44 +2,28 @@
 
 from __future__ import annotations
 
-import errno
+import fcntl
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import torch
 
 from uninas_evo.errors import TrainingError
+from uninas_evo.files import write_atomically
 
-
-def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
-    """Writes beside the path, syncs, then renames: a kill leaves the old file or the new one, never a half.
-
-    Raises:
-        TrainingError: the disk is full.
-    """
-    part = path.with_name(path.name + ".part")
-    try:
-        with part.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise TrainingError(
-                f"no space is left to write {path}; free some and start the same command again: it resumes"
-            ) from error
-        raise
+LET_GO_S = 2.0
+"""How long a folder in use is waited for: a training that was just killed lets go of it when its readers are gone."""
 
 
 def save_tensors(path: Path, state: Mapping[str, Any]) -> None:
     """Saves tensors in plain dictionaries, lists and numbers."""
-    write_atomically(path, lambda file: torch.save(dict(state), file))
+    write_atomically(path, lambda file: torch.save(dict(state), file), TrainingError)
 
 
 def load_tensors(path: Path) -> dict[str, Any]:
@@ -60,12 +44,66 @@ def load_tensors(path: Path) -> dict[str, Any]:
 
 def save_json(path: Path, content: Any) -> None:
     """Writes JSON."""
-    write_atomically(path, lambda file: file.write(json.dumps(content, indent=1).encode()))
+    write_atomically(path, lambda file: file.write(json.dumps(content, indent=1).encode()), TrainingError)
 
 
 def save_lines(path: Path, lines: list[Any]) -> None:
     """Writes JSON Lines."""
-    write_atomically(path, lambda file: file.write("".join(json.dumps(x) + "\n" for x in lines).encode()))
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    write_atomically(path, lambda file: file.write(text.encode()), TrainingError)
+
+
+def save_text(path: Path, text: str) -> None:
+    """Writes text."""
+    write_atomically(path, lambda file: file.write(text.encode()), TrainingError)
+
+
+def load_json(path: Path) -> dict[str, Any]:
+    """Reads what `save_json` wrote.
+
+    Raises:
+        TrainingError: the file is damaged or holds no table.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise TrainingError(f"{path} is damaged ({error}); remove its folder and start anew") from error
+    if not isinstance(content, dict):
+        raise TrainingError(f"{path} holds no table; remove its folder and start anew")
+    return content
+
+
+@contextmanager
+def owned(folder: Path) -> Iterator[None]:
+    """Makes a folder and keeps other trainings out of it until the block ends or the process dies.
+
+    Raises:
+        TrainingError: another training is in it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    file = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if not _lock(file):
+            raise TrainingError(
+                f"folder {folder} is in use by another training; wait for its end or give another folder"
+            )
+        yield
+    finally:
+        os.close(file)
+
+
+def _lock(file: int) -> bool:
+    """Whether an open folder could be locked for this process alone, within `LET_GO_S`."""
+    end = time.monotonic() + LET_GO_S
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                return False
+            time.sleep(0.01)
+        else:
+            return True
 
 
 def check_space(folder: Path, params: int) -> None:

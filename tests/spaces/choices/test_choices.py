@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import pickle
 import random
 
@@ -36,13 +37,13 @@ class Tower(ChoiceSpace):
 
     def cost(self, genome: Choices) -> Cost:
         sizes = self._sizes(genome)
-        pairs = list(zip(sizes, sizes[1:], strict=False))
+        pairs = list(itertools.pairwise(sizes))
         cost = Cost(sum((a + 1) * b for a, b in pairs), sum((2 * a + 1) * b for a, b in pairs))
         return cost.extended(layers=len(pairs))
 
     def build(self, genome: Choices) -> nn.Module:
         sizes = self._sizes(genome)
-        layers = [module for a, b in zip(sizes, sizes[1:], strict=False) for module in (nn.Linear(a, b), nn.ReLU())]
+        layers = [module for a, b in itertools.pairwise(sizes) for module in (nn.Linear(a, b), nn.ReLU())]
         return nn.Sequential(nn.Flatten(), *layers[:-1])
 
 
