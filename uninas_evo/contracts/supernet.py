@@ -50,9 +50,11 @@ class Supernet(Protocol[G]):
     Attributes:
         slots: what a mixture weights: the space's decisions, or a relaxation of them; empty where genomes alone are
             run.
+        joins_slots: whether a place's weights come from several slots, so that it takes weights of all options alone.
     """
 
     slots: tuple[Decision, ...]
+    joins_slots: bool
 
     @abstractmethod
     def forward(self, images: Tensor, path: G | Mixture) -> Tensor:

@@ -68,6 +68,7 @@ class DartsSupernet(Trunk):
         skeleton = replace(space.skeleton, channels=channels, cells=cells)
         super().__init__(skeleton, (SharedCell(place, candidates, style) for place in skeleton.places))
         self.space, self.style, self.relaxation = space, style, relaxed
+        self.joins_slots = not is_edges
         self.slots = tuple(_edge_slots(candidates)) if is_edges else space.decisions
 
     def forward(self, images: Tensor, path: Genome | Mixture) -> Tensor:

@@ -33,6 +33,7 @@ class OFASupernet(nn.Module):
     """
 
     slots: tuple[Decision, ...] = ()
+    joins_slots = False
 
     def __init__(self, space: OFASpace) -> None:
         super().__init__()

@@ -26,6 +26,7 @@ class ProxylessSupernet(nn.Module):
     def __init__(self, space: ProxylessSpace) -> None:
         super().__init__()
         self.space, self.slots = space, space.decisions
+        self.joins_slots = False
         plan = space.example.plan
         self.stem = Normed(3, plan.stem, 3, EPSILON, plan.activation, stride=2)
         self.first = BlockModule(plan.blocks[0], EPSILON)

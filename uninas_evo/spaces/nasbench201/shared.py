@@ -41,6 +41,7 @@ class CellSupernet(Trunk):
     ) -> None:
         super().__init__(partial(SharedCell, affine=affine), space.classes, channels, cells)
         self.space, self.slots = space, space.decisions
+        self.joins_slots = False
         self.size = channels, cells, affine
 
     def forward(self, images: Tensor, path: Cell | Mixture) -> Tensor:
