@@ -12,6 +12,7 @@ from torch import Tensor
 
 from uninas_evo.errors import DataError
 from uninas_evo.training.images import ImageSet, Splits, check
+from uninas_evo.training.pixels import Pixels
 from uninas_evo.training.randomness import seed_of
 from uninas_evo.training.readers import read_splits
 
@@ -86,11 +87,17 @@ def read_data(
 def _part(images: ImageSet, indices: Tensor, size: int) -> Part:
     pixels = np.zeros((len(indices), size, size, 3), np.uint8)
     for row, index in enumerate(indices.tolist()):
-        image = images.open(index)
-        resized = image if image.size == (size, size) else image.resize((size, size), Image.Resampling.BILINEAR)
-        pixels[row] = np.asarray(resized)
+        pixels[row] = _resized(images.read(index), size)
     labels = torch.from_numpy(images.labels[indices.numpy()])
     return Part(torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous(), labels)
+
+
+def _resized(pixels: Pixels, size: int) -> Pixels:
+    """An image (H, W, C) as (size, size, 3); gray ones are repeated."""
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels[..., :3]).convert("RGB")
+    if image.size != (size, size):
+        image = image.resize((size, size), Image.Resampling.BILINEAR)
+    return np.asarray(image)
 
 
 def batch_indices(count: int, batch: int, step: int, *key: int) -> Tensor:

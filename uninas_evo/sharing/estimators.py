@@ -73,7 +73,8 @@ def log_prob(logits: Slots, hard: Slots) -> Tensor:
 
 def entropies(logits: Slots) -> dict[str, Tensor]:
     """The entropy of each slot in nats."""
-    return {name: torch.distributions.Categorical(logits=value).entropy() for name, value in logits.items()}
+    log_p = {name: value.log_softmax(-1) for name, value in logits.items()}
+    return {name: -(value.exp() * value).sum(-1) for name, value in log_p.items()}
 
 
 def reinforce(logits: Slots, u: Slots, loss: Loss, baseline: float = 0.0) -> Tensor:
@@ -157,4 +158,7 @@ def gate_gradient(logits: Tensor, gates: Tensor) -> Tensor:
 
 
 def _total(parts: list[Tensor]) -> Tensor:
-    return torch.stack(torch.broadcast_tensors(*parts)).sum(0)
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return total

@@ -126,9 +126,9 @@ class PolicyLearner(Learner):
 
     def is_warm(self, step: int) -> bool:
         """Whether the policy learns already."""
-        return step >= self.options.warmup * self.steps
+        return bool(step >= self.options.warmup * self.steps)
 
-    def mixture(self) -> Mixture:
+    def mixture(self) -> dict[str, Tensor]:
         """The probabilities of all options, with gradients by the logits."""
         return {name: value.softmax(-1) for name, value in self.logits.items()}
 

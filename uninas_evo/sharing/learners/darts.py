@@ -5,7 +5,7 @@ Source: Liu et al., "DARTS", ICLR 2019, arXiv 1806.09055, section 2.3.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -97,7 +97,7 @@ class Darts(PolicyLearner):
     def _difference(
         self,
         weights: Tensors,
-        slopes: dict[str, Tensor | None],
+        slopes: Mapping[str, Tensor | None],
         direct: Sequence[Tensor | None],
         train: Batch,
         optimizer: torch.optim.Optimizer,

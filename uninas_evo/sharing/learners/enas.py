@@ -59,13 +59,16 @@ class Enas(PolicyLearner):
             path, hard = self._draw(step, 1, index)
             with torch.no_grad(), still_statistics(self.net):
                 reward = float((self.net(policy[0], path).argmax(1) == policy[1]).double().mean())
-            reward += self.options.entropy_weight * float(sum(estimators.entropies(self.logits).values()))
+            reward += self.options.entropy_weight * self._entropy()
             rewards.append(reward)
             decay = self.options.baseline_decay
             self.baseline = reward if step < self.options.every else decay * self.baseline + (1 - decay) * reward
             surrogate = surrogate - (reward - self.baseline) * estimators.log_prob(self.logits, hard)
         self.learn(surrogate / self.options.samples)
         return {"reward": sum(rewards) / len(rewards), **self.diagnostics()}
+
+    def _entropy(self) -> float:
+        return sum(float(entropy.detach()) for entropy in estimators.entropies(self.logits).values())
 
     def state(self) -> dict[str, Any]:
         """Logits, their optimizer and the baseline."""
