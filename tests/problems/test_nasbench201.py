@@ -203,7 +203,7 @@ def test_the_table_beside_scores_of_any_kind():
     assert problem.objectives[0].unit == "%"
     options = NASBench201Problem.Options(table=TABLE, objectives=["accuracy", "naswot"])
     assert [one.name for one in NASBench201Problem.from_options(options, 0).objectives] == ["accuracy", "naswot"]
-    with pytest.raises(ValueError, match="there is no objective 'accuracyy'.*did you mean 'accuracy'"):
+    with pytest.raises(ValueError, match=r"there is no objective 'accuracyy'.*did you mean 'accuracy'"):
         NASBench201Problem.Options(table=TABLE, objectives=["accuracyy"])
 
 
