@@ -6,11 +6,7 @@ import contextlib
 import copy
 import math
 import random
-<<<<<<< HEAD
-=======
-from dataclasses import replace
 from pathlib import Path
->>>>>>> main
 
 import numpy as np
 import pytest
