@@ -11,9 +11,7 @@ from typing import Any, BinaryIO
 from uninas_evo.errors import JournalError, UninasEvoError
 
 
-def write_atomically(
-    path: Path, write: Callable[[BinaryIO], Any], error: type[UninasEvoError] = JournalError
-) -> None:
+def write_atomically(path: Path, write: Callable[[BinaryIO], Any], error: type[UninasEvoError] = JournalError) -> None:
     """Writes beside the path, syncs, then renames: a kill leaves the old file or the new one, never a part.
 
     Args:

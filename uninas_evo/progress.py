@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from uninas_evo.engine.preflight import Preflight
+from uninas_evo.formats import duration
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -108,17 +109,6 @@ def figures(loop: Loop) -> dict[str, str]:
     if left < float("inf"):
         shown["left"] = duration(left)
     return shown
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person says them: 42 s, 3 min 20 s, 2 h 05 min."""
-    seconds = max(0.0, seconds)
-    if seconds < 60:
-        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def _expectation(loop: Loop, before: Preflight) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from typer.testing import CliRunner
+from uninas_evo.report.runsections import read
 
 from uninas_evo.cli import app
 from uninas_evo.contracts import Cost
@@ -16,7 +17,6 @@ from uninas_evo.report import runsections
 from uninas_evo.report.history import History, Tally
 from uninas_evo.report.runpage import follow, render, report
 from uninas_evo.report.runplots import busy
-from uninas_evo.report.runsections import read
 from uninas_evo.spaces.uninas import Genome, Skeleton, UninasSpace, preset
 from uninas_evo.spaces.uninas.text import parse_chain
 

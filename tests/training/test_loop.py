@@ -219,7 +219,9 @@ def test_a_disk_that_fills_up_is_told(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(TrainingError, match=r"best\.pt cannot be written \(No space.*free space.*the same command again"):
+    with pytest.raises(
+        TrainingError, match=r"best\.pt cannot be written \(No space.*free space.*the same command again"
+    ):
         loop.train(make_net(), splits, protocol, tmp_path, image_size=16)
     assert not list(tmp_path.glob("*.part"))
 

@@ -280,7 +280,9 @@ def _conclude(plan: Plan, loop: Loop, end: Note, pool: Callable[[], Pool], folde
     rescored = None
     if plan.after.rescore and order and end.kind != "interrupted" and len(objectives) == 1:
         rescored = rescore(plan.problem, pool, order[:2], plan.seed, plan.after.rescore, loop.journal)
-    size = size_alarm(objectives, found)
+    scored = [one for one in found if one.failure is None]
+    values = {objective.name: [one.values[objective.name] for one in scored] for objective in objectives}
+    size = size_alarm(objectives, [one.cost for one in scored], values)
     result = SearchResult(found, best, rescored, end, folder, warnings(size, rescored))
     if folder is not None:
         write_folder(folder, plan.problem, loop, result, size)
@@ -340,6 +342,7 @@ def _begin(
             run=dict(plan.content),
             seed=plan.seed,
             objectives={objective.name: objective.goal for objective in plan.problem.objectives},
+            units={objective.name: objective.unit for objective in plan.problem.objectives if objective.unit},
             versions=versions(),
             host=facts,
             git=git_state(),
