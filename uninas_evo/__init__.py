@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 from uninas_evo import _moved
 
 if TYPE_CHECKING:
+    from uninas_evo.api import search
     from uninas_evo.contracts import (
         Budget,
         Candidate,
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from uninas_evo.engine.journal import Journal
     from uninas_evo.engine.loop import Loop
     from uninas_evo.engine.results import SearchResult
-    from uninas_evo.engine.search import search
     from uninas_evo.errors import UninasEvoError
     from uninas_evo.problems.uninas import UninasProblem
     from uninas_evo.spaces.uninas import Genome, Skeleton, UninasSpace, load_genome, preset
@@ -67,7 +67,7 @@ _HOMES = {
     "uninas_evo.engine.journal": ("Journal",),
     "uninas_evo.engine.loop": ("Loop",),
     "uninas_evo.engine.results": ("SearchResult",),
-    "uninas_evo.engine.search": ("search",),
+    "uninas_evo.api": ("search",),
     "uninas_evo.spaces.uninas": ("Genome", "Skeleton", "UninasSpace", "load_genome", "preset"),
     "uninas_evo.training.formats": ("load",),
 }

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from uninas_evo.engine.preflight import Preflight
+from uninas_evo.engine.display import Display
 from uninas_evo.formats import duration
 
 if TYPE_CHECKING:
@@ -14,25 +14,10 @@ if TYPE_CHECKING:
     from rich.live import Live
 
     from uninas_evo.engine.loop import Loop
+    from uninas_evo.engine.preflight import Preflight
 
 _LINE_EVERY_S = 10.0
 _DRAW_EVERY_S = 0.1
-
-
-class Display:
-    """Shows nothing; the base of the others."""
-
-    def say(self, text: str) -> None:
-        """One line of text."""
-
-    def started(self, loop: Loop, before: Preflight) -> None:
-        """The workers are ready."""
-
-    def update(self, loop: Loop) -> None:
-        """Something changed; called after each result."""
-
-    def ended(self) -> None:
-        """The search is over."""
 
 
 class PlainDisplay(Display):

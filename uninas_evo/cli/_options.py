@@ -28,5 +28,6 @@ def finish(result: SearchResult, folder: Path, quiet: bool) -> None:
         raise typer.Exit(INTERRUPTED)
     if not quiet:
         show(summary_table(result))
-        for table in result.tables:
-            typer.echo(table)
+        trained = folder / "train" / "table.md"
+        if trained.is_file():
+            typer.echo(trained.read_text(encoding="utf-8"))

@@ -22,7 +22,6 @@ from uninas_evo.engine.journal import read_journal
 from uninas_evo.engine.search import check_sources, execute, plan_of
 from uninas_evo.errors import JournalError, PoolError
 from uninas_evo.files import write_text
-from uninas_evo.progress import open_display
 from uninas_evo.report.record import read_run
 
 CELL_FILE = "cell.json"
@@ -115,7 +114,6 @@ def _run_cell(folder: Path, run: RunFile, group: Group, device: str, known: Scor
         result = execute(
             replace(plan, strategy=timed),
             folder,
-            display=open_display(quiet=True),
             resume=begun(folder),
             pool=pool,
         )

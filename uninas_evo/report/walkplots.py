@@ -1,4 +1,4 @@
-"""What a walk through the UniNAS space leaves: its table, its last genome, and its figures (arXiv 2510.06035, Figure 4)."""
+"""What a walk through the UniNAS space leaves: a table, its last genome, and figures (arXiv 2510.06035, Figure 4)."""
 
 from __future__ import annotations
 
