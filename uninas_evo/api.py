@@ -130,6 +130,6 @@ def _follow(plan: Plan, folder: Path, display: Display) -> None:
 
         plot_run(folder)
     if plan.train is not None:
-        from uninas_evo.compare.train_and_compare import handover
+        from uninas_evo.compare.train_and_compare import train_and_compare
 
-        handover(folder, plan.train, display.say)
+        train_and_compare(folder, plan.train, display.say)

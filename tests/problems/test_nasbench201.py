@@ -6,6 +6,7 @@ import gzip
 import itertools
 import pickle
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from uninas_evo.spaces.nasbench201.space import EDGES, OPERATIONS
 
 TABLE = Path(__file__).parents[3] / "shared/data/nasbench201_test_accuracy.csv.gz"
 needs_table = pytest.mark.skipif(not TABLE.is_file(), reason="the table of NAS-Bench-201 is not beside the repository")
+HEADER = "architecture,cifar10_test_accuracy_percent"
 cells = st.tuples(*[st.sampled_from(OPERATIONS)] * 6).map(Cell)
 
 
@@ -128,7 +130,7 @@ def test_budget_is_never_left(cell, seed):
     """Composed, mutated and crossed cells lie inside the budget; what was asked is kept where it fits."""
     budget = Budget(min_params=2e5, max_params=8e5, max_flops=2e8)
     space, rng = NASBench201Space().with_budget(budget), random.Random(seed)
-    composed = space.compose(lambda name, _: cell.edges[int(name[-1])])
+    composed = space.compose(lambda decision: cell.edges[int(decision.name[-1])])
     assert budget.admits(space.cost(space.start))
     assert budget.admits(space.cost(composed))
     assert composed == cell or not budget.admits(space.cost(cell))
@@ -138,9 +140,9 @@ def test_budget_is_never_left(cell, seed):
 
 def test_impossible_budgets_say_so():
     """A budget without any cell, or one that excludes the start, is a BudgetError that names the fix."""
-    with pytest.raises(BudgetError, match=r"no cell of NAS-Bench-201 is inside .*; widen the budget"):
+    with pytest.raises(BudgetError, match=r"no genome of NASBench201Space is inside .*; widen the budget"):
         NASBench201Space(budget=Budget(max_params=1000))
-    with pytest.raises(BudgetError, match="the start cell must be inside"):
+    with pytest.raises(BudgetError, match="the start must be inside"):
         NASBench201Space(start=RESNET, budget=Budget(max_params=2e5))
 
 
@@ -191,11 +193,11 @@ def test_missing_or_wrong_tables_name_the_cure(tmp_path):
         NASBench201Problem(tmp_path / "absent.csv")
     other = tmp_path / "other.csv"
     other.write_text("a,b\n1,2\n")
-    with pytest.raises(DataError, match=r"is not that of NAS-Bench-201: KeyError\('architecture'\)"):
+    with pytest.raises(DataError, match=r"is not that of NAS-Bench-201: it lacks the column architecture"):
         NASBench201Problem(other)
     torn = tmp_path / "torn.csv.gz"
     torn.write_bytes(gzip.compress(b"architecture,cifar10_test_accuracy_percent\n" * 99)[:-9])
-    with pytest.raises(DataError, match="is not that of NAS-Bench-201"):
+    with pytest.raises(DataError, match=r"torn\.csv\.gz' cannot be read: Compressed file ended"):
         NASBench201Problem(torn)
     texts = [Cell(edges).text for edges in itertools.product(OPERATIONS, repeat=6)]
     full = tmp_path / "full.csv"
@@ -204,7 +206,57 @@ def test_missing_or_wrong_tables_name_the_cure(tmp_path):
     assert NASBench201Problem(full).optimum == 50
     short = tmp_path / "short.csv"
     short.write_text("\n".join([header, *(f"{text},50" for text in texts[1:])]))
-    with pytest.raises(
-        DataError, match=r"must give every cell an accuracy from 0 to 100 percent, got None for \|none~0\|"
-    ):
+    with pytest.raises(DataError, match=r"must give every cell an accuracy, got none for \|none~0\|"):
         NASBench201Problem(short)
+
+
+def whole_table(
+    path: Path, header: str = "architecture,cifar10_test_accuracy_percent", more: Sequence[str] = ()
+) -> Path:
+    """A right table in which every cell reaches 50 percent, with lines appended or put in the place of the first."""
+    texts = [Cell(edges).text for edges in itertools.product(OPERATIONS, repeat=6)]
+    columns = header.count(",")
+    path.write_text("\n".join([header, *(text + ",50" * columns for text in texts), *more]), encoding="utf-8-sig")
+    return path
+
+
+def test_a_byte_order_mark_is_read_over(tmp_path):
+    """Tables that were saved with a byte-order mark are read."""
+    assert NASBench201Problem(whole_table(tmp_path / "t.csv")).optimum == 50
+
+
+@pytest.mark.parametrize(
+    ("header", "more", "message"),
+    [
+        ("architecture,cifar10_test_accuracy_percent,cifar10_test_accuracy_percent", [], "column .* twice"),
+        (None, [f"{Cell(('none',) * 6).text},99.9"], "in the lines 2 and 15627; remove one"),
+        (None, ["|conv~0|,50"], r"line 15627 of .* names '\|conv~0\|', which is no cell"),
+        (None, ["|conv~0|"], "line 15627 .* has 1 cells for 2 columns"),
+    ],
+)
+def test_doubled_and_foreign_rows_are_told_by_line(tmp_path, header, more, message):
+    """A column or cell that stands twice, and a row that names no cell, are refused with their lines."""
+    path = whole_table(tmp_path / "t.csv", header or HEADER, more)
+    with pytest.raises(DataError, match=message):
+        NASBench201Problem(path)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "value"),
+    [
+        ("cifar10", "0.943733"),
+        ("cifar100", "0.73"),
+        ("cifar10", "nan"),
+        ("cifar10", "inf"),
+        ("cifar10", "101"),
+        ("cifar10", "94,3"),
+    ],
+)
+def test_accuracies_are_in_percent(tmp_path, dataset, value):
+    """One value that is a fraction, no number or above 100 is told with its line: no network is worse than guessing."""
+    path = whole_table(tmp_path / "t.csv", f"architecture,{dataset}_test_accuracy_percent")
+    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    lines[7] = f'{lines[7].split(",")[0]},"{value}"'
+    path.write_text("\n".join(lines))
+    with pytest.raises(DataError, match=r"must give every cell an accuracy in percent, .* in line 8 for"):
+        NASBench201Problem(path, dataset)

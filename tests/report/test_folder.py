@@ -4,7 +4,7 @@ import json
 
 import pytest
 from typer.testing import CliRunner
-from uninas_evo.report.runsections import read
+from uninas_evo.report.run import read
 
 from uninas_evo import load_genome
 from uninas_evo.cli import app
@@ -123,7 +123,7 @@ def test_one_best_of_a_front(several, tmp_path):
     assert record.ids[page.winner] == knee
     best = json.loads((several / "summary.json").read_text())["best"][0]
     assert record.ids[record.numbers.index(best["number"])] == knee
-    assert winners(several, 1)[0].id == knee
+    assert winners(several, 1)[1][0].id == knee
 
 
 def test_pick_by_a_cost(several, tmp_path):

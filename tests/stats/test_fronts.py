@@ -77,7 +77,7 @@ def test_box_reaches_a_tenth_beyond_the_fronts():
 def test_an_outlier_does_not_decide_the_hypervolume(outlier):
     """A dominated point, however bad, leaves the box as it is: a front that is worse everywhere stays worse."""
     good = np.array([[0.0, 3.0], [1.0, 2.0], [2.0, 0.0]])
-    bad = np.vstack([good + [0.0, 1.0], [[2.5, outlier]]])
+    bad = np.vstack([good + np.array([0.0, 1.0]), [[2.5, outlier]]])
     box = fronts.Box.around(good, bad)
     assert box.hypervolume(good) == pytest.approx(0.48347, abs=1e-5)
     assert box.hypervolume(bad) == pytest.approx(0.25620, abs=1e-5)

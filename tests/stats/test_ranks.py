@@ -101,6 +101,6 @@ def test_a_bootstrap_measures_each_sample_anew() -> None:
 
     found = bootstrapped(measure, 6, draws=3, seed=1)
     assert found.value == 2.5
-    assert len(seen) == 4 and all(len(pick) == 6 for pick in seen)
+    assert [len(pick) for pick in seen] == [6] * 4
     assert any(len(set(pick)) < 6 for pick in seen[:3])
     assert bootstrapped(measure, 6, draws=3, seed=1) == found

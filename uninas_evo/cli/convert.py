@@ -31,18 +31,20 @@ def convert(
     Example: `uninas-evo convert coatnet --to text`
     """
     from uninas_evo.errors import GenomeError
-    from uninas_evo.spaces.uninas import genome_to_json, genome_to_package, load_genome
+    from uninas_evo.spaces.load import load_space
+    from uninas_evo.spaces.uninas import Genome, genome_to_json, genome_to_package
 
-    loaded = load_genome(genome)
+    space, loaded = load_space(genome)
     if to is Form.onnx:
         if out is None:
             raise GenomeError("an ONNX network is binary and needs a file; add --out network.onnx")
-        from uninas_evo.spaces.uninas.network import build
         from uninas_evo.spaces.uninas.network.onnx import export_onnx
 
-        export_onnx(build(loaded), out)
+        export_onnx(space.build(loaded), out)
         return
-    write = {Form.text: lambda g: g.text, Form.json: genome_to_json, Form.uninas: genome_to_package}[to]
+    if to is not Form.text and not isinstance(loaded, Genome):
+        raise GenomeError(f"genomes of UniNAS alone have the form {to.value!r}; write this one as text or onnx")
+    write = {Form.text: space.encode, Form.json: genome_to_json, Form.uninas: genome_to_package}[to]
     if out is None:
         print(write(loaded), end="")
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Annotated
 
@@ -15,15 +16,19 @@ def cost(
     genome: GenomeArgument,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Parameters, FLOPs and nodes of a network, from formulas.
+    """Parameters, FLOPs, further costs of its space, and nodes of a network, from formulas.
 
     Example: `uninas-evo cost coatnet --json`
     """
-    from uninas_evo.spaces.uninas import load_genome
+    from uninas_evo.spaces.load import load_space
 
-    loaded = load_genome(genome)
-    values = {"params": loaded.params, "flops": loaded.flops, "nodes": len(loaded), "id": loaded.id}
+    space, loaded = load_space(genome)
+    digest = hashlib.sha256(space.encode(loaded).encode()).hexdigest()[:12]
+    nodes = {"nodes": len(loaded)} if hasattr(loaded, "__len__") else {}
+    values: dict[str, float | str] = {**space.cost(loaded), **nodes, "id": digest}
     if as_json:
         print(json.dumps(values))
         return
-    print(f"params {loaded.params:>20,}\nflops  {loaded.flops:>20,}\nnodes  {len(loaded):>20,}\nid     {loaded.id:>20}")
+    width = max(map(len, values))
+    for name, value in values.items():
+        print(f"{name:<{width}} {value if isinstance(value, str) else f'{value:,}':>20}")

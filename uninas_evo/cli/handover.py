@@ -33,14 +33,14 @@ def handover(
 
     Example: `uninas-evo handover runs/my-search --data /usr/share/datasets/fashion-mnist --seeds 3`
     """
-    from uninas_evo.compare.train_and_compare import as_markdown, handover
+    from uninas_evo.compare.train_and_compare import as_markdown, train_and_compare
 
     given = {
         "data": data, "protocol": protocol, "top": top, "random": random, "seeds": seeds, "device": device,
         "workers": workers,
     }  # fmt: skip
     options = _options(run_dir, {name: value for name, value in given.items() if value is not None})
-    print(as_markdown(handover(run_dir, options, _say)), end="")
+    print(as_markdown(train_and_compare(run_dir, options, _say)), end="")
 
 
 def _options(run_dir: Path, given: Mapping[str, Any]) -> TrainOptions:

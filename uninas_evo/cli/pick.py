@@ -25,7 +25,7 @@ def pick(
     ] = None,
     by: Annotated[
         str | None,
-        typer.Option(help="The objective that decides; by default the knee, under a limit of what is no cost."),
+        typer.Option(help="The objective that decides; by default the front's knee; a limited cost does not."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The genome file; by default picked.txt in the run folder.")] = None,
 ) -> None:

@@ -46,19 +46,31 @@ def train(
     """
     from uninas_evo.compare.baselines import folder_of, winners
     from uninas_evo.engine.journal import FILE_NAME
-    from uninas_evo.spaces.uninas import load_genome
-    from uninas_evo.training import load_protocol, read_splits, train_genome
+    from uninas_evo.report.record import genome_id
+    from uninas_evo.spaces.uninas import UninasSpace, load_genome
+    from uninas_evo.training import load_protocol, read_splits
+    from uninas_evo.training.genomes import train_in_space
     from uninas_evo.training.process import process_group
 
     is_run = (Path(source) / FILE_NAME).is_file()
-    genome = winners(source, 1)[0] if is_run else load_genome(source)
+    space, (genome,) = winners(source, 1) if is_run else (UninasSpace(given := load_genome(source)), [given])
     settings = load_protocol(protocol).replace(**_changes(change or []))
-    kept = folder_of(Path(source) / "train", "winner 1", genome, seed) if is_run else None
-    folder = out or kept or Path("trained") / genome.id / f"seed-{seed}"
+    text = space.encode(genome)
+    kept = folder_of(Path(source) / "train", "winner 1", text, seed) if is_run else None
+    folder = out or kept or Path("trained") / genome_id(text) / f"seed-{seed}"
     with process_group(device) as process, _progress(settings.epochs, process.first) as progress:
         splits = read_splits(data, settings.val_fraction)
-        result = train_genome(
-            genome, splits, settings, folder, seed=seed, process=process, workers=workers, progress=progress
+        result = train_in_space(
+            space,
+            genome,
+            splits,
+            settings,
+            folder,
+            seed=seed,
+            process=process,
+            workers=workers,
+            progress=progress,
+            say=_say,
         )
         if process.first:
             print(f"test accuracy {result.test_accuracy:.2%}")
@@ -102,3 +114,7 @@ def _progress(epochs: int, shown: bool) -> Iterator[Callable[[Mapping[str, float
             )
 
         yield tell
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)

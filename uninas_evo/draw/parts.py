@@ -7,16 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from uninas_evo.contracts import Cost
 from uninas_evo.formats import amount
 from uninas_evo.spaces.uninas import HEAD_CHAINS, HEAD_WIDTH, Chain, Genome, Node
-from uninas_evo.spaces.uninas.diff import edits
 from uninas_evo.spaces.uninas.operations import Shape
 
-KINDS = ("convolution", "attention", "norm", "activation", "shape", "skeleton")
-"""Kinds of boxes: those of operations, and what the search does not change."""
+KINDS = ("convolution", "attention", "norm", "activation", "mlp", "shape", "skeleton")
+"""Kinds of boxes: those of operations, MLPs over positions, and what the search does not change."""
 FREE = Cost(0, 0)
 
 Flow = Literal["down", "across", "along"]
@@ -202,6 +201,12 @@ def _norm(shape: Shape, place: str) -> Part:
     return Part("layernorm", "skeleton", place, shape, Cost(2 * c, 2 * c * h * w))
 
 
+def kinds_of(parts: Sequence[Part]) -> tuple[str, ...]:
+    """The kinds of boxes in the parts, in the order of `KINDS`."""
+    found = {part.kind for part in parts} | {kind for part in parts for kind in kinds_of(part.parts)}
+    return tuple(kind for kind in KINDS if kind in found)
+
+
 def any_marked(parts: Sequence[Part]) -> bool:
     """Whether something in the parts is marked."""
     return any(part.marked or any_marked(part.parts) for part in parts)
@@ -235,17 +240,5 @@ def describe(part: Part) -> str:
     return " · ".join([*words, part.place])
 
 
-Titled = tuple[str, Genome, tuple[Part, ...]]
+Titled = tuple[str, Any, tuple[Part, ...]]
 """A network of a drawing: its title, its genome, what is drawn."""
-
-
-def titled_parts(genome: Genome, title: str, against: Genome | None, other_title: str) -> list[Titled]:
-    """The networks of a drawing: one, or two with the marks of what differs."""
-    if against is None:
-        return [(title or genome.id, genome, network_parts(genome))]
-    found = edits(genome, against)
-    marks = {change: [edit.place for edit in found if edit.change == change] for change in ("removed", "added")}
-    return [
-        (title or genome.id, genome, network_parts(genome, marks["removed"])),
-        (other_title or against.id, against, network_parts(against, marks["added"])),
-    ]

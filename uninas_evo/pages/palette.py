@@ -14,6 +14,7 @@ KIND_COLORS = {
     "attention": VERMILION,
     "norm": GREEN,
     "activation": ORANGE,
+    "mlp": GREEN,
     "shape": PURPLE,
     "skeleton": SOFT,
 }

@@ -17,7 +17,8 @@ def params(module: nn.Module, inputs: Inputs | None = None) -> float:
 def flops(module: nn.Module, inputs: Inputs | None = None) -> float:
     """FLOPs of one image: multiplications and additions of convolutions, matrix products and attention.
 
-    Counted in a run by torch's counter, which leaves norms and activations out; a space's own `cost` is exact.
+    Counted in a forward pass by torch's counter, which leaves norms, activations and pooling out: for bare modules.
+    Where a genome is known (in a search, in `uninas-evo score`) the objective `flops` is its space's exact formula.
     """
     inputs = inputs or Inputs()
     net = prepare(module, inputs)

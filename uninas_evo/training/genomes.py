@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import torch
+
+from uninas_evo.contracts import Shape, Space
 from uninas_evo.errors import TrainingError
 from uninas_evo.spaces.uninas import Genome
 from uninas_evo.spaces.uninas.network import build
@@ -25,6 +30,7 @@ def train_genome(
     process: Process | None = None,
     workers: int = 0,
     progress: Progress | None = None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> TrainResult:
     """Builds a genome's network with the seed's weights and trains it into a folder, or resumes that.
 
@@ -34,35 +40,93 @@ def train_genome(
         DataError, TrainingError, MissingExtraError: as `train`; also where the protocol's image size is not that
             of the genome's skeleton.
     """
-    check_image_size(genome, protocol)
+    size = genome.skeleton.image_size
+    check_image_size((3, size, size), protocol)
     network = build(genome, seed)
     result = train(
         network,
         splits,
         protocol,
         folder,
-        image_size=genome.skeleton.image_size,
+        image_size=size,
         seed=seed,
         name=genome.text,
         process=process,
         workers=workers,
         progress=progress,
+        say=say,
     )
     if process is None or process.first:
-        save_weights(network, folder, protocol)
+        save_weights(network, folder, protocol, splits.classes)
     return result
 
 
-def check_image_size(genome: Genome, protocol: Protocol) -> None:
-    """Refuses a genome of another skeleton than the protocol's images: its costs would not be those of the search.
+def train_in_space(
+    space: Space[Any],
+    genome: Any,
+    splits: Splits,
+    protocol: Protocol,
+    folder: str | Path,
+    *,
+    seed: int = 0,
+    process: Process | None = None,
+    workers: int = 0,
+    progress: Progress | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> TrainResult:
+    """Trains the network of a genome of any space that builds networks, or resumes that; see `train_genome`.
+
+    Of the UniNAS space the folder also holds what `uninas_evo.load` reads; of others the checkpoints of `train`.
+
+    Raises:
+        DataError, TrainingError, MissingExtraError: as `train_genome`.
+    """
+    if isinstance(genome, Genome):
+        return train_genome(
+            genome, splits, protocol, folder, seed=seed, process=process, workers=workers, progress=progress, say=say
+        )
+    image = image_of(space, genome)
+    check_image_size(image, protocol)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = space.build(genome)
+    return train(
+        network,
+        splits,
+        protocol,
+        folder,
+        image_size=image,
+        seed=seed,
+        name=space.encode(genome),
+        process=process,
+        workers=workers,
+        progress=progress,
+        say=say,
+    )
+
+
+def image_of(space: Space[Any], genome: Any) -> Shape:
+    """(C, H, W) of the images that a genome's network takes."""
+    if isinstance(genome, Genome):
+        return (3, genome.skeleton.image_size, genome.skeleton.image_size)
+    return space.image
+
+
+def check_image_size(image: Shape, protocol: Protocol) -> None:
+    """Refuses a genome for other images than the protocol's: its costs would not be those of the search.
+
+    Args:
+        image: (C, H, W) of the images that the genome's network takes.
+        protocol: how it is to be trained.
 
     Raises:
         TrainingError: the sizes differ.
     """
-    made_for = genome.skeleton.image_size
-    if protocol.image_size not in (0, made_for):
+    _, height, width = image
+    if protocol.image_size and (height, width) != (protocol.image_size,) * 2:
+        made_for = f"{height} px" if height == width else f"{width} x {height} px"
         raise TrainingError(
-            f"the genome's skeleton is made for images of {made_for} px and the protocol trains with "
+            f"the genome's skeleton is made for images of {made_for} and the protocol trains with "
             f"{protocol.image_size} px: both must be equal; search on a skeleton of {protocol.image_size} px, or set "
-            f"image_size = {made_for} in the protocol"
+            f"image_size = {height if height == width else 0} in the protocol"
         )

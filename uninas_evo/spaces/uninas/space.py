@@ -6,12 +6,15 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
-from uninas_evo.contracts import Budget, Choose, Cost, Space
+from uninas_evo.contracts import Budget, Choose, Cost, Shape, Space
 from uninas_evo.errors import BudgetError, GenomeError
+from uninas_evo.spaces.load import SpaceEntry
 from uninas_evo.spaces.uninas.compose import FAR, NEAR, compose
 from uninas_evo.spaces.uninas.crossover import cross
-from uninas_evo.spaces.uninas.genome import Genome
-from uninas_evo.spaces.uninas.load import parse
+from uninas_evo.spaces.uninas.genome import TEXT_HEADER, Genome
+from uninas_evo.spaces.uninas.load import load_genome, parse
+from uninas_evo.spaces.uninas.presets import PRESETS
+from uninas_evo.spaces.uninas.skeleton import Skeleton
 from uninas_evo.spaces.uninas.step import StepRule, step
 
 if TYPE_CHECKING:
@@ -31,6 +34,8 @@ class UninasSpace(Space[Genome]):
         budget: bounds that no operator leaves.
         rule: probabilities and limits of a search step.
         edits: how many edits `compose` may make.
+        image: (3, H, W) of the skeleton.
+        classes: outputs of the skeleton's head.
 
     Raises:
         BudgetError: the start network lies outside the budget.
@@ -40,8 +45,13 @@ class UninasSpace(Space[Genome]):
     budget: Budget = field(default_factory=Budget)
     rule: StepRule = field(default_factory=StepRule)
     edits: tuple[str, ...] = FAR
+    image: Shape = field(init=False, repr=False, compare=False)
+    classes: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        skeleton = self.start.skeleton
+        object.__setattr__(self, "image", (3, skeleton.image_size, skeleton.image_size))
+        object.__setattr__(self, "classes", skeleton.classes)
         if not self.budget.admits(self.start.cost):
             raise BudgetError(
                 f"the start network must lie inside the budget; it has {self.start.params:,} params and "
@@ -107,3 +117,17 @@ class UninasSpace(Space[Genome]):
                 f"{self.start.skeleton}; decode it in a space of its own"
             )
         return genome
+
+
+def _load(source: str, skeleton: Skeleton | None = None) -> tuple[UninasSpace, Genome]:
+    genome = load_genome(source, skeleton)
+    return UninasSpace(genome), genome
+
+
+ENTRY = SpaceEntry(
+    begins=(TEXT_HEADER, "{"),
+    load=_load,
+    presets=PRESETS,
+    space_of=lambda genome: UninasSpace(genome) if isinstance(genome, Genome) else None,
+)
+"""How the texts of the space are known; a text that begins with a brace is JSON, ours or that of `uninas`."""
