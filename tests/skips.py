@@ -1,4 +1,4 @@
-"""Skips are counted and shown with their reasons; on a build machine (`CI=true`) one that should not be fails the build.
+"""Skips are counted and shown with their reasons; on a build machine (`CI=true`) a wrong one fails the build.
 
 A test may be left out where something is absent that cannot be installed everywhere; anything else must run.
 """

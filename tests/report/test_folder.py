@@ -4,13 +4,13 @@ import json
 
 import pytest
 from typer.testing import CliRunner
-from uninas_evo.report.run import read
 
 from uninas_evo import load_genome
 from uninas_evo.cli import app
 from uninas_evo.compare.baselines import winners
 from uninas_evo.report.folder import axes_of, hypervolume_curve, preset_marks
 from uninas_evo.report.record import genome_id, read_run
+from uninas_evo.report.run import read
 from uninas_evo.stats.fronts import ranked
 
 RUN = """
