@@ -137,6 +137,8 @@ def test_pick_by_a_cost(several, tmp_path):
     [
         (["--params", "10"], "no member of"),
         (["--params", "10"], "the smallest have"),
+        (["--max", "latency_ms=3"], "not a cost of this space"),
+        (["--max", "latency_ms"], "--max takes COST=VALUE"),
         (["--by", "flop"], "did you mean 'flops'?"),
     ],
 )
