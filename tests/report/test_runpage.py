@@ -138,12 +138,12 @@ def test_busy_shares_are_the_workers_time() -> None:
 
 
 def test_the_page_tells_all(tmp_path) -> None:
-    """Settings, best, ancestry, edits, failures, devices and passport are there; nothing a run holds is markup."""
+    """Settings, best, ancestry, edits, failures, devices and what reproducing takes are there; nothing a run holds is markup."""
     text = report(family(tmp_path / "run")).read_text()
     for part in (
         "all evaluations are done",
         "5 of 50",
-        "VKDNW 3,",
+        "vkdnw 3,",
         "candidate 4",
         "Score and size",
         "The winner beside the start",
@@ -184,7 +184,7 @@ def test_runs_that_have_just_begun(tmp_path) -> None:
     assert "Nothing has a score yet" in report(folder).read_text()
     folder_of(folder, scored(0, {"vkdnw": 1.5}))
     text = report(folder).read_text()
-    assert "VKDNW 1.5" in text
+    assert "vkdnw 1.5" in text
     assert "going on, or killed" in text
 
 
