@@ -138,7 +138,7 @@ def test_busy_shares_are_the_workers_time() -> None:
 
 
 def test_the_page_tells_all(tmp_path) -> None:
-    """Settings, best, ancestry, edits, failures, devices and what reproducing takes are there; nothing a run holds is markup."""
+    """Settings, best, ancestry, edits, failures, devices, reproducibility are there; nothing a run holds is markup."""
     text = report(family(tmp_path / "run")).read_text()
     for part in (
         "all evaluations are done",

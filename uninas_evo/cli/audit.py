@@ -65,16 +65,16 @@ def audit(
     if space is None:
         house = NASBench201Space({"cifar10": 10, "cifar100": 100}[dataset])
         accuracies = read_table(table, dataset)
-        usable = [text for text in accuracies if every_cell or Cell.from_text(text).is_whole]
     else:
         house = load_run_file(space).problem().space
         accuracies = read_accuracies(table, column, house)
-        usable = list(accuracies)
-    usable.sort()
-    random.Random(seed).shuffle(usable)  # so that more networks extend fewer
+    order = sorted(accuracies)
+    random.Random(seed).shuffle(order)  # so that more networks extend fewer
+    every = every_cell or space is not None
+    chosen = [text for text in order if every or Cell.from_text(text).is_whole][:networks]
     inputs = Inputs(batch=batch, image=house.image, seed=seed, device=device)
     pool = PoolOptions(devices=[device] * workers)
-    scores = score_networks(house, usable[:networks], names, inputs, out, pool)
+    scores = score_networks(house, chosen, names, inputs, out, pool)
     rows = agreements(scores, accuracies, names, seed=seed)
     write_text(out / "audit.json", json.dumps([asdict(row) for row in rows], indent=1) + "\n")
     show(_table(rows), at_least=110)

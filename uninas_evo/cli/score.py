@@ -20,31 +20,26 @@ def score(
 ) -> None:
     """Score a network without training it.
 
-    `vkdnw` also reports its standard error over initializations; an aggregate's name gives its parts.
+    `vkdnw_se` is the standard error of `vkdnw` over initializations; an aggregate's name gives its parts. `params` and
+    `flops` are the space's exact costs.
 
     Example: `uninas-evo score coatnet --proxy vkdnw --proxy naswot --json`
     """
     import json as json_module
 
-    from uninas_evo.proxies import PROXIES, Inputs, vkdnw
+    from uninas_evo.proxies import Inputs
     from uninas_evo.proxies import score as score_module
+    from uninas_evo.proxies.registry import find, names
     from uninas_evo.spaces.uninas import load_genome
     from uninas_evo.spaces.uninas.network import build
 
     loaded = load_genome(genome)
     size = loaded.skeleton.image_size
     inputs = Inputs(batch=batch, image=(3, size, size), seed=seed, device=device)
-    names = proxy or ["vkdnw"]
-    network = build(loaded)
-    values: dict[str, float | None] = {}
-    if "vkdnw" in names:
-        result = vkdnw(network, inputs)
-        values |= {"vkdnw": result.score, "vkdnw_error": result.error}
-    rest = [name for name in names if name != "vkdnw"]
-    values |= score_module(network, rest, inputs) if rest else {}
+    values = score_module(build(loaded), proxy or ["vkdnw"], inputs, costs=loaded.cost)
     if json:
         typer.echo(json_module.dumps(values))
         return
     for name, value in values.items():
-        goal = f"  ({PROXIES[name].goal})" if name in PROXIES else ""
-        typer.echo(f"{name:18} {value if value is None else format(value, '.6g')}{goal}")
+        goal = f"  ({find(name).goal})" if name in names() else ""
+        typer.echo(f"{name:18} {value:.6g}{goal}")

@@ -97,10 +97,13 @@ def prepare(module: nn.Module, inputs: Inputs, *, training: bool = False) -> nn.
 def initialize(net: nn.Module, seed: int) -> None:
     """Draws a module's weights anew, in place, keyed by the seed and each parameter's name.
 
-    A `Scorable` network knows how. In any other module convolutions and linear layers get Kaiming normal weights (fan
-    in, ReLU: what the proxies' papers use) and zero biases, norms become the identity with fresh statistics, and
-    parameters of other layers keep their values.
+    A `Scorable` network knows how, and may have `initialize_for_scoring(seed)` where training begins elsewhere. In any
+    other module convolutions and linear layers get Kaiming normal weights (fan in, ReLU: what the proxies' papers use)
+    and zero biases, norms become the identity with fresh statistics, and parameters of other layers keep their values.
     """
+    if callable(getattr(net, "initialize_for_scoring", None)):
+        net.initialize_for_scoring(seed)  # type: ignore[operator]
+        return
     if isinstance(net, Scorable):
         net.reinitialize(seed)
         return

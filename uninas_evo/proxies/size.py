@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from uninas_evo.proxies._module import Inputs, count_layers, prepare
@@ -22,7 +23,7 @@ def flops(module: nn.Module, inputs: Inputs | None = None) -> float:
     """
     inputs = inputs or Inputs()
     net = prepare(module, inputs)
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         net(torch.zeros(1, *inputs.image, device=inputs.device))
     return float(counter.get_total_flops())
 
