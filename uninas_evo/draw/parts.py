@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from uninas_evo.contracts import Cost
+from uninas_evo.formats import amount
 from uninas_evo.spaces.uninas import HEAD_CHAINS, HEAD_WIDTH, Chain, Genome, Node
 from uninas_evo.spaces.uninas.operations import Shape, product_cost, projection_cost
 
@@ -219,14 +220,22 @@ def head_places(places: Sequence[int]) -> str:
     return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}–{run[-1]}" for run in runs)
 
 
-def amount(number: float) -> str:
-    """A count with three digits that count and an SI prefix: 1.23M."""
-    for limit, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "K")):
-        if number >= 0.9995 * limit:
-            return f"{number / limit:.3g}{unit}"
-    return f"{number:.3g}"
-
-
 def shape_text(shape: Shape) -> str:
     """C×H×W."""
     return "×".join(map(str, shape))
+
+
+def describe(part: Part) -> str:
+    """All that is known of a part, on one line."""
+    words = [part.name or part.kind]
+    if part.shape:
+        words.append(shape_text(part.shape))
+    words.append(f"{amount(part.cost.params)} parameters")
+    words.append(f"{amount(part.cost.flops)} FLOPs")
+    if part.count > 1:
+        words.append(f"× {part.count}")
+    return " · ".join([*words, part.place])
+
+
+Titled = tuple[str, Any, tuple[Part, ...]]
+"""A network of a drawing: its title, its genome, what is drawn."""
