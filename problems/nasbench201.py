@@ -22,6 +22,7 @@ from uninas_evo.problems.search import SearchProblem
 from uninas_evo.problems.shared_weights import SHARED, SharedOptions, shared_scorers
 from uninas_evo.scoring.named import ObjectiveOptions, Written
 from uninas_evo.sharing.options import SupernetOptions
+from uninas_evo.sources import file_hash
 from uninas_evo.spaces.nasbench201.space import EDGES, OPERATIONS, RESNET, Cell, NASBench201Space
 from uninas_evo.tables import read_rows
 
@@ -54,9 +55,11 @@ class TableScorer(Scorer):
 
     Attributes:
         accuracy: percent by architecture string.
+        sources: the table's file.
     """
 
     accuracy: Mapping[str, float] = field(repr=False, compare=False)
+    sources: tuple[Path, ...] = ()
     objectives = (Objective("accuracy", "maximize", unit="%"),)
     is_pure = True
 
@@ -97,7 +100,7 @@ class NASBench201Problem(SearchProblem):
         **scoring: Any,
     ) -> None:
         self.accuracy = read_table(Path(table), dataset)
-        self.own = (TableScorer(self.accuracy), *shared_scorers(supernet))
+        self.own = (TableScorer(self.accuracy, (Path(table),)), *shared_scorers(supernet))
         self.lookup = supernet is None
         space = NASBench201Space(10 if dataset == "cifar10" else 100, budget=budget)
         super().__init__(space, objectives, seed=seed, **scoring)
@@ -119,8 +122,13 @@ LEAST_SHARE = 0.9
 """Of the accuracy of guessing (100 / classes percent): below it stand no networks, but fractions of 1."""
 
 
-@lru_cache(maxsize=4)
 def read_table(path: Path, dataset: str) -> dict[str, float]:
+    """Accuracy in percent by architecture string, checked to hold every cell once; raises as `_read`."""
+    return _read(path, dataset, file_hash(path))
+
+
+@lru_cache(maxsize=4)
+def _read(path: Path, dataset: str, digest: str) -> dict[str, float]:
     """Accuracy in percent by architecture string, checked to hold every cell once.
 
     Raises:

@@ -55,7 +55,9 @@ class Header(_Event):
     git: str | None = None
     """Commit of the working folder, with `+` where files differ from it."""
     sources: dict[str, str] = {}
-    """SHA-256 of each file of the user's own code that the objectives run."""
+    """SHA-256 of each file of the user's own that the scores depend on, imported modules included."""
+    prepared: dict[str, str] = {}
+    """SHA-256 of what was made before the first score and is shared by all, such as trained weights."""
     started: str
     """When the run began, ISO 8601 in UTC."""
 

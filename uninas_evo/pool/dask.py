@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from typing_extensions import override
@@ -30,6 +31,7 @@ class DaskPool(Pool):
         threads: threads of each worker.
         time_limit_s: what scoring one candidate may take.
         memory_limit_bytes: what scoring one candidate on the CPU may allocate.
+        sources: the user's files that scoring runs, with their SHA-256: a worker that finds others ends the run.
 
     Raises:
         PoolError: the scheduler does not answer, or has no workers.
@@ -44,6 +46,7 @@ class DaskPool(Pool):
         threads: int = 1,
         time_limit_s: float | None = None,
         memory_limit_bytes: int | None = None,
+        sources: Mapping[str, str] | None = None,
     ) -> None:
         try:
             from distributed import Client
@@ -63,7 +66,10 @@ class DaskPool(Pool):
         if not workers:
             raise PoolError(f"the Dask scheduler at {address!r} has no workers; start some with `dask worker`")
         self.devices = [str(name) for name in workers]
-        self._task = (dumps(problem), Settings("auto", threads, memory_limit_bytes))
+        self._task = (
+            dumps(problem),
+            Settings("auto", threads, memory_limit_bytes, None, tuple((sources or {}).items())),
+        )
         self._executor: Any = self._client.get_executor(pure=False)
         self._time_limit_s = float("inf") if time_limit_s is None else time_limit_s
         self._running: dict[Any, tuple[Job, float]] = {}

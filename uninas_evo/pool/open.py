@@ -9,6 +9,7 @@ A pool takes jobs while it has idle workers and gives each back done, in whateve
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -20,6 +21,7 @@ from uninas_evo.pool import devices
 from uninas_evo.pool.contract import Pool
 from uninas_evo.pool.in_process import InProcessPool
 from uninas_evo.pool.worker import fixed_threads
+from uninas_evo.sources import hashes
 
 
 class CpuWorkers(BaseModel):
@@ -65,16 +67,23 @@ class PoolOptions(BaseModel):
     )
 
 
-def open_pool(options: PoolOptions, problem: Problem) -> Pool:
+def open_pool(options: PoolOptions, problem: Problem, sources: Mapping[str, str] | None = None) -> Pool:
     """Starts the workers that the options name.
 
+    Args:
+        options: the `[pool]` table.
+        problem: what is scored.
+        sources: the user's files that scoring runs, with their SHA-256; by default as they are now.
+
     Raises:
+        SourceError: a worker finds another version of them.
         PoolError: a worker cannot be started, or the cluster does not answer.
         MissingExtraError: Dask is asked for and not installed.
     """
     wanted = options.devices
+    sources = hashes(problem.sources) if sources is None else sources
     if wanted == "in-process":
-        return InProcessPool(problem, threads=options.threads)
+        return InProcessPool(problem, threads=options.threads, sources=sources)
     if isinstance(wanted, DaskCluster):
         from uninas_evo.pool.dask import DaskPool
 
@@ -84,6 +93,7 @@ def open_pool(options: PoolOptions, problem: Problem) -> Pool:
             threads=options.threads,
             time_limit_s=options.time_limit_s,
             memory_limit_bytes=None if options.memory_limit_gb is None else int(options.memory_limit_gb * 1e9),
+            sources=sources,
         )
     from uninas_evo.pool.processes import ProcessPool
 
@@ -94,6 +104,7 @@ def open_pool(options: PoolOptions, problem: Problem) -> Pool:
         threads=options.threads,
         time_limit_s=options.time_limit_s,
         memory_limit_bytes=memory_limit_bytes(options, len(names)),
+        sources=sources,
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from uninas_evo.errors import PoolError
+from uninas_evo.errors import PoolError, SourceError
 from uninas_evo.pool import devices as machine
 from uninas_evo.pool import worker
 from uninas_evo.pool.contract import Activity, Done, Job, Pool, cause
@@ -50,6 +50,7 @@ class ProcessPool(Pool):
         threads: threads of each worker.
         time_limit_s: what scoring one candidate may take.
         memory_limit_bytes: what scoring one candidate on the CPU may allocate.
+        sources: the user's files that scoring runs, with their SHA-256: a worker that finds others ends the run.
         worker: what does the jobs in a process, made there of `problem` and its settings; by default a `Worker`, which
             scores genomes. A comparison gives its runs as jobs to another.
 
@@ -65,6 +66,7 @@ class ProcessPool(Pool):
         threads: int = 1,
         time_limit_s: float | None = None,
         memory_limit_bytes: int | None = None,
+        sources: Mapping[str, str] | None = None,
         worker: Callable[[Any, Settings], Scores] = Worker,
     ) -> None:
         from joblib.externals.loky.cloudpickle_wrapper import dumps
@@ -75,9 +77,9 @@ class ProcessPool(Pool):
         self._died: set[Job] = set()  # jobs whose worker died once
         self._slots = []
         for number, name in enumerate(devices):
-            settings = Settings(name.partition(":")[0], threads, memory_limit_bytes, os.getpid())
-            if settings.device != "cpu":
-                settings = Settings(settings.device, threads, None, os.getpid())
+            device = name.partition(":")[0]
+            limit = memory_limit_bytes if device == "cpu" else None
+            settings = Settings(device, threads, limit, os.getpid(), tuple((sources or {}).items()))
             self._slots.append(_Slot(number, settings, machine.environment(name, threads)))
         try:
             self.devices = self._start_all()
@@ -93,6 +95,8 @@ class ProcessPool(Pool):
             assert slot.future is not None
             try:
                 models.append(str(slot.future.result(START_LIMIT_S)))
+            except SourceError:
+                raise
             except Exception as error:
                 raise PoolError(
                     f"worker {slot.number} cannot start on {slot.settings.device}: {cause(error)}; "
@@ -199,8 +203,10 @@ class ProcessPool(Pool):
             slot.executor = None
 
     def _give_up(self, slot: _Slot, error: BaseException) -> None:
-        """Goes on without a device; an error where it was the last."""
+        """Goes on without a device; an error where it was the last, or where the run's code was changed."""
         self._close(slot)
+        if isinstance(error, SourceError):
+            raise error
         self._slots.remove(slot)
         if not self._slots:
             raise PoolError(

@@ -16,15 +16,16 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
 from uninas_evo.contracts import Objective, Problem
-from uninas_evo.errors import PoolError
+from uninas_evo.errors import PoolError, SourceError
 from uninas_evo.pool.contract import Job
+from uninas_evo.sources import changed
 
 _PR_SET_PDEATHSIG = 1
 _LEAK_BYTES = 4 * 10**9
@@ -42,12 +43,14 @@ class Settings:
         threads: threads of a torch operation; a constant of the run, since sums depend on it.
         memory_limit_bytes: what scoring one candidate on the CPU may allocate, None for no limit.
         parent: process id whose death ends the worker, None for none.
+        sources: path and SHA-256 of the user's files that scoring runs, as the run began with them.
     """
 
     device: str
     threads: int = 1
     memory_limit_bytes: int | None = None
     parent: int | None = None
+    sources: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,7 @@ class Worker:
         self._reseeded: dict[int, Problem] = {}
         _set_threads(settings.threads)
         problem.prepare(settings.device)
+        check_sources(settings.sources)  # after the import: what was loaded is what the run began with
 
     def score(self, job: Job) -> Score:
         """Scores a genome's text, with other random draws where the job has a seed; never raises."""
@@ -94,8 +98,12 @@ class Worker:
             with _seeded(f"{problem.seed} {job.genome}"), _memory_limit(self.settings.memory_limit_bytes):
                 raw = problem.evaluate(problem.space.decode(job.genome), self.settings.device, **further)
             values = _checked(raw, problem.objectives)
-        except (Exception, SystemExit) as error:
-            failure = _reason(error)
+        except KeyboardInterrupt as error:
+            if _INTERRUPTED.is_set():  # not the objective's own
+                raise
+            failure = reason(error)
+        except BaseException as error:
+            failure = reason(error)
         return Score(values, failure, time.perf_counter() - begin, peak_memory_bytes(self.settings.device))
 
     def _with_seed(self, seed: int) -> Problem:
@@ -105,8 +113,21 @@ class Worker:
         return self._reseeded[seed]
 
 
+def check_sources(recorded: Iterable[tuple[str, str]]) -> None:
+    """Compares files of the user's with those that the run began with; one that is not on this machine is not needed.
+
+    Raises:
+        SourceError: a file was changed.
+    """
+    for path in changed(dict(recorded)):
+        raise SourceError(
+            f"{path} was changed while the run goes on: scores of two versions do not compare, so that the run ends "
+            f"here; restore the file and resume, or start a new run"
+        )
+
+
 _worker: Scores | None = None
-_broken: str | None = None
+_broken: PoolError | None = None
 """Why this process could not be set up as a worker."""
 
 
@@ -130,8 +151,10 @@ def start(payload: bytes, settings: Settings) -> None:
     try:
         make, problem = loads(payload)
         _worker = make(problem, settings)
+    except SourceError as error:
+        _broken = error
     except Exception as error:
-        _broken = f"{type(error).__name__}: {error}"
+        _broken = PoolError(f"{type(error).__name__}: {error}")
 
 
 def hello(device: str) -> str:
@@ -141,7 +164,7 @@ def hello(device: str) -> str:
         PoolError: this process could not be set up as a worker.
     """
     if _broken is not None:
-        raise PoolError(_broken)
+        raise _broken
     return describe(device)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 from collections.abc import Mapping
@@ -75,6 +76,7 @@ class TrainScorer(Scorer):
         warmup = min(settings.warmup_epochs, epochs - 1)
         self.protocol: Protocol = settings.replace(epochs=epochs, warmup_epochs=warmup)
         self.data, self.images, self.peers = data, images, peers
+        self.sources = tuple(path for path in (Path(protocol), Path(data)) if path.is_file())
         self.bar: list[float] | None = None if peers else []
 
     def make_ready(self, space: Space[Any], seed: int, folder: Path | None, device: str, progress: Progress) -> None:
@@ -83,8 +85,10 @@ class TrainScorer(Scorer):
             return
         file = None if folder is None else folder / FILE_NAME
         self.bar = self.bar or self._kept(file) or self._measured(space, seed, device, progress)
+        text = json.dumps(self.bar) + "\n"
+        self.prepared = hashlib.sha256(text.encode()).hexdigest()
         if file is not None:
-            write_text(file, json.dumps(self.bar) + "\n")
+            write_text(file, text)
 
     def _kept(self, file: Path | None) -> list[float] | None:
         try:
