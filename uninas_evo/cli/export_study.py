@@ -44,6 +44,8 @@ def export_study(
             f"an Optuna study; give another folder"
         )
     Loop(plan.problem, plan.strategy, journal).replay()
+    if storage is None and (folder / "study.db").is_symlink():
+        raise RunFileError(f"{folder / 'study.db'} is a link, and nothing is written through one; remove it")
     url = storage or f"sqlite:///{(folder / 'study.db').absolute()}"
     export(plan.strategy.study, url, folder.absolute().name)
     typer.echo(url)

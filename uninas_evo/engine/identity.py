@@ -77,7 +77,7 @@ def current_sources(problem: Problem) -> dict[str, str]:
 def relocated(content: Mapping[str, Any], header: Header, folder: Path) -> dict[str, Any]:
     """A run's tables with the paths of files that were moved with the run folder, found by name and hash."""
     moved = {path: str(found) for path, digest in header.sources.items() if (found := _found(path, digest, folder))}
-    return _mapped(content, lambda path: moved.get(path, path))
+    return {name: _mapped(value, lambda path: moved.get(path, path)) for name, value in content.items()}
 
 
 def by_hash(content: Mapping[str, Any], header: Header) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def by_hash(content: Mapping[str, Any], header: Header) -> dict[str, Any]:
         now = file_hash(Path(path)) if Path(path).is_absolute() and "\n" not in path else MISSING
         return now if now in header.sources.values() else path
 
-    return _mapped(content, name)
+    return {key: _mapped(value, name) for key, value in content.items()}
 
 
 def _found(path: str, digest: str, folder: Path) -> Path | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import datetime
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -76,8 +75,8 @@ def reopen(
         )
     path = folder / runfile.FILE_NAME
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8-sig")) if path.exists() else dict(recorded)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        content = runfile.parse_toml(runfile.read_text(path), str(path)) if path.exists() else dict(recorded)
+    except (OSError, UnicodeDecodeError, RunFileError) as error:
         raise RunFileError(f"{path} cannot be read: {error}; delete it to go on as the run was started") from None
     content = identity.relocated(content, header, folder)
     held = copy.deepcopy(content)  # what the user sets now needs no agreement
@@ -85,7 +84,7 @@ def reopen(
         runfile.apply_setting(content, setting)
     run = runfile.parse_run(content, str(path), folder)
     before = runfile.parse_run(recorded, str(folder / journals.FILE_NAME), folder)  # fields that are new get defaults
-    changed = runfile.changes(*(identity.by_hash(one.resolved(), header) for one in (before, run)))
+    changed = runfile.changes(identity.by_hash(before.resolved(), header), identity.by_hash(run.resolved(), header))
     runfile.check_changes(changed, str(path))
     if trust is not None:
         demand(held, folder, header, given=trust)

@@ -56,6 +56,11 @@ def verify(
     header, events = read_journal(folder)
     run, _ = reopen(folder, trust=trust or allow_changed_objective, header=header)
     problem = run.problem()
+    if {one.name for one in problem.objectives} != header.objectives.keys():
+        raise JournalError(
+            f"{folder} records the objectives {', '.join(header.objectives)}, and its problem has "
+            f"{', '.join(one.name for one in problem.objectives)}; restore the folder from a copy"
+        )
     sources = current_sources(problem)
     check_sources(sources, header, allowed=allow_changed_objective)
     asks = {event.number: event for event in events if isinstance(event, AskEvent)}

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from uninas_evo.contracts import Problem, Progress
 from uninas_evo.errors import RunFileError
@@ -23,12 +23,15 @@ from uninas_evo.pool.in_process import InProcessPool
 from uninas_evo.pool.worker import fixed_threads
 from uninas_evo.sources import hashes
 
+MOST_WORKERS = 4096
+"""Workers of one machine, and threads of one worker: more than any machine has cores."""
+
 
 class CpuWorkers(BaseModel):
     """A number of CPU workers: `devices = {cpu = 2}`."""
 
     model_config = ConfigDict(extra="forbid")
-    cpu: PositiveInt = Field(description="number of worker processes on the CPU")
+    cpu: int = Field(ge=1, le=MOST_WORKERS, description="number of worker processes on the CPU")
 
 
 class DaskCluster(BaseModel):
@@ -38,7 +41,8 @@ class DaskCluster(BaseModel):
     dask: str = Field(description="address of the scheduler")
 
 
-Devices = Annotated[list[Annotated[str, Field(pattern=r"^(cpu|mps|cuda(:\d+)?)$")]], Field(min_length=1)]
+_Device = Annotated[str, Field(pattern=r"^(cpu|mps|cuda(:\d+)?)$")]
+Devices = Annotated[list[_Device], Field(min_length=1, max_length=MOST_WORKERS)]
 """Names of devices as torch knows them, one for each worker."""
 
 
@@ -53,8 +57,11 @@ class PoolOptions(BaseModel):
         '["cuda:0", "cuda:1"], a device named twice gets two workers; {cpu = 2}; {dask = "tcp://..."}; '
         '"in-process": no workers, for debugging',
     )
-    threads: PositiveInt = Field(
-        1, description="threads of each worker; a constant of the run, since a sum's last digits depend on it"
+    threads: int = Field(
+        1,
+        ge=1,
+        le=MOST_WORKERS,
+        description="threads of each worker; a constant of the run, since a sum's last digits depend on it",
     )
     time_limit_s: float | None = Field(
         None, gt=0, description="what scoring one candidate may take in seconds; it fails beyond"

@@ -18,11 +18,14 @@ from typing_extensions import override
 from uninas_evo.errors import PoolError, SourceError
 from uninas_evo.pool import devices as machine
 from uninas_evo.pool import worker
-from uninas_evo.pool.contract import Activity, Done, Job, Pool, cause
+from uninas_evo.pool.contract import Activity, Done, Job, Pool, RunningClock, cause
 from uninas_evo.pool.worker import Score, Scores, Settings, Worker
 
 START_LIMIT_S = 300.0
 """A worker must be ready by then; importing torch from a cold network disk takes a minute."""
+
+_LOOK_S = 0.25
+"""Seconds between two looks at the workers: a longer gap shows that this process was stopped."""
 
 
 @dataclass
@@ -73,6 +76,7 @@ class ProcessPool(Pool):
 
         self._payload = dumps((worker, problem))
         self._time_limit_s = float("inf") if time_limit_s is None else time_limit_s
+        self._clock = RunningClock()
         self._queue: deque[Job] = deque()
         self._died: set[Job] = set()  # jobs whose worker died once
         self._slots = []
@@ -117,7 +121,7 @@ class ProcessPool(Pool):
             env=dict(slot.env),
         )
         slot.future = slot.executor.submit(worker.hello, slot.settings.device)
-        slot.job, slot.deadline = None, time.monotonic() + START_LIMIT_S
+        slot.job, slot.deadline = None, self._clock.now() + START_LIMIT_S
 
     @property
     @override
@@ -137,7 +141,7 @@ class ProcessPool(Pool):
 
     def _run(self, slot: _Slot, job: Job) -> None:
         assert slot.executor is not None
-        slot.job, slot.deadline = job, time.monotonic() + self._time_limit_s
+        slot.job, slot.deadline = job, self._clock.now() + self._time_limit_s
         try:
             slot.future = slot.executor.submit(worker.score, job)
         except Exception as error:  # the process died while it was idle
@@ -146,25 +150,27 @@ class ProcessPool(Pool):
 
     @override
     def wait(self, timeout_s: float | None = None) -> list[Done]:
-        busy = [slot for slot in self._slots if slot.future is not None]
-        now = time.monotonic()
-        nearest = min((slot.deadline for slot in busy), default=now) - now
-        limit = min(nearest, float("inf") if timeout_s is None else timeout_s)
-        concurrent.futures.wait(
-            [slot.future for slot in busy if slot.future is not None],
-            timeout=None if limit == float("inf") else max(0.0, limit),
-            return_when=concurrent.futures.FIRST_COMPLETED,
-        )
-        done = [result for slot in busy if (result := self._collect(slot)) is not None]
-        self._dispatch()
-        return done
+        end = float("inf") if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            busy = [slot for slot in self._slots if slot.future is not None]
+            nearest = min((slot.deadline for slot in busy), default=0.0) - self._clock.now()
+            concurrent.futures.wait(
+                [slot.future for slot in busy if slot.future is not None],
+                timeout=max(0.0, min(nearest, _LOOK_S, end - time.monotonic())),
+                return_when=concurrent.futures.FIRST_COMPLETED,
+            )
+            self._clock.now()
+            done = [result for slot in busy if (result := self._collect(slot)) is not None]
+            self._dispatch()
+            if done or not busy or time.monotonic() >= end:
+                return done
 
     def _collect(self, slot: _Slot) -> Done | None:
         """What became of a slot's task; None where it goes on, was a start, or is tried again."""
         future, job = slot.future, slot.job
         assert future is not None
         if not future.done():
-            if time.monotonic() < slot.deadline:
+            if self._clock.now() < slot.deadline:
                 return None
             if job is None:
                 self._give_up(slot, TimeoutError(f"not ready after {START_LIMIT_S:g} s"))
@@ -173,6 +179,8 @@ class ProcessPool(Pool):
             return self._failed(slot, job, f"outlived the time limit of {self._time_limit_s:g} s")
         slot.future = slot.job = None
         error = future.exception()
+        if error is None and not isinstance(future.result(), str if job is None else Score):
+            error = PoolError(f"the worker answered with {type(future.result()).__name__}")
         if error is None:
             return None if job is None else self._done(slot, job, future.result())
         if job is None:
