@@ -9,7 +9,7 @@ from typing import Any
 from uninas_evo.config.runfile import AfterOptions, RunFile
 from uninas_evo.contracts import Problem, Strategy
 from uninas_evo.engine.display import Display
-from uninas_evo.engine.journal import ResultEvent, read_journal
+from uninas_evo.engine.journal import count_results
 from uninas_evo.engine.results import SearchResult
 from uninas_evo.engine.search import Plan, execute, plan_from, plan_of, reopen
 from uninas_evo.errors import RunFileError
@@ -98,12 +98,11 @@ def resume(
         RunFileError: a setting is wrong, or changes what the record depends on.
         PoolError: the workers cannot be started.
     """
-    header, events = read_journal(folder)
-    run, changed = reopen(folder, settings, trust=trust or allow_changed_objective, header=header)
-    scored = sum(isinstance(event, ResultEvent) for event in events)
-    if "evaluations" in changed and run.options.evaluations is not None and run.options.evaluations < scored:
+    run, changed = reopen(folder, settings, trust=trust or allow_changed_objective)
+    wanted = run.options.evaluations if "evaluations" in changed else None
+    if wanted is not None and wanted < (scored := count_results(folder)):
         raise RunFileError(
-            f"{folder} has scored {scored} genomes, and evaluations is {run.options.evaluations}: nothing that was "
+            f"{folder} has scored {scored} genomes, and evaluations is {wanted}: nothing that was "
             f"scored is taken back; set evaluations to {scored} or more"
         )
     return _run(plan_of(run), folder, quiet, resume=True, changed=changed, allowed=allow_changed_objective)

@@ -42,9 +42,8 @@ class AfterOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    rescore: int = Field(
+    rescore: NonNegativeInt = Field(
         8,
-        ge=0,
         le=10_000,
         description="fresh seeds that the start, the winner and the runner-up are scored with again; 8 give a "
         "standard error that tells a real gain from a lucky draw; 0 for none",
@@ -58,9 +57,8 @@ class RunOptions(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     seed: NonNegativeInt = Field(0, description="every random draw of the run follows from it")
-    evaluations: int | None = Field(
+    evaluations: PositiveInt | None = Field(
         None,
-        ge=1,
         le=MOST_EVALUATIONS,
         description="different genomes to score; a genome that was scored already is not charged again",
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import io
 import os
 import stat
 import time
@@ -244,7 +245,7 @@ class Journal:
         lines = []
         for event in events:
             body = _written(event)
-            self._chain = _link(self._chain, body)
+            self._chain = _link(self._chain, body.encode())
             lines.append(body + _SEAL.format(self._chain) + "\n")
         if self.path is not None:
             self._check_place(self.path)
@@ -305,18 +306,39 @@ def read_journal(path: Path) -> tuple[Header, list[Event]]:
         JournalError: there is no journal, it has no header, it is of another version, or a line was changed.
     """
     path = path / FILE_NAME if path.is_dir() else path
+    events, _, _ = _parse(_read(path), path)
+    return cast("Header", events[0]), events[1:]
+
+
+def read_header(path: Path) -> Header:
+    """The header alone, without a look at the events after it; raises as `read_journal`."""
+    path = path / FILE_NAME if path.is_dir() else path
+    return cast("Header", _parse(_read(path, lines=1), path)[0][0])
+
+
+def count_results(path: Path) -> int:
+    """How many results a run folder's journal holds, without checking them."""
+    return _read(path / FILE_NAME).count(b'\n{"event":"result"')
+
+
+def _read(path: Path, lines: int | None = None) -> bytes:
+    """A journal's content, or its first lines.
+
+    Raises:
+        JournalError: it cannot be read, or is empty.
+    """
     try:
         _check_regular(path)
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read() if lines is None else b"".join(file.readline() for _ in range(lines))
     except OSError as error:
         raise JournalError(
             f"{path} cannot be read ({error.strerror}): a run folder holds a file {FILE_NAME}; "
             f"name the folder that `uninas-evo run` wrote"
         ) from error
-    events, _, _ = _parse(content, path)
-    if not events:
+    if b"\n" not in content:
         raise JournalError(f"{path} holds no event yet: the run was ended before it began; start it again")
-    return cast("Header", events[0]), events[1:]
+    return content
 
 
 def lineage(asks: Mapping[int, AskEvent], number: int) -> tuple[str, ...]:
@@ -342,9 +364,12 @@ def _parse(content: bytes, path: Path) -> tuple[list[Event], str, int]:
     events: list[Event] = []
     chain = ""
     good = content.rfind(b"\n") + 1
-    for number, line in enumerate(content[:good].split(b"\n")[:-1], start=1):
+    for number, whole in enumerate(io.BytesIO(content), start=1):
+        if not whole.endswith(b"\n"):
+            break  # torn
+        line = whole[:-1]
         body, seal = line[:-_SEAL_LENGTH], line[-_SEAL_LENGTH:]
-        chain = _link(chain, body.decode(errors="replace"))
+        chain = _link(chain, body)
         if number == 1:
             _check_version(line, path)
         if seal != _SEAL.format(chain).encode():
@@ -464,8 +489,8 @@ def _written(event: Event) -> str:
         raise JournalError(f"a {event.event} cannot be recorded: {error}; use names and texts in UTF-8") from None
 
 
-def _link(chain: str, body: str) -> str:
-    return hashlib.sha256(f"{chain}\n{body}".encode()).hexdigest()[:16]
+def _link(chain: str, body: bytes) -> str:
+    return hashlib.sha256(b"%b\n%b" % (chain.encode(), body)).hexdigest()[:16]
 
 
 def _write(data: bytes, file: int) -> None:

@@ -18,7 +18,7 @@ from uninas_evo.engine import identity
 from uninas_evo.engine import journal as journals
 from uninas_evo.engine.display import Display
 from uninas_evo.engine.finalists import rescore, size_alarm, warnings, write_folder
-from uninas_evo.engine.journal import Header, Journal, Note, read_journal
+from uninas_evo.engine.journal import Header, Journal, Note, read_header
 from uninas_evo.engine.loop import Loop
 from uninas_evo.engine.preflight import preflight
 from uninas_evo.engine.results import SearchResult, evaluations, ranked
@@ -65,7 +65,7 @@ def reopen(
         JournalError: the folder cannot be read, or names code that the user has not agreed to.
         RunFileError: its run file is wrong, or changes what the record depends on.
     """
-    header = header or read_journal(folder)[0]
+    header = header or read_header(folder)
     recorded = identity.relocated(header.run, header, folder)
     missing = [name for name in ("problem", "strategy") if name not in recorded]
     if missing:
@@ -233,7 +233,7 @@ def _open_journal(folder: Path | None, resume: bool) -> Journal:
         return Journal(None)
     path = folder / journals.FILE_NAME
     if resume:
-        read_journal(folder)
+        read_header(folder)  # before anything is made there
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

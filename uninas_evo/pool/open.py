@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
 from uninas_evo.contracts import Problem, Progress
 from uninas_evo.errors import RunFileError
@@ -31,7 +31,7 @@ class CpuWorkers(BaseModel):
     """A number of CPU workers: `devices = {cpu = 2}`."""
 
     model_config = ConfigDict(extra="forbid")
-    cpu: int = Field(ge=1, le=MOST_WORKERS, description="number of worker processes on the CPU")
+    cpu: PositiveInt = Field(le=MOST_WORKERS, description="number of worker processes on the CPU")
 
 
 class DaskCluster(BaseModel):
@@ -57,9 +57,8 @@ class PoolOptions(BaseModel):
         '["cuda:0", "cuda:1"], a device named twice gets two workers; {cpu = 2}; {dask = "tcp://..."}; '
         '"in-process": no workers, for debugging',
     )
-    threads: int = Field(
+    threads: PositiveInt = Field(
         1,
-        ge=1,
         le=MOST_WORKERS,
         description="threads of each worker; a constant of the run, since a sum's last digits depend on it",
     )

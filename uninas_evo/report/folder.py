@@ -108,14 +108,14 @@ def preset_marks(folder: Path, record: RunRecord, *, trust: bool = False) -> Mar
         JournalError: the run's own objective is not the recorded one.
     """
     from uninas_evo.engine.identity import check_sources
-    from uninas_evo.engine.journal import read_journal
+    from uninas_evo.engine.journal import read_header
     from uninas_evo.engine.search import reopen
     from uninas_evo.pool.contract import Job
     from uninas_evo.pool.worker import Settings, Worker
     from uninas_evo.sources import hashes
     from uninas_evo.spaces.uninas import PRESETS, Genome, preset
 
-    header = read_journal(folder)[0]
+    header = read_header(folder)
     problem = reopen(folder, trust=trust, header=header)[0].problem()
     check_sources(hashes(problem.sources), header)
     if not isinstance(problem.space.start, Genome):
