@@ -28,17 +28,23 @@ def check(model: type[BaseModel], content: Mapping[str, Any], place: Place, fold
         place: where the content stands in its file.
         folder: where relative paths are looked for first; validators find it as `info.context["folder"]`.
     """
-    if loose := list(_loose(model, content, place)):
-        return None, loose
+    loose = list(_loose(model, content, place))
     try:
         options = model.model_validate(content, context={"folder": folder})
     except ValidationError as error:
-        return None, _told(error, model, place)
+        told = _told(error, model, place)
+        return None, told + [one for one in loose if not any(_name_of(one) == _name_of(other) for other in told)]
     except (OSError, OverflowError, RecursionError) as error:  # a path of any length, a number of any size
         field = ".".join(map(str, place))
         return None, [f"{field}{': ' if field else ''}a value cannot be used: {message(error)[:200]}"]
+    if loose:
+        return None, loose
     _absolute(options, folder)
     return options, []
+
+
+def _name_of(mistake: str) -> str:
+    return mistake.partition(":")[0]
 
 
 def _loose(annotation: Any, value: Any, place: Place) -> Iterator[str]:
@@ -48,7 +54,8 @@ def _loose(annotation: Any, value: Any, place: Place) -> Iterator[str]:
     if isinstance(value, Mapping):
         for key, one in value.items():
             inner = next((found[0] for kind in kinds if (found := _field(kind, key))), Any)
-            yield from _loose(inner, one, (*place, str(key)))
+            if inner is not Any or place:  # what stands in an open table at the top is checked by its own model
+                yield from _loose(inner, one, (*place, str(key)))
     elif isinstance(value, list | tuple):
         for number, one in enumerate(value):
             inner = next((found[0] for kind in kinds if (found := _hints(kind, number))), Any)

@@ -197,6 +197,7 @@ class Journal:
         self.events: list[Event] = []
         self._chain = ""
         self._file = -1
+        self._opened: os.stat_result | None = None
         self._unsynced = False
         self._synced_at = float("-inf")
         if path is not None:
@@ -212,6 +213,7 @@ class Journal:
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         self._file = os.open(path, flags, 0o644)
         _check_regular(path)
+        self._opened = os.fstat(self._file)
         if not _lock(self._file):
             raise JournalError(
                 f"{path} is in use: one process at a time may write a run folder; "
@@ -265,7 +267,7 @@ class Journal:
             JournalError: the file was deleted, moved or replaced since it was opened.
         """
         try:
-            same = os.path.samestat(path.stat(), os.fstat(self._file))
+            same = self._opened is not None and os.path.samestat(path.stat(), self._opened)
         except OSError:
             same = False
         if not same:
