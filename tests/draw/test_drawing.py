@@ -18,6 +18,7 @@ from uninas_evo.draw.svg import svg
 from uninas_evo.errors import GenomeError
 from uninas_evo.formats import amount
 from uninas_evo.spaces.uninas import PRESETS, Genome, Skeleton, StepRule, UninasSpace, preset
+from uninas_evo.spaces.uninas.flow import flow_graph
 from uninas_evo.spaces.uninas.text import parse_chain
 
 SMALL = Skeleton(image_size=64, classes=10, stem=(16, 16), channels=(32, 96), depths=(1, 2))
@@ -99,7 +100,7 @@ def test_every_operation_is_drawn_once(seed: int) -> None:
     genome = walked(seed, 60)
     places = [p.place for part in network_parts(genome) for p, _ in leaves(part) if p.kind in KINDS]
     assert len(places) == len(set(places))
-    graph = genome.graph()
+    graph = flow_graph(genome)
     folded = {part.place for stage in network_parts(genome) for part in stage.parts if part.count > 1}
     assert all(place in graph or place.endswith("/downsample") for place in places)
     if not folded:

@@ -74,6 +74,9 @@ def train(
         )
         if process.first:
             print(f"test accuracy {result.test_accuracy:.2%}")
+            if result.test_f1 is not None:
+                area = "" if result.test_auc is None else f", area under the ROC curve {result.test_auc:.4f}"
+                print(f"test F1       {result.test_f1:.4f}{area}")
             print(f"validation    {result.val_accuracy:.2%} (epoch {result.best_epoch} of {settings.epochs})")
             print(f"params        {result.params:,}")
             print(f"trained in    {result.seconds:.0f} s, {result.images_per_s:.0f} images/s")
