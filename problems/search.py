@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel
 
 from uninas_evo.contracts import Problem, Progress, Scorer, Space
+from uninas_evo.scoring.cost import COSTS
 from uninas_evo.scoring.named import Scorers, Written
 from uninas_evo.scoring.subject import GenomeSubject, repeatable
 
@@ -50,7 +51,8 @@ class SearchProblem(Problem):
     ) -> None:
         self.space = space
         self.seed = self.run_seed = seed
-        found = Scorers(scorers, aggregate=aggregate, batch=batch, settings=proxies, own=self.own)
+        costs = COSTS if space.start is None else tuple(space.cost(space.start))
+        found = Scorers(scorers, aggregate=aggregate, batch=batch, settings=proxies, own=self.own, costs=costs)
         self.scorers, self.objectives = tuple(found.scorers), found.objectives
         self.sources = tuple(file for scorer in self.scorers for file in scorer.sources)
         self._is_ready = False

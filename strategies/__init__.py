@@ -9,6 +9,7 @@
 | `aging` | regularized evolution, steady state | one |
 | `nsga2`, `nsga3`, `agemoea`, `smsemoa` | Pareto evolution with pymoo | several |
 | `bayesian` | Bayesian search with Optuna | any |
+| `ppo`, `reinforce` | policies that learn to compose | one |
 
 A strategy is found by its name among the entry points `uninas_evo.strategies`, so that a package of your own can
 add one.
@@ -17,10 +18,11 @@ add one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.metadata import entry_points
+from contextlib import suppress
 
+from uninas_evo.config import registry
 from uninas_evo.contracts import Objective, Strategy
-from uninas_evo.errors import ObjectiveError
+from uninas_evo.errors import ObjectiveError, UninasEvoError
 
 __all__ = ["check_objectives"]
 
@@ -39,8 +41,11 @@ def check_objectives(strategy: type[Strategy], objectives: Sequence[Objective]) 
     """
     if _fits(strategy, objectives):
         return
-    loaded = {entry.name: entry.load() for entry in entry_points(group="uninas_evo.strategies")}
-    fitting = sorted(name for name, other in loaded.items() if _fits(other, objectives))
+    fitting = []
+    for name in registry.names("strategy"):
+        with suppress(UninasEvoError):  # one that cannot be imported is no answer
+            if _fits(registry.find("strategy", name), objectives):
+                fitting.append(name)
     fix = f"choose among the strategies that fit: {', '.join(fitting)}" if fitting else "name one"
     names = ", ".join(objective.name for objective in objectives) or "none"
     raise ObjectiveError(

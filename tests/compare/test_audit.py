@@ -183,7 +183,7 @@ def test_score_command() -> None:
     text = _tiny_text()
     result = CliRunner().invoke(app, [text if a == "TEXT" else a for a in arguments])
     assert result.exit_code == 0, result.output
-    assert set(json.loads(result.stdout)) == {"vkdnw", "vkdnw_error", "te_regions", "te_ntk"}
+    assert set(json.loads(result.stdout)) == {"vkdnw", "vkdnw_se", "te_regions", "te_ntk"}
     plain = CliRunner().invoke(app, ["score", text, "--proxy", "params"])
     assert plain.stdout.split()[0] == "params"
 

@@ -187,6 +187,26 @@ def test_from_options():
         NASBench201Problem.Options(table=TABLE, color="red")
 
 
+@needs_table
+def test_the_table_beside_scores_of_any_kind():
+    """Accuracy from the table stands beside proxies, latency and functions of one's own."""
+
+    def edges(genome) -> float:
+        return float(len(genome.edges))
+
+    edges.__annotations__["genome"] = "Genome"
+    problem = NASBench201Problem(
+        TABLE, objectives=["accuracy", "naswot", "latency_ms", edges], batch=4, proxies={"latency_ms": {"repeats": 1}}
+    )
+    values = problem.evaluate(RESNET, "cpu")
+    assert values.keys() == {"accuracy", "naswot", "latency_ms", "edges", "params", "flops"}
+    assert problem.objectives[0].unit == "%"
+    options = NASBench201Problem.Options(table=TABLE, objectives=["accuracy", "naswot"])
+    assert [one.name for one in NASBench201Problem.from_options(options, 0).objectives] == ["accuracy", "naswot"]
+    with pytest.raises(ValueError, match=r"there is no objective 'accuracyy'.*did you mean 'accuracy'"):
+        NASBench201Problem.Options(table=TABLE, objectives=["accuracyy"])
+
+
 def test_missing_or_wrong_tables_name_the_cure(tmp_path):
     """A table that is absent, torn, of another kind or incomplete is a DataError with the fix."""
     with pytest.raises(DataError, match=r"is not at .*; give the path of a CSV with the columns architecture"):

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import pickle
 import random
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from uninas_evo.contracts import Space
 from uninas_evo.engine import Journal, Loop, PoolOptions, canonical, open_pool
 from uninas_evo.errors import ObjectiveError
 from uninas_evo.problems.uninas import UninasProblem
-from uninas_evo.scoring.training import TrainFitness
+from uninas_evo.scoring.subject import GenomeSubject
+from uninas_evo.scoring.training import TrainScorer
+from uninas_evo.spaces.nasbench201.space import NASBench201Space
 from uninas_evo.spaces.uninas import Genome, Skeleton, UninasSpace, preset
 from uninas_evo.strategies.aging import AgingEvolution
 
@@ -46,14 +51,24 @@ def neighbors(start: Genome, count: int) -> list[Genome]:
     return found
 
 
+def ready(space: Space[Any], **settings: object) -> TrainScorer:
+    scorer = TrainScorer(**settings)  # type: ignore[arg-type]
+    scorer.make_ready(space, 0, None, "cpu", lambda _: None)
+    return scorer
+
+
+def trained(scorer: TrainScorer, space: Space[Any], genome: Any) -> Mapping[str, float]:
+    return scorer.score(GenomeSubject(genome, space), "cpu")
+
+
 def test_values_do_not_depend_on_what_came_before(start: Genome, settings: dict[str, object]) -> None:
     """Two workers that train in opposite orders give the same values, pruned or not."""
-    genomes = neighbors(start, 3)
+    genomes, space = neighbors(start, 3), UninasSpace(start)
     for peers in (0, 2):
-        one = TrainFitness(start, peers=peers, **settings)  # type: ignore[arg-type]
+        one = ready(space, peers=peers, **settings)
         two = pickle.loads(pickle.dumps(one))  # noqa: S301 - our own object, as the pool sends it
-        forward = [one(g) for g in genomes]
-        assert [two(g) for g in reversed(genomes)] == forward[::-1]
+        forward = [trained(one, space, g) for g in genomes]
+        assert [trained(two, space, g) for g in reversed(genomes)] == forward[::-1]
         assert all(0 <= v["train"] <= 1 for v in forward)
         assert all(v["train_epochs"] == 3 for v in forward) or peers
 
@@ -62,24 +77,60 @@ def test_a_candidate_below_its_peers_is_pruned(
     start: Genome, settings: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It stops at the first epoch below the median of the peers, never at the last, and keeps its accuracy."""
-    fitness = TrainFitness(start, peers=1, **settings)  # type: ignore[arg-type]
-    whole = fitness._curve(start, "cpu", [])
+    space = UninasSpace(start)
+    scorer, subject = ready(space, **settings), GenomeSubject(start, space)
+    whole = scorer._curve(subject, "cpu", [])
     assert len(whole) == 3
-    assert fitness._curve(start, "cpu", [0.0, 1.1]) == whole[:2]
-    assert fitness._curve(start, "cpu", [1.1, 0.0]) == whole[:1]
+    assert scorer._curve(subject, "cpu", [0.0, 1.1]) == whole[:2]
+    assert scorer._curve(subject, "cpu", [1.1, 0.0]) == whole[:1]
     curves = iter([[0.2, 0.5, 0.6], [0.4, 0.3, 0.2], [0.3]])
-    trio = TrainFitness(start, peers=3, **settings)  # type: ignore[arg-type]
-    monkeypatch.setattr(trio, "_curve", lambda *_: next(curves))
-    assert trio._bar("cpu") == [0.3, 0.3]
+    monkeypatch.setattr(TrainScorer, "_curve", lambda *_: next(curves))
+    assert ready(space, peers=3, **settings).bar == [0.3, 0.3]
+
+
+def test_peers_are_trained_before_the_workers_start(
+    start: Genome, settings: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once a run, outside every limit of a candidate; a run folder keeps the bar, and fresh seeds do not move it."""
+    problem = UninasProblem(UninasSpace(start), ["train"], proxies={"train": settings | {"peers": 1}})
+    trainings: list[int] = []
+    whole = TrainScorer._curve
+
+    def counted(self: TrainScorer, subject: Any, device: str, bar: list[float]) -> list[float]:
+        trainings.append(subject.seed)
+        return whole(self, subject, device, bar)
+
+    monkeypatch.setattr(TrainScorer, "_curve", counted)
+    problem.make_ready(tmp_path, "cpu", lambda _: None)
+    assert trainings == [0]
+    problem.evaluate(start, "cpu")
+    problem.with_seed(5).evaluate(start, "cpu")
+    assert trainings == [0, 0, 5]
+    again = UninasProblem(UninasSpace(start), ["train"], proxies={"train": settings | {"peers": 1}})
+    again.make_ready(tmp_path, "cpu", lambda _: None)
+    assert trainings == [0, 0, 5]
+    assert again.scorers[-1].bar == problem.scorers[-1].bar  # type: ignore[attr-defined]
+
+
+def test_any_space_is_trained(settings: dict[str, object], tmp_path: Path) -> None:
+    """A cell of NAS-Bench-201 is trained as a genome of the UniNAS space is."""
+    space = NASBench201Space()
+    data = np.load(str(settings["data"]))
+    larger = {name: data[name].repeat(2, 1).repeat(2, 2) for name in ("x_train", "x_test")}
+    np.savez(tmp_path / "data.npz", **larger, y_train=data["y_train"] * 3 + 1, y_test=data["y_test"])
+    one = ready(space, **(settings | {"data": str(tmp_path / "data.npz"), "epochs": 1, "images": 32}))
+    assert 0 <= trained(one, space, space.start)["train"] <= 1
 
 
 def test_only_validation_images_are_read(start: Genome, settings: dict[str, object]) -> None:
     """The accuracy is that on the validation part; the test part is never opened."""
-    fitness = TrainFitness(start, images=32, **settings)  # type: ignore[arg-type]
-    splits = fitness._splits
+    space = UninasSpace(start)
+    scorer = ready(space, images=32, **settings)
+    splits = scorer._splits
     assert len(splits.train) == 32
     object.__setattr__(splits.test, "images", None)  # would fail if it were read
-    assert fitness(start)["train"] * len(splits.val) == pytest.approx(round(fitness(start)["train"] * len(splits.val)))
+    accuracy = trained(scorer, space, start)["train"]
+    assert accuracy * len(splits.val) == pytest.approx(round(accuracy * len(splits.val)))
 
 
 def test_the_problem_needs_data(start: Genome) -> None:

@@ -25,7 +25,7 @@ from uninas_evo.errors import DataError, GenomeError, ProxyError
 from uninas_evo.pool.contract import Job
 from uninas_evo.pool.open import PoolOptions, open_pool
 from uninas_evo.proxies._module import Inputs
-from uninas_evo.proxies.registry import PROXIES, parts_of, score
+from uninas_evo.proxies.registry import find, parts_of, score
 from uninas_evo.stats.fronts import FloatArray, IntArray
 from uninas_evo.stats.ranks import Interval, bootstrapped, kendall, ndcg, rank_aggregate, spearman
 
@@ -94,8 +94,8 @@ def score_networks(
         JournalError: the journal is damaged, in use, or cannot be written.
     """
     parts = parts_of(proxies)
-    functions = dict.fromkeys(PROXIES[name].function for name in parts)
-    ways = [tuple(name for name in parts if PROXIES[name].function is function) for function in functions]
+    functions = dict.fromkeys(find(name).function for name in parts)
+    ways = [tuple(name for name in parts if find(name).function is function) for function in functions]
     folder.mkdir(parents=True, exist_ok=True)
     with closing(Journal(folder / FILE_NAME)) as journal:
         _begin(journal, inputs)
@@ -219,7 +219,7 @@ def _columns(scores: Mapping[str, Mapping[str, float | None]], name: str) -> dic
     """The values of a proxy, or of each part of an aggregate: larger is better, failures are the worst."""
     columns = {}
     for part in parts_of([name]):
-        sign = 1.0 if PROXIES[part].goal == "maximize" else -1.0
+        sign = 1.0 if find(part).goal == "maximize" else -1.0
         raw = [values[part] for values in scores.values()]
         signed = np.array([np.nan if value is None else sign * value for value in raw])
         worst = -1.0 if np.isnan(signed).all() else float(np.nanmin(signed)) - 1

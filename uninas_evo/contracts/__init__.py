@@ -17,25 +17,29 @@ Every operator takes an explicit `random.Random` last and leaves its arguments u
 
 from uninas_evo.contracts.costs import Budget, Cost, CostModel
 from uninas_evo.contracts.decision import Choose, Decision
-from uninas_evo.contracts.policy import Policy
+from uninas_evo.contracts.policy import Choice, Episode, Policy
 from uninas_evo.contracts.predictor import Predictor
 from uninas_evo.contracts.problem import Constraint, Goal, Objective, Problem, Progress
 from uninas_evo.contracts.scorer import Scorer, Subject
 from uninas_evo.contracts.space import Anchored, G, Rebudgeted, Shape, Space
 from uninas_evo.contracts.strategy import Candidate, Draft, Result, StopSearch, Strategy, numbered
-from uninas_evo.contracts.supernet import Mixture, Supernet
+from uninas_evo.contracts.supernet import Chosen, Gated, Mixture, Supernet, Weights
 
 __all__ = [
     "Anchored",
     "Budget",
     "Candidate",
+    "Choice",
     "Choose",
+    "Chosen",
     "Constraint",
     "Cost",
     "CostModel",
     "Decision",
     "Draft",
+    "Episode",
     "G",
+    "Gated",
     "Goal",
     "Mixture",
     "Objective",
@@ -52,5 +56,6 @@ __all__ = [
     "Strategy",
     "Subject",
     "Supernet",
+    "Weights",
     "numbered",
 ]

@@ -7,14 +7,12 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.table import Column, Table
-
 from uninas_evo.contracts import Objective
 from uninas_evo.engine.journal import AskEvent, ResultEvent, lineage, read_journal
 from uninas_evo.engine.search import check_sources, reopen
 from uninas_evo.errors import JournalError
 from uninas_evo.pool.contract import Done, Job
-from uninas_evo.pool.open import open_pool, pool_on
+from uninas_evo.pool.open import make_ready, open_pool, pool_on
 from uninas_evo.stats import fronts
 
 TOLERANCE = 1e-3
@@ -59,6 +57,7 @@ def verify(
         raise JournalError(f"{folder} holds no scored genome to verify; let the run score some first")
     options = run.options.pool if device is None else pool_on(device, run.options.pool.threads)
     rows: list[Row] = []
+    make_ready(options, problem, folder, lambda _: None)
     with open_pool(options, problem) as pool:
         jobs = [
             Job(number, asks[number].genome or "", fidelity=asks[number].fidelity, lineage=lineage(asks, number))
@@ -67,18 +66,6 @@ def verify(
         for done in pool.map(jobs):
             rows += _rows(results[done.job.number], done, problem.objectives)
     return sorted(rows, key=lambda row: row.number)
-
-
-def table(rows: list[Row]) -> Table:
-    """The comparison, for people."""
-    shown = Table("candidate", "value", Column("recorded", overflow="fold"), Column("now", overflow="fold"))
-    shown.add_column("compared")
-    shown.add_column("agrees")
-    for row in rows:
-        shown.add_row(
-            str(row.number), row.name, repr(row.recorded), repr(row.now), row.rule, "yes" if row.agrees else "NO"
-        )
-    return shown
 
 
 def _choose(results: dict[int, ResultEvent], objectives: tuple[Objective, ...], count: int | None) -> list[int]:

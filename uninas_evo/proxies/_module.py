@@ -97,10 +97,13 @@ def prepare(module: nn.Module, inputs: Inputs, *, training: bool = False) -> nn.
 def initialize(net: nn.Module, seed: int) -> None:
     """Draws a module's weights anew, in place, keyed by the seed and each parameter's name.
 
-    A `Scorable` network knows how. In any other module convolutions and linear layers get Kaiming normal weights (fan
-    in, ReLU: what the proxies' papers use) and zero biases, norms become the identity with fresh statistics, and
-    parameters of other layers keep their values.
+    A `Scorable` network knows how, and may have `initialize_for_scoring(seed)` where training begins elsewhere. In any
+    other module convolutions and linear layers get Kaiming normal weights (fan in, ReLU: what the proxies' papers use)
+    and zero biases, norms become the identity with fresh statistics, and parameters of other layers keep their values.
     """
+    if callable(getattr(net, "initialize_for_scoring", None)):
+        net.initialize_for_scoring(seed)  # type: ignore[operator]
+        return
     if isinstance(net, Scorable):
         net.reinitialize(seed)
         return
@@ -162,12 +165,17 @@ def finite(value: float, proxy: str) -> float:
     return value
 
 
-ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.CELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish, nn.Hardswish)
+def needs_images(inputs: Inputs, least: int, proxy: str) -> None:
+    """Refuses a batch that a proxy knows nothing of.
 
-
-def is_activation(layer: nn.Module) -> bool:
-    """Whether a layer is an activation that splits its inputs at 0."""
-    return isinstance(layer, ACTIVATIONS)
+    Raises:
+        ProxyError: there are fewer images than it compares.
+    """
+    if inputs.batch < least:
+        raise ProxyError(
+            f"{proxy} compares images with one another: it needs at least {least} in a batch, got {inputs.batch}; "
+            "raise batch"
+        )
 
 
 def is_norm(layer: nn.Module) -> bool:

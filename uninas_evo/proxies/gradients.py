@@ -13,6 +13,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from uninas_evo.errors import ProxyError
 from uninas_evo.proxies._module import (
@@ -21,6 +22,7 @@ from uninas_evo.proxies._module import (
     features_of,
     finite,
     is_norm,
+    needs_images,
     prepare,
 )
 
@@ -59,9 +61,9 @@ def grasp(module: nn.Module, inputs: Inputs | None = None) -> float:
     inputs = inputs or Inputs()
     net = prepare(module, inputs, training=True)
     weights = _weights(net)
-    gradients = torch.autograd.grad(
-        _loss(net, inputs), weights, create_graph=True, allow_unused=True, materialize_grads=True
-    )
+    with sdpa_kernel(SDPBackend.MATH):  # fused kernels of attention have no second derivative
+        loss = _loss(net, inputs)
+    gradients = torch.autograd.grad(loss, weights, create_graph=True, allow_unused=True, materialize_grads=True)
     product = sum(((g.detach() * g).sum() for g in gradients), torch.zeros((), device=inputs.device))
     hessian_gradient = _gradients(product, weights)
     return finite(-_saliency(weights, hessian_gradient, lambda x: x), "grasp")
@@ -167,6 +169,7 @@ def jacov(module: nn.Module, inputs: Inputs | None = None) -> float:
     Deviations: random images instead of data; Kaiming weights.
     """
     inputs = inputs or Inputs()
+    needs_images(inputs, 2, "jacov")
     net = prepare(module, inputs, training=True)
     images = inputs.images().requires_grad_()
     logits = check_logits(net(images), inputs.batch)

@@ -107,6 +107,8 @@ def score(
     wanted: Sequence[str],
     inputs: Inputs | None = None,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
+    *,
+    costs: Mapping[str, float] | None = None,
 ) -> dict[str, float]:
     """Scores a module by proxies; those that share a function and its settings share one call of it.
 
@@ -115,6 +117,7 @@ def score(
         wanted: proxies, or aggregates, which stand for their parts.
         inputs: batch, image shape, seed and device.
         settings: keyword arguments of a proxy's function, by the proxy's name.
+        costs: the exact costs of the module's genome, where it is known; they stand for proxies of their names.
 
     Returns:
         The value of each proxy by its name, and its standard error as ``NAME_se`` where it has one.
@@ -126,6 +129,9 @@ def score(
     results: list[tuple[object, Mapping[str, Any], Any]] = []
     values: dict[str, float] = {}
     for name in parts_of(wanted):
+        if costs is not None and name in costs:
+            values[name] = float(costs[name])
+            continue
         proxy, own = find(name), dict((settings or {}).get(name, {}))
         result = next((r for function, given, r in results if function is proxy.function and given == own), None)
         if result is None:

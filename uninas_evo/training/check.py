@@ -151,7 +151,9 @@ def _sizes(found: Survey, shape: Shape, protocol: Protocol) -> list[str]:
     _, height, width = shape
     total = found.sizes.total()
     other = {size: n for size, n in found.sizes.items() if size[0] * width != size[1] * height}
-    lines = []
+    common = ", ".join(f"{w} x {h} ({n:,})" for (h, w), n in found.sizes.most_common(3))
+    more = f" and {len(found.sizes) - 3:,} other sizes" if len(found.sizes) > 3 else ""
+    lines = [f"sizes: {common}{more}"]
     if other:
         ways = {
             "squash": f"squeezed to {width} x {height}, nothing is cut away",

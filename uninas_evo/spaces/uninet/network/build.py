@@ -125,7 +125,11 @@ class Network(nn.Module):
         return [*self.first, *(layer for stage in self.stages for layer in stage)]  # type: ignore[attr-defined]
 
     def reinitialize(self, seed: int) -> None:
-        """Draws all weights anew for training-free scores (see `initialize_for_scoring`)."""
+        """Draws all weights anew for training (see `initialize`)."""
+        initialize(self, seed)
+
+    def initialize_for_scoring(self, seed: int) -> None:
+        """Draws all weights anew for training-free scores (see the function of this name)."""
         initialize_for_scoring(self, seed)
 
     def forward_features(self, x: Tensor) -> list[Tensor]:

@@ -44,12 +44,11 @@ class SqueezeExcite(nn.Module):
         self.squeeze = nn.Conv2d(channels, inner, 1)
         self.activation = nn.ReLU()
         self.excite = nn.Conv2d(inner, channels, 1)
-        self.gate = nn.Hardsigmoid()
 
     def forward(self, x: Tensor) -> Tensor:
         """Weighs every channel by what the whole map says."""
-        weights = self.gate(self.excite(self.activation(self.squeeze(x.mean((2, 3), keepdim=True)))))
-        return torch.mul(x, weights)
+        weights = self.excite(self.activation(self.squeeze(x.mean((2, 3), keepdim=True))))
+        return torch.mul(x, functional.relu6(weights + 3) / 6)  # torch's own hard sigmoid has no second derivative
 
 
 class Attention(nn.Module):
