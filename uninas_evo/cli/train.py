@@ -12,7 +12,10 @@ import typer
 from uninas_evo.cli._app import app
 
 DataOption = Annotated[
-    str, typer.Option(help="A folder with train/ and val/ of one folder a class, one of IDX files, or an .npz file.")
+    str,
+    typer.Option(
+        help="A folder with train/ and val/ of one folder a class, one with labels.csv or IDX files, or an .npz file."
+    ),
 ]
 ProtocolOption = Annotated[str, typer.Option(help="imagenet, small, or the path of a TOML file.")]
 DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, or auto: a GPU where there is one.")]
