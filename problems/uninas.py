@@ -33,7 +33,7 @@ COSTS = ("params", "flops")
 LATENCY = "latency_ms"
 AGGREGATE = "aggregate"
 TRAIN = "train"
-TRAIN_SETTINGS = ("data", "protocol", "epochs", "images", "peers")
+TRAIN_SETTINGS = ("data", "protocol", "epochs", "images", "fidelities", "peers", "stop", "cache_mb")
 
 
 class BudgetOptions(BaseModel):
@@ -214,6 +214,8 @@ class UninasProblem(Problem):
         if aggregate:
             self.objectives += (Objective(AGGREGATE, "maximize"),)
             self._names += [name for name in self._joined if name not in self._names]
+        if TRAIN in self._names:
+            self.fidelities = tuple(self.settings.get(TRAIN, {}).get("fidelities", ()))
         if not self.objectives:
             raise ObjectiveError("a problem needs an objective, and none is given; set objectives or aggregate")
         names = [objective.name for objective in self.objectives]
@@ -280,7 +282,7 @@ class UninasProblem(Problem):
         values: dict[str, Any] = {"params": float(genome.params), "flops": float(genome.flops)}
         network = None
         if TRAIN in self._names:
-            values.update(self._trainer(genome, device))
+            values.update(self._trainer(genome, device, fidelity))
         if [name for name in self._names if name not in (*COSTS, TRAIN)]:
             network = self._built(genome)
             values.update(self._proxy_values(network, genome, device))

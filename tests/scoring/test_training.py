@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pickle
 import random
+import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ import pytest
 from uninas_evo.engine import Journal, Loop, PoolOptions, canonical, open_pool
 from uninas_evo.errors import ObjectiveError
 from uninas_evo.problems.uninas import UninasProblem
-from uninas_evo.scoring.training import TrainFitness
+from uninas_evo.scoring.training import NO_LIMIT, TrainFitness
 from uninas_evo.spaces.uninas import Genome, Skeleton, UninasSpace, preset
 from uninas_evo.strategies.aging import AgingEvolution
 
@@ -63,22 +65,78 @@ def test_a_candidate_below_its_peers_is_pruned(
 ) -> None:
     """It stops at the first epoch below the median of the peers, never at the last, and keeps its accuracy."""
     fitness = TrainFitness(start, peers=1, **settings)  # type: ignore[arg-type]
-    whole = fitness._curve(start, "cpu", [])
+
+    def trained(bar: list[float]) -> list[float]:
+        return fitness._train(start, 0, "cpu", bar, NO_LIMIT).accuracies
+
+    whole = trained([])
     assert len(whole) == 3
-    assert fitness._curve(start, "cpu", [0.0, 1.1]) == whole[:2]
-    assert fitness._curve(start, "cpu", [1.1, 0.0]) == whole[:1]
+    assert trained([0.0, 1.1]) == whole[:2]
+    assert trained([1.1, 0.0]) == whole[:1]
     curves = iter([[0.2, 0.5, 0.6], [0.4, 0.3, 0.2], [0.3]])
     trio = TrainFitness(start, peers=3, **settings)  # type: ignore[arg-type]
-    monkeypatch.setattr(trio, "_curve", lambda *_: next(curves))
-    assert trio._bar("cpu") == [0.3, 0.3]
+    monkeypatch.setattr(trio, "_train", lambda *_: SimpleNamespace(accuracies=next(curves)))
+    assert trio._bar(0, "cpu") == [0.3, 0.3]
+
+
+FIDELITIES = ({"epochs": 1, "images": 32}, {"epochs": 2, "images": 48})
+
+
+def test_fidelities_are_schedules_of_their_own(start: Genome, settings: dict[str, object]) -> None:
+    """Each has its epochs, images and seed; the last is the full one; few images are the first of the many."""
+    fitness = TrainFitness(start, fidelities=FIDELITIES, **settings)  # type: ignore[arg-type]
+    cheap, full = fitness(start, fidelity=0), fitness(start)
+    assert (cheap["train_epochs"], full["train_epochs"]) == (1, 2)
+    assert fitness(start, fidelity=1) == full
+    assert len({one.seed for one in fitness.schedules}) == 2
+    few, many = fitness._splits[32].train.images, fitness._splits[48].train.images
+    assert {image.tobytes() for image in few} <= {image.tobytes() for image in many}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ([{"images": 32}], "fidelities need epochs"),
+        ([{"epochs": 2, "images": 32}, {"epochs": 1, "images": 32}], "begin with the cheapest"),
+        ([{"epochs": 1, "steps": 3}], "a fidelity of training is {epochs, images}"),
+        ([{"epochs": 0.5}], "whole numbers from 1 up"),
+    ],
+)
+def test_wrong_fidelities_are_told(start: Genome, settings: dict[str, object], wrong: list, told: str) -> None:
+    """A fidelity without epochs, out of order, with an unknown field, or that is no whole number is refused."""
+    with pytest.raises(ObjectiveError, match=re.escape(told)):
+        TrainFitness(start, fidelities=wrong, **settings)  # type: ignore[arg-type]
+
+
+def test_shared_batches_change_no_number(start: Genome, settings: dict[str, object]) -> None:
+    """Values are the same bit for bit with the cache, without it, and with one that holds a single epoch."""
+    genomes = neighbors(start, 3)
+    rows = []
+    for cache_mb in (0, 100, 0.07):
+        fitness = TrainFitness(start, cache_mb=cache_mb, **settings)  # type: ignore[arg-type]
+        rows.append([fitness(genome) for genome in [*genomes, *genomes]])
+        held = [cache.held_bytes for cache in fitness._caches.values()]
+        assert all(0 < size <= cache_mb * 1e6 for size in held)
+    assert rows[0] == rows[1] == rows[2]
+
+
+def test_a_broken_child_stops_at_the_first_look(start: Genome, settings: dict[str, object]) -> None:
+    """A loss more than `stop` above the start's ends the first epoch; the start itself always goes on."""
+    fitness = TrainFitness(start, stop=0.01, fidelities=[{"epochs": 2}], **settings)  # type: ignore[arg-type]
+    assert fitness(start)["train_epochs"] == 2
+    limit = fitness._limit("cpu")
+    fitness._limits["cpu"] = limit - 0.02
+    stopped = fitness(start)
+    assert stopped["train_epochs"] <= 1
+    assert 0 <= stopped["train"] <= 1
 
 
 def test_only_validation_images_are_read(start: Genome, settings: dict[str, object]) -> None:
     """The accuracy is that on the validation part; the test part is never opened."""
     fitness = TrainFitness(start, images=32, **settings)  # type: ignore[arg-type]
-    splits = fitness._splits
+    splits = fitness._splits[32]
+    assert splits.test is splits.val  # there is no test image that could be read
     assert len(splits.train) == 32
-    object.__setattr__(splits.test, "images", None)  # would fail if it were read
     assert fitness(start)["train"] * len(splits.val) == pytest.approx(round(fitness(start)["train"] * len(splits.val)))
 
 
