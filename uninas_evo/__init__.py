@@ -23,6 +23,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from uninas_evo import _moved
+
 if TYPE_CHECKING:
     from uninas_evo.contracts import (
         Budget,
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
     from uninas_evo.spaces.uninas import Genome, Skeleton, UninasSpace, load_genome, preset
     from uninas_evo.spaces.uninas.network import build
     from uninas_evo.training.formats import load
+
+_moved.install()
 
 _HOMES = {
     "uninas_evo.contracts": (

@@ -47,7 +47,7 @@ def test_run_resume_verify(file: Path) -> None:
     assert "of search steps are feasible" in result.stderr
     result = call("resume", folder, "--set", "evaluations=40", "--quiet")
     assert (result.exit_code, result.output) == (0, "")
-    assert sum(isinstance(event, ResultEvent) for event in read_journal(folder)) == 40
+    assert sum(isinstance(event, ResultEvent) for event in read_journal(folder)[1]) == 40
     result = call("verify", folder, "--random", 3)
     assert result.exit_code == 0, result.output
     assert result.stdout.count("bit for bit") == 3
@@ -131,11 +131,11 @@ def test_an_interrupted_run_ends_cleanly_and_can_be_resumed(
     assert process.returncode == 130, errors
     assert f"nothing is lost, go on with: uninas-evo resume {folder}" in errors
     assert "Traceback" not in errors
-    notes = [event for event in read_journal(folder) if isinstance(event, Note)]
+    notes = [event for event in read_journal(folder)[1] if isinstance(event, Note)]
     assert notes[-1].kind == "interrupted"
     done = subprocess.run(
         [*command, "resume", str(folder), "-q"], env=installed, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     assert call("run", file, "--set", "pool.devices=in-process", "--out", f"{folder}-whole", "-q").exit_code == 0
-    assert canonical(read_journal(folder)) == canonical(read_journal(Path(f"{folder}-whole")))
+    assert canonical(read_journal(folder)[1]) == canonical(read_journal(Path(f"{folder}-whole"))[1])

@@ -48,13 +48,13 @@ def test_a_tail_cut_at_every_byte_is_repaired_and_the_run_completes(tmp_path: Pa
     """Whatever part of the last three lines is missing, the rest is kept and the same journal comes out."""
     whole = recorded(tmp_path / "whole.jsonl")
     content = whole.read_bytes()
-    expected = canonical(read_journal(whole))
+    expected = canonical(read_journal(whole)[1])
     lines = content.splitlines(keepends=True)
     for length in range(len(content) - sum(map(len, lines[-3:])), len(content)):
         cut = tmp_path / "cut.jsonl"
         cut.write_bytes(content[:length])
         kept = content[:length].count(b"\n")
-        assert len(read_journal(cut)) == kept
+        assert len(read_journal(cut)[1]) == kept - 1
         journal = Journal(cut)
         assert len(journal.events) == kept
         assert cut.read_bytes() == b"".join(lines[:kept])
@@ -106,7 +106,7 @@ def test_another_version_is_named_with_the_program_that_reads_it(tmp_path: Path)
     """Both versions and the program that wrote the journal are in the message."""
     path = tmp_path / "journal.jsonl"
     path.write_text('{"event":"header","version":99,"versions":{"uninas-evo":"7.0"}}\n')
-    with pytest.raises(JournalError, match=r"version 99, and this program reads version 1; .*wrote it \(7\.0\)"):
+    with pytest.raises(JournalError, match=r"version 99, and this program reads 1 to 2; .*wrote it \(7\.0\)"):
         Journal(path)
 
 
@@ -122,10 +122,10 @@ def test_other_files_are_refused(tmp_path: Path, text: str) -> None:
 
 def test_an_old_journal_is_read_for_ever() -> None:
     """The journal of version 1 that lies beside this test gives the events it always gave."""
-    events = read_journal(OLD)
-    assert [event.event for event in events][:2] == ["header", "ask"]
-    kinds = {type(event) for event in events}
-    assert kinds == {Header, AskEvent, ResultEvent, Note}
+    header, events = read_journal(OLD)
+    assert header.version == 1
+    assert {type(event) for event in events} == {AskEvent, ResultEvent, Note}
+    assert events[0].costs.keys() == {"params", "flops"}
     results = [event for event in events if isinstance(event, ResultEvent)]
     assert [result.failure is None for result in results].count(False) == 1
     assert results[1].values == {"first": 4.0, "sum": 11.0}
@@ -167,7 +167,7 @@ def test_who_was_just_killed_is_waited_for(tmp_path: Path) -> None:
 
 def test_a_full_disk_loses_nothing_that_was_recorded(tmp_path: Path) -> None:
     """The write that does not fit is one clear message; with room again, the run goes on from the last whole line."""
-    expected = canonical(read_journal(recorded(tmp_path / "whole.jsonl")))
+    expected = canonical(read_journal(recorded(tmp_path / "whole.jsonl"))[1])
     path = tmp_path / "journal.jsonl"
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -216,7 +216,7 @@ def test_floats_come_back_exactly(tmp_path: Path) -> None:
     journal.append(HEADER, AskEvent(number=0, genome="g", origin="start", params=1, flops=1))
     journal.append(ResultEvent(number=0, values=values, measured=Measured(seconds=0, device="", worker=0, at=0)))
     journal.close()
-    (result,) = (event for event in read_journal(tmp_path) if isinstance(event, ResultEvent))
+    (result,) = (event for event in read_journal(tmp_path)[1] if isinstance(event, ResultEvent))
     assert result.values == values
     assert json.dumps(result.values) == json.dumps(values)
-    assert journals.VERSION == 1
+    assert journals.VERSION == 2

@@ -16,7 +16,8 @@ import uninas_evo
 from uninas_evo.config.runfile import load_run_file
 from uninas_evo.contracts import Objective
 from uninas_evo.engine.finalists import difference, rescore
-from uninas_evo.engine.journal import Header, Journal, Note, canonical, read_journal
+from uninas_evo.engine.journal import Journal, Note, canonical, read_journal
+from uninas_evo.engine.loop import Loop
 from uninas_evo.engine.results import Evaluation, front, ranked
 from uninas_evo.engine.search import resume, run_file
 from uninas_evo.engine.verify import verify
@@ -91,7 +92,7 @@ def test_a_python_search_is_continued(tmp_path: Path) -> None:
         search(evaluations=20, out=tmp_path / "a")
     search(evaluations=40, out=tmp_path / "a", resume=True)
     search(evaluations=40, out=tmp_path / "b")
-    assert canonical(read_journal(tmp_path / "a")) == canonical(read_journal(tmp_path / "b"))
+    assert canonical(read_journal(tmp_path / "a")[1]) == canonical(read_journal(tmp_path / "b")[1])
     with pytest.raises(JournalError, match="is another run: it has seed 0"):
         search(evaluations=40, out=tmp_path / "a", resume=True, seed=1)
     with pytest.raises(JournalError, match="was started from Python with a problem"):
@@ -143,13 +144,13 @@ def test_the_folder_of_a_run(folder: Path) -> None:
     """Run file, journal, winner, summary; a header with everything that a repetition needs."""
     assert {path.name for path in folder.iterdir()} == {"run.toml", "journal.jsonl", "winner.txt", "summary.json"}
     assert load_run_file(folder / "run.toml").options.seed == 3
-    header, *events = read_journal(folder)
-    assert isinstance(header, Header)
+    header, events = read_journal(folder)
     assert header.run["problem"] == ToyProblem(noise=0.5).options.model_dump() | {"name": "toy"}
     assert header.objectives == {"sum": "maximize"}
     assert {"python", "torch", "uninas-evo", "numpy"} <= header.versions.keys()
     assert {"name", "system", "cpus", "memory_gb", "devices"} <= header.host.keys()
-    assert isinstance(events[-1], Note)
+    (note,) = (event for event in events if isinstance(event, Note))
+    assert note.kind == "finished"
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["evaluations"] == 30
     (best,) = summary["best"]
@@ -173,13 +174,13 @@ def test_resume_with_more_evaluations(folder: Path, tmp_path: Path) -> None:
     """What is changed is noted and kept; the record equals that of a run that had them at once."""
     resume(folder, ["evaluations=50"], quiet=True)
     assert load_run_file(folder / "run.toml").options.evaluations == 50
-    notes = [event for event in read_journal(folder) if isinstance(event, Note)]
+    notes = [event for event in read_journal(folder)[1] if isinstance(event, Note)]
     assert [note.kind for note in notes] == ["finished", "resumed", "changed", "finished"]
     assert notes[2].text == "evaluations = 50"
     run_file(load_run_file(tmp_path / "run.toml", ["evaluations=50"]), tmp_path / "at once", quiet=True)
-    assert canonical(read_journal(folder)) == canonical(read_journal(tmp_path / "at once"))
+    assert canonical(read_journal(folder)[1]) == canonical(read_journal(tmp_path / "at once")[1])
     resume(folder, quiet=True)
-    assert len([event for event in read_journal(folder) if isinstance(event, Note) and event.kind == "changed"]) == 1
+    assert len([event for event in read_journal(folder)[1] if isinstance(event, Note) and event.kind == "changed"]) == 1
 
 
 @pytest.mark.parametrize("setting", ["seed=4", "strategy.population=7", "problem.noise=1.0", "pool.threads=2"])
@@ -197,23 +198,22 @@ def test_resume_refuses_what_the_record_depends_on(folder: Path, setting: str) -
 def test_fields_that_are_new_get_their_defaults(folder: Path) -> None:
     """A folder of an earlier version, whose header and run file lack a field, is continued."""
     lines = (folder / "journal.jsonl").read_text().splitlines()
-    header, *events = read_journal(folder)
-    assert isinstance(header, Header)
+    header, events = read_journal(folder)
     older = {"problem": {"name": "toy", "noise": 0.5}, "strategy": {"name": "toy"}}
     (folder / "journal.jsonl").unlink()
     journal = Journal(folder / "journal.jsonl")
     journal.append(header.model_copy(update={"run": header.run | older}), *events)
     journal.close()
-    resume(folder, quiet=True)
-    assert len((folder / "journal.jsonl").read_text().splitlines()) == len(lines) + 2
+    resume(folder, ["evaluations=31"], quiet=True)
+    assert len((folder / "journal.jsonl").read_text().splitlines()) > len(lines)
 
 
 def test_resume_without_the_run_file(folder: Path) -> None:
     """The journal alone is enough."""
     (folder / "run.toml").unlink()
-    before = canonical(read_journal(folder))
+    before = canonical(read_journal(folder)[1])
     resume(folder, quiet=True)
-    assert canonical(read_journal(folder)) == before
+    assert canonical(read_journal(folder)[1]) == before
     assert (folder / "run.toml").exists()
 
 
@@ -232,10 +232,10 @@ def test_a_read_only_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_nothing_that_was_scored_is_taken_back(folder: Path) -> None:
     """Fewer evaluations than the journal holds are refused, and the winner stays."""
-    before = (folder / "winner.txt").read_text(), canonical(read_journal(folder))
+    before = (folder / "winner.txt").read_text(), canonical(read_journal(folder)[1])
     with pytest.raises(RunFileError, match=r"has scored \d+ genomes, and evaluations is 1: .* set evaluations to"):
         resume(folder, ["evaluations=1"], quiet=True)
-    assert ((folder / "winner.txt").read_text(), canonical(read_journal(folder))) == before
+    assert ((folder / "winner.txt").read_text(), canonical(read_journal(folder)[1])) == before
 
 
 def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
@@ -415,26 +415,67 @@ def test_the_front_equals_the_definition() -> None:
     assert [one.number for one in front(found, objectives)] == expected
 
 
+def no_pool() -> Any:
+    raise AssertionError("what is recorded must not be scored again")
+
+
 def test_rescoring_is_paired_and_knows_noise_from_gain() -> None:
-    """Fresh seeds, the same for all; without noise one is enough; a difference within noise is called so."""
+    """Fresh seeds, the same for all, each scored once; without noise one is enough; noise is told from gain."""
     noisy = ToyProblem(noise=1.0)
     pool = InProcessPool(noisy)
     best = [
         Evaluation(0, (9,) * 8, "9" * 8, noisy.space.cost((9,) * 8), {"sum": 70.0}),
         Evaluation(1, (9,) * 8, "99999998", noisy.space.cost((9,) * 8), {"sum": 69.0}),
     ]
-    found = rescore(noisy, pool, best, seed=0, seeds=8)
+    journal = Journal(None)
+    found = rescore(noisy, lambda: pool, best, seed=0, seeds=8, journal=journal)
     assert found is not None
     assert {name: len(values) for name, values in found.values.items()} == {"start": 8, "winner": 8, "runner-up": 8}
     assert found.noisy
     assert found.over_start is not None
     assert found.over_start.significant
+    assert rescore(noisy, no_pool, best, seed=0, seeds=8, journal=journal) == found
     exact = ToyProblem()
     best[0] = Evaluation(0, (9,) * 8, "9" * 8, exact.space.cost((9,) * 8), {"sum": 72.0})
-    alone = rescore(exact, InProcessPool(exact), best[:1], seed=0, seeds=8)
+    alone = rescore(exact, lambda: InProcessPool(exact), best[:1], seed=0, seeds=8, journal=Journal(None))
     assert alone is not None
     assert (alone.noisy, alone.values) == (False, {"start": [8.0], "winner": [72.0]})
     lead = difference([1.0, 2.0, 3.0], [1.5, 1.5, 2.5], 1)
     assert lead is not None
     assert (round(lead.mean, 6), round(lead.error, 6), lead.significant) == (0.166667, 0.333333, False)
     assert difference([float("nan")], [1.0], 1) is None
+
+
+def test_a_run_that_ended_by_its_time_keeps_its_result(tmp_path: Path) -> None:
+    """Resuming it scores nothing and finds what it found: how long the record took is no limit of the replay."""
+    first = search(time_limit_s=0.3, out=tmp_path / "out")
+    before = (tmp_path / "out" / "journal.jsonl").read_bytes()
+    again = search(time_limit_s=0.3, out=tmp_path / "out", resume=True)
+    assert first.evaluations
+    assert [one.text for one in again.evaluations] == [one.text for one in first.evaluations]
+    assert (again.best, again.rescored) == (first.best, first.rescored)
+    assert (tmp_path / "out" / "journal.jsonl").read_bytes() == before
+
+
+def test_a_finished_run_is_not_scored_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Resuming it opens no worker: the journal holds the finalists' fresh scores too."""
+    first = search(evaluations=20, after={"rescore": 3, "plot": False}, out=tmp_path / "out")
+    monkeypatch.setattr("uninas_evo.engine.search.open_pool", no_pool)
+    again = search(evaluations=20, after={"rescore": 3, "plot": False}, out=tmp_path / "out", resume=True)
+    assert again.rescored == first.rescored
+
+
+def test_replay_leaves_the_journal_alone(tmp_path: Path) -> None:
+    """Replaying a journal that was cut in the middle writes nothing, as reading a run must not change it."""
+    search(evaluations=20, out=tmp_path / "out")
+    path = tmp_path / "out" / "journal.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:20]))
+    before = path.read_bytes()
+    problem = ToyProblem()
+    journal = Journal(path)
+    loop = Loop(problem, ToyStrategy(problem.space, problem.objectives, seed=0), journal, evaluations=20)
+    loop.replay()
+    journal.close()
+    assert loop.told > 0
+    assert path.read_bytes() == before

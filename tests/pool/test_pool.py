@@ -75,9 +75,9 @@ def test_one_two_four_workers_and_none_write_the_same_journal() -> None:
 def test_accidents_that_leave_the_worker_alive(accident: str, reason: str) -> None:
     """The failure says why, and the worker goes on."""
     worker = Worker(ToyProblem(accident=accident), Settings("cpu"))
-    score = worker.score(HARMFUL)
+    score = worker.score(Job(0, HARMFUL))
     assert (score.values, score.failure) == (None, reason)
-    assert worker.score(HARMLESS).values == {"sum": 1.0, "first": 1.0}
+    assert worker.score(Job(0, HARMLESS)).values == {"sum": 1.0, "first": 1.0}
 
 
 def test_a_killed_worker_is_replaced_and_its_candidate_tried_once_more(tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_a_problem_that_cannot_be_prepared_is_named() -> None:
 def test_another_seed_is_another_draw(two: ProcessPool) -> None:
     """A job's own seed replaces the problem's."""
     worker = Worker(ToyProblem(noise=1.0), Settings("cpu"))
-    values = [worker.score(HARMLESS, seed).values for seed in (None, 0, 1, 1)]
+    values = [worker.score(Job(0, HARMLESS, seed)).values for seed in (None, 0, 1, 1)]
     assert values[0] == values[1] != values[2] == values[3]
 
 
@@ -149,10 +149,10 @@ def test_global_generators_are_fixed_by_genome_and_seed_and_put_back() -> None:
     worker = Worker(Careless(), Settings("cpu"))
     random.seed(5)
     before = random.getstate()
-    first = [worker.score(text).values for text in (HARMLESS, HARMFUL)]
+    first = [worker.score(Job(0, text)).values for text in (HARMLESS, HARMFUL)]
     assert random.getstate() == before
     random.seed(6)
-    assert [worker.score(text).values for text in (HARMFUL, HARMLESS)] == first[::-1]
+    assert [worker.score(Job(0, text)).values for text in (HARMFUL, HARMLESS)] == first[::-1]
     assert first[0] != first[1]
 
 
@@ -167,7 +167,7 @@ def test_no_worker_outlives_a_killed_parent(tmp_path: Path) -> None:
         [sys.executable, "-c", script],
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
     )
     assert parent.stdout is not None
     pid = int(parent.stdout.readline())

@@ -11,7 +11,19 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
 
-from uninas_evo.contracts import Budget, Candidate, Choose, Cost, Objective, Result, Space, StopSearch, Strategy
+from uninas_evo.contracts import (
+    Budget,
+    Candidate,
+    Choose,
+    Cost,
+    Decision,
+    Objective,
+    Result,
+    Space,
+    StopSearch,
+    Strategy,
+    numbered,
+)
 
 Bits = tuple[int, ...]
 Score = Callable[[Space[Any], Any], dict[str, float]]
@@ -34,7 +46,7 @@ class BitSpace(Space[Bits]):
     def compose(self, choose: Choose) -> Bits:
         bits: Bits = ()
         for index in range(self.length):
-            bit = int(choose(f"bit {index}", ("0", "1")))
+            bit = int(choose(Decision(f"bit {index}", ("0", "1"))))
             bits += (bit if sum(bits) + bit <= self.budget.max_params else 0,)
         return bits
 
@@ -93,6 +105,12 @@ def score(space: Space[Any], genome: Any) -> dict[str, float]:
     return {"gain": noise + (sum(genome) if isinstance(genome, tuple) else 0), "cost": space.cost(genome).params}
 
 
+def ask(strategy: Any) -> list[Candidate]:
+    """What a strategy asks, numbered as the loop does."""
+    first = strategy.next_number
+    return [numbered(draft, first + place) for place, draft in enumerate(strategy.ask())]
+
+
 def drive(
     strategy: Strategy,
     count: int,
@@ -104,7 +122,7 @@ def drive(
     asked = 0
     while asked < count:
         try:
-            candidates = strategy.ask()
+            candidates = [numbered(draft, asked + place) for place, draft in enumerate(strategy.ask())]
         except StopSearch:
             return
         asked += len(candidates)

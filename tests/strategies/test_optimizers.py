@@ -10,7 +10,6 @@ from strategy_toy import COST, GAIN, BitSpace, drive, good, make, score, spaces,
 from uninas_evo.contracts import Budget, Objective, Result
 from uninas_evo.errors import MissingExtraError
 from uninas_evo.strategies.bayesian import Bayesian, export_study
-from uninas_evo.strategies.budget import excess
 
 TIGHT = Budget(min_params=6, max_params=9)
 PARETO = ("nsga2", "nsga3", "agemoea", "smsemoa")
@@ -61,7 +60,7 @@ def test_excess(budget, over):
     """The excess is the share by which the worst bound is broken, 0 inside."""
     from uninas_evo.contracts import Cost
 
-    assert excess(Cost(100, 200), budget) == pytest.approx(over)
+    assert budget.excess(Cost(100, 200)) == pytest.approx(over)
 
 
 @pytest.mark.parametrize("name", PARETO)

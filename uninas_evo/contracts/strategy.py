@@ -5,7 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
+
+from uninas_evo.errors import StrategyError
 
 if TYPE_CHECKING:
     import pydantic
@@ -81,6 +83,22 @@ class Strategy(ABC):
     objectives_allowed: ClassVar[Literal["one", "several", "any"]] = "any"
     """How many objectives the strategy can follow."""
 
+    def __init__(self, *given: Any, **options: Any) -> None:
+        if given or options:
+            raise StrategyError(
+                "the contract Strategy takes nothing and keeps nothing: derive from "
+                "uninas_evo.strategies.base.SearchStrategy, which has space, objectives, rng and options, or set them "
+                f"yourself in {type(self).__name__}.__init__"
+            )
+
+    def candidate(self, *given: Any, **options: Any) -> NoReturn:
+        """Was how version 0.1 numbered candidates.
+
+        Raises:
+            StrategyError: always; the loop numbers what `ask` returns.
+        """
+        raise StrategyError("candidates are numbered by the loop: have `ask` return Draft(genome, parents, origin)")
+
     @abstractmethod
     def ask(self) -> Sequence[Draft]:
         """The next drafts; empty while results are awaited.
@@ -107,6 +125,4 @@ class Strategy(ABC):
         Raises:
             StrategyError: the state is not one of this strategy.
         """
-        from uninas_evo.errors import StrategyError
-
         raise StrategyError(f"{type(self).__name__} takes no snapshots, so that there is nothing to restore")

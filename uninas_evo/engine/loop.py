@@ -129,7 +129,8 @@ class Loop:
         self._begin = time.monotonic()
         if not self.trials:
             self.replay()
-        self._write()
+        if self.ended() is None:
+            self._write()
         with _interrupts(self._interrupt):
             while (end := self.ended()) is None:
                 if self._tell_next():

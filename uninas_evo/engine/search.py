@@ -264,6 +264,8 @@ def execute(
                 display.started(loop, before)
                 end = loop.run(workers())
                 display.ended()
+            elif folder is not None:
+                _write_run_file(folder, plan)
             return _conclude(plan, loop, end, workers, folder)
     finally:
         journal.close()
@@ -346,4 +348,8 @@ def _begin(
         )
         journal.append(header)
     if folder is not None:
-        write_text(folder / runfile.FILE_NAME, runfile.to_toml(plan.content))
+        _write_run_file(folder, plan)
+
+
+def _write_run_file(folder: Path, plan: Plan) -> None:
+    write_text(folder / runfile.FILE_NAME, runfile.to_toml(plan.content))

@@ -21,7 +21,7 @@ from uninas_evo.draw.html import widget
 from uninas_evo.draw.parts import amount
 from uninas_evo.draw.svg import titled_parts
 from uninas_evo.engine.finalists import MOSTLY_SIZE
-from uninas_evo.engine.journal import FILE_NAME, Event, Header, Note, read_journal
+from uninas_evo.engine.journal import FILE_NAME, Event, Header, Note, RescoreEvent, read_journal
 from uninas_evo.engine.versions import file_hashes
 from uninas_evo.errors import GenomeError
 from uninas_evo.pages import template
@@ -72,7 +72,7 @@ class Run:
     @property
     def end(self) -> Note | None:
         """Why the run ended; None while it goes on, or where it was killed."""
-        last = self.events[-1] if self.events else None
+        last = next((event for event in reversed(self.events) if not isinstance(event, RescoreEvent)), None)
         return last if isinstance(last, Note) and last.kind in ENDS else None
 
     @cached_property

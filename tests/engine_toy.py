@@ -12,17 +12,18 @@ import pydantic
 
 from uninas_evo.contracts import (
     Budget,
-    Candidate,
     Choose,
     Cost,
+    Decision,
+    Draft,
     Objective,
     Problem,
     Result,
     Space,
     StopSearch,
-    Strategy,
 )
 from uninas_evo.errors import GenomeError
+from uninas_evo.strategies.base import SearchStrategy, start_of
 
 Digits = tuple[int, ...]
 
@@ -39,7 +40,8 @@ class ToySpace(Space[Digits]):
         return ToySpace(budget, self.base)
 
     def compose(self, choose: Choose) -> Digits:
-        digits = tuple(int(choose(f"digit {place}", [str(d) for d in range(self.base)])) for place in range(8))
+        options = tuple(map(str, range(self.base)))
+        digits = tuple(int(choose(Decision(f"digit {place}", options, ordered=True))) for place in range(8))
         return digits if self.budget.admits(self.cost(digits)) else self.start
 
     def mutate(self, genome: Digits, rng: random.Random) -> Digits | None:
@@ -127,7 +129,7 @@ class StrategyOptions(pydantic.BaseModel):
     population: int = pydantic.Field(6, description="candidates of a generation", ge=1)
 
 
-class ToyStrategy(Strategy):
+class ToyStrategy(SearchStrategy):
     """Generations of mutants of the best so far."""
 
     Options = StrategyOptions
@@ -136,14 +138,14 @@ class ToyStrategy(Strategy):
     def __init__(self, space: Space[Any], objectives: Sequence[Objective], *, seed: int, **options: Any) -> None:
         super().__init__(space, objectives, seed=seed, **options)
         self.waiting = 0
-        self.best: tuple[float, Digits, tuple[int, ...]] = (float("-inf"), space.start, ())
+        self.best: tuple[float, Digits, tuple[int, ...]] = (float("-inf"), start_of(space), ())
 
-    def ask(self) -> Sequence[Candidate]:
+    def ask(self) -> Sequence[Draft]:
         if self.waiting:
             return []
         self.waiting = self.options.population  # type: ignore[attr-defined]
-        genomes = (self.space.mutate(self.best[1], self.rng) or self.space.start for _ in range(self.waiting))
-        return [self.candidate(genome, self.best[2], "mutate") for genome in genomes]
+        genomes = (self.space.mutate(self.best[1], self.rng) or start_of(self.space) for _ in range(self.waiting))
+        return [Draft(genome, self.best[2], "mutate") for genome in genomes]
 
     def tell(self, results: Sequence[Result]) -> None:
         for result in results:
@@ -156,8 +158,9 @@ class ToyStrategy(Strategy):
 class Eager(ToyStrategy):
     """Never waits: asks a sample whenever it is asked."""
 
-    def ask(self) -> Sequence[Candidate]:
-        return [self.candidate(self.space.sample(self.rng))]
+    def ask(self) -> Sequence[Draft]:
+        self._asked += 1
+        return [self.sample()]
 
     def tell(self, results: Sequence[Result]) -> None:
         pass
@@ -166,7 +169,7 @@ class Eager(ToyStrategy):
 class Finite(Eager):
     """Asks twelve samples, then stops."""
 
-    def ask(self) -> Sequence[Candidate]:
+    def ask(self) -> Sequence[Draft]:
         if self._asked >= 12:
             raise StopSearch("the twelve are asked")
         return super().ask()

@@ -1,17 +1,14 @@
-"""The toy search that the engine is tested with; worker processes import it by name, as they inherit `sys.path`."""
+"""A package from outside that offers the toy search of `engine_toy` by entry points."""
 
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 HERE = Path(__file__).parent
-sys.path.append(str(HERE))
-
 ENTRY_POINTS = """
 [uninas_evo.problems]
 toy = engine_toy:ToyProblem
