@@ -35,23 +35,39 @@ class NASBench201Options(pydantic.BaseModel):
     dataset: Literal["cifar10", "cifar100"] = pydantic.Field(
         "cifar10", description="whose test accuracy counts; CIFAR-10 is the one most papers report first"
     )
+    table_12_epochs: Path | None = pydantic.Field(
+        None,
+        description="CSV file with the columns architecture, cifar10_validation_accuracy_12_epochs_percent and "
+        "training_seconds_12_epochs: a second, cheap fidelity, and the seconds of a simulated clock (cifar10 alone)",
+    )
     objectives: tuple[Literal["accuracy", "params", "flops"], ...] = pydantic.Field(
         ("accuracy",), min_length=1, description="accuracy is maximized (percent), params and flops are minimized"
     )
     budget: BudgetOptions = pydantic.Field(default_factory=BudgetOptions, description="bounds on parameters and FLOPs")
 
 
+SHORT_COLUMN = "cifar10_validation_accuracy_12_epochs_percent"
+SECONDS_COLUMN = "training_seconds_12_epochs"
+FULL_EPOCHS = 200
+SHORT_EPOCHS = 12
+
+
 class NASBench201Problem(Problem):
     """Test accuracy after 200 epochs, read from the benchmark's table: nothing is trained.
+
+    With a table of 12 epochs there are two fidelities: validation accuracy after 12 epochs, then test accuracy after
+    200, and `seconds`, what each training took on the benchmark's GPU (200 epochs as so many times 12), by which a
+    simulated clock goes.
 
     Args:
         table: path of the table, see `NASBench201Options`.
         dataset: whose accuracy counts.
         objectives: names out of accuracy, params and flops.
         budget: bounds on parameters and FLOPs.
+        table_12_epochs: path of the table of short trainings, see `NASBench201Options`.
 
     Raises:
-        DataError: the table is missing or is not the benchmark's.
+        DataError: a table is missing or is not the benchmark's.
     """
 
     Options = NASBench201Options
@@ -63,18 +79,29 @@ class NASBench201Problem(Problem):
         dataset: Literal["cifar10", "cifar100"] = "cifar10",
         objectives: Sequence[Literal["accuracy", "params", "flops"]] = ("accuracy",),
         budget: Budget | None = None,
+        table_12_epochs: str | Path | None = None,
     ) -> None:
         self.space = NASBench201Space(10 if dataset == "cifar10" else 100, budget=budget)
         self.objectives = tuple(
             Objective(name, "maximize" if name == "accuracy" else "minimize") for name in objectives
         )
-        self.accuracy = read_table(Path(table), dataset)
+        self.accuracy = read_table(Path(table), f"{dataset}_test_accuracy_percent")
+        self.short: Mapping[str, float] = {}
+        self.short_seconds: Mapping[str, float] = {}
+        if table_12_epochs is not None:
+            if dataset != "cifar10":
+                raise DataError(
+                    f"the table of 12 epochs is of cifar10, got the dataset {dataset!r}; leave table_12_epochs out"
+                )
+            self.short = read_table(Path(table_12_epochs), SHORT_COLUMN)
+            self.short_seconds = read_table(Path(table_12_epochs), SECONDS_COLUMN, highest=float("inf"))
+            self.fidelities = ({"epochs": SHORT_EPOCHS}, {"epochs": FULL_EPOCHS})
 
     @classmethod
     def from_options(cls, options: pydantic.BaseModel, seed: int) -> NASBench201Problem:
         """The problem of a run file; the seed changes nothing, the table is exact."""
         fields = NASBench201Options.model_validate(options.model_dump())
-        return cls(fields.table, fields.dataset, fields.objectives, fields.budget.budget())
+        return cls(fields.table, fields.dataset, fields.objectives, fields.budget.budget(), fields.table_12_epochs)
 
     @cached_property
     def optimum(self) -> float:
@@ -86,24 +113,29 @@ class NASBench201Problem(Problem):
     ) -> Mapping[str, float]:
         """Looks up the accuracy (percent) and adds params and flops; the device does not matter."""
         cost = self.space.cost(genome)
-        return {
-            "accuracy": self.accuracy[genome.text],
-            "params": float(cost.params),
-            "flops": float(cost.flops),
-        }
+        values = {"params": float(cost.params), "flops": float(cost.flops)}
+        if fidelity == 0 and self.fidelities:
+            return values | {"accuracy": self.short[genome.text], "seconds": self.short_seconds[genome.text]}
+        if self.short_seconds:
+            values["seconds"] = self.short_seconds[genome.text] * FULL_EPOCHS / SHORT_EPOCHS
+        return values | {"accuracy": self.accuracy[genome.text]}
 
 
-@lru_cache(maxsize=4)
-def read_table(path: Path, dataset: str) -> dict[str, float]:
-    """Accuracy in percent by architecture string, checked to hold every cell once.
+@lru_cache(maxsize=6)
+def read_table(path: Path, column: str, highest: float = 100) -> dict[str, float]:
+    """A column by architecture string, checked to hold every cell once.
+
+    Args:
+        path: a CSV file, plain or gzipped.
+        column: its name; by default of percentages.
+        highest: what no value may exceed.
 
     Raises:
-        DataError: the file is missing, a column or a cell is missing, or an accuracy is not a percentage.
+        DataError: the file is missing, a column or a cell is missing, or a value lies outside 0 and `highest`.
     """
-    column = f"{dataset}_test_accuracy_percent"
     fix = (
-        "give the path of a CSV with the columns architecture, cifar10_test_accuracy_percent and "
-        "cifar100_test_accuracy_percent, exported from the benchmark (NATS-Bench TSS), as problem.table"
+        f"give the path of a CSV with the columns architecture and {column}, exported from the benchmark "
+        "(NATS-Bench TSS), as problem.table or problem.table_12_epochs"
     )
     if not path.is_file():
         raise DataError(f"the table of NAS-Bench-201 is not at {str(path)!r}; {fix}")
@@ -113,10 +145,10 @@ def read_table(path: Path, dataset: str) -> dict[str, float]:
     except (KeyError, ValueError, TypeError, OSError, EOFError, csv.Error) as error:
         raise DataError(f"the table {str(path)!r} is not that of NAS-Bench-201: {error!r}; {fix}") from error
     cells = (Cell(edges).text for edges in itertools.product(OPERATIONS, repeat=len(EDGES)))
-    wrong = next((cell for cell in cells if not 0 <= table.get(cell, -1) <= 100), None)
+    wrong = next((cell for cell in cells if not 0 <= table.get(cell, -1) <= highest), None)
     if wrong is not None:
         raise DataError(
-            f"the table {str(path)!r} must give every cell an accuracy from 0 to 100 percent, "
+            f"the table {str(path)!r} must give every cell a value from 0 to {highest:g} as {column}, "
             f"got {table.get(wrong)} for {wrong}; {fix}"
         )
     return table

@@ -11,7 +11,7 @@ from typing import Any
 
 from uninas_evo.config.runfile import FILE_NAME
 from uninas_evo.contracts import Budget
-from uninas_evo.engine.journal import AskEvent, Event, Header, ResultEvent, read_journal
+from uninas_evo.engine.journal import AskEvent, Event, Header, ResultEvent, at_full, read_journal
 from uninas_evo.engine.results import dominated
 from uninas_evo.errors import BudgetError, JournalError, RunFileError
 from uninas_evo.spaces.uninas import HEAD_WIDTH, Genome, Skeleton, UninasSpace, load_genome, preset
@@ -36,6 +36,8 @@ def winners(run_dir: str | Path, top: int) -> list[Genome]:
     header, events = _read(run_dir)
     asks = {e.number: e for e in events if isinstance(e, AskEvent) and e.genome is not None}
     scored = [e for e in events if isinstance(e, ResultEvent) and e.values and e.number in asks]
+    full = {ask.number for ask in at_full([asks[e.number] for e in scored])}
+    scored = [e for e in scored if e.number in full]
     signs = {name: -1 if goal == "maximize" else 1 for name, goal in header.objectives.items()}
     points = {e.number: tuple(sign * (e.values or {})[n] for n, sign in signs.items()) for e in scored}
     front = [n for n, point in points.items() if len(signs) == 1 or not dominated(point, points.values())]

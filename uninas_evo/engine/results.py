@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from uninas_evo.contracts import Cost, Objective
-from uninas_evo.engine.journal import Note
+from uninas_evo.engine.journal import Note, at_full
 from uninas_evo.engine.loop import Loop
 
 
@@ -23,6 +23,7 @@ class Evaluation:
         cost: its named costs.
         values: a value for every objective and whatever else was measured; empty for a failure.
         failure: why there are no values.
+        fidelity: index of the problem's fidelity that it was scored at; None for the full one.
     """
 
     number: int
@@ -31,6 +32,7 @@ class Evaluation:
     cost: Cost
     values: Mapping[str, float]
     failure: str | None = None
+    fidelity: int | None = None
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class SearchResult:
     """What a search found.
 
     Attributes:
-        evaluations: every different genome that was scored, in the order they were asked.
+        evaluations: every different genome that was scored, at each fidelity, in the order they were asked.
         front: those that no other dominates; with one objective, the best one alone.
         rescored: start, winner and runner-up under fresh seeds; None where that was not asked for.
         end: why the search ended: its kind is "finished", "exhausted" or "interrupted".
@@ -88,22 +90,22 @@ class SearchResult:
 
 
 def evaluations(loop: Loop) -> list[Evaluation]:
-    """The different genomes that were told, in the order they were asked."""
+    """The different genomes that were told, at each fidelity, in the order they were asked."""
     space = loop.problem.space
     found = []
     for trial in loop.trials[: loop.told]:
         if trial.new:
             event = loop.results[trial.source]
-            cost = space.cost(trial.candidate.genome)
-            found.append(
-                Evaluation(trial.source, trial.candidate.genome, trial.text, cost, event.values or {}, event.failure)
-            )
+            genome, values = trial.candidate.genome, event.values or {}
+            fidelity = trial.candidate.fidelity
+            cost = space.cost(genome)
+            found.append(Evaluation(trial.source, genome, trial.text, cost, values, event.failure, fidelity))
     return found
 
 
 def ranked(found: Iterable[Evaluation], objective: Objective) -> list[Evaluation]:
-    """What has values, best first; of equals the one asked first."""
-    scored = [one for one in found if one.failure is None]
+    """What has values at full fidelity, best first; of equals the one asked first."""
+    scored = at_full([one for one in found if one.failure is None])
     return sorted(scored, key=lambda one: (-objective.sign * one.values[objective.name], one.number))
 
 
@@ -115,9 +117,7 @@ def front(found: Iterable[Evaluation], objectives: Sequence[Objective]) -> list[
         return tuple(sign * one.values[objective.name] for sign, objective in zip(signs, objectives, strict=True))
 
     members: list[tuple[tuple[float, ...], Evaluation]] = []
-    for one in found:
-        if one.failure is not None:
-            continue
+    for one in at_full([one for one in found if one.failure is None]):
         new = point(one)
         if any(_covers(other, new) for other, _ in members):
             continue

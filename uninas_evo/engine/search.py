@@ -16,10 +16,10 @@ from uninas_evo.config.runfile import AfterOptions, RunFile
 from uninas_evo.contracts import Problem, Strategy
 from uninas_evo.engine import journal as journals
 from uninas_evo.engine.finalists import rescore, size_alarm, warnings, write_folder
-from uninas_evo.engine.journal import Header, Journal, Note, ResultEvent, read_journal
+from uninas_evo.engine.journal import Header, Journal, Note, ResultEvent, at_full, read_journal
 from uninas_evo.engine.loop import Loop
 from uninas_evo.engine.preflight import preflight
-from uninas_evo.engine.results import SearchResult, evaluations, front, ranked
+from uninas_evo.engine.results import Evaluation, SearchResult, evaluations, front, ranked
 from uninas_evo.engine.versions import file_hashes, git_state, host, versions
 from uninas_evo.errors import JournalError, RunFileError
 from uninas_evo.files import write_text
@@ -206,7 +206,7 @@ def _plan(problem: Any, strategy: Any, content: dict[str, Any]) -> Plan:
         name = tables["strategy"].pop("name", "evolution")
         kind = registry.find("strategy", name)
         runfile.check_objectives(name, kind, problem)
-        strategy = kind(problem.space, problem.objectives, seed=top.seed, **tables["strategy"])
+        strategy = runfile.make_strategy(kind, problem, top.seed, tables["strategy"])
         tables["strategy"] = {"name": name, **strategy.options.model_dump(mode="json", exclude_none=True)}
     resolved = top.model_dump(mode="json", exclude_none=True, exclude={"problem", "strategy"})
     return Plan(
@@ -275,16 +275,22 @@ def _conclude(plan: Plan, loop: Loop, end: Note, pool: Callable[[], Pool], folde
     """Finds the best, scores it again, and writes the folder's files."""
     objectives = plan.problem.objectives
     found = evaluations(loop)
-    order = ranked(found, objectives[0])
+    order = _by_estimate(ranked(found, objectives[0]), plan.strategy.ranking())
     best = order[:1] if len(objectives) == 1 else front(found, objectives)
     rescored = None
     if plan.after.rescore and order and end.kind != "interrupted" and len(objectives) == 1:
         rescored = rescore(plan.problem, pool, order[:2], plan.seed, plan.after.rescore, loop.journal)
-    size = size_alarm(objectives, found)
+    size = size_alarm(objectives, at_full([one for one in found if one.failure is None]))
     result = SearchResult(found, best, rescored, end, folder, warnings(size, rescored))
     if folder is not None:
         write_folder(folder, plan.problem, loop, result, size)
     return result
+
+
+def _by_estimate(order: list[Evaluation], ranking: Sequence[int] | None) -> list[Evaluation]:
+    """Best first as the strategy estimates, where it does; what it leaves out follows in its old order."""
+    places = {number: place for place, number in enumerate(ranking or ())}
+    return sorted(order, key=lambda one: places.get(one.number, len(places)))
 
 
 def _open_journal(folder: Path | None, resume: bool) -> Journal:
