@@ -72,6 +72,7 @@ class NASBench201Problem(Problem):
 
     Options = NASBench201Options
     space: NASBench201Space
+    lookup = True
 
     def __init__(
         self,

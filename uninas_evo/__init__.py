@@ -7,11 +7,12 @@ Searching:
 What is searched:
     UninasProblem: training-free scores, costs and functions of your own in the UniNAS space.
     UninasSpace, Skeleton, Genome, Budget: genomes and the bounds on them.
-    load_genome, preset: a genome from a name, a file or a text.
-    build: the `torch.nn.Module` of a genome.
+    load_genome, preset: a genome from a name, a file or a text; `load_space` gives its space too.
+    build: the `torch.nn.Module` of a genome of any space.
     load: a trained network from its folder.
 
 Extending:
+    ChoiceSpace: a space of a fixed list of decisions; you give their cost and network.
     Space, Problem, Strategy, Objective, Candidate, Result, Cost, StopSearch: the contracts.
     UninasEvoError: the root of every error that a user can fix.
 
@@ -43,8 +44,9 @@ if TYPE_CHECKING:
     from uninas_evo.engine.search import search
     from uninas_evo.errors import UninasEvoError
     from uninas_evo.problems.uninas import UninasProblem
-    from uninas_evo.spaces.uninas import Genome, Skeleton, UninasSpace, load_genome, preset
-    from uninas_evo.spaces.uninas.network import build
+    from uninas_evo.spaces.choices import ChoiceSpace
+    from uninas_evo.spaces.load import build, load_genome, load_space
+    from uninas_evo.spaces.uninas import Genome, Skeleton, UninasSpace, preset
     from uninas_evo.training.formats import load
 
 _moved.install()
@@ -62,13 +64,14 @@ _HOMES = {
         "Strategy",
     ),
     "uninas_evo.errors": ("UninasEvoError",),
-    "uninas_evo.spaces.uninas.network": ("build",),
+    "uninas_evo.spaces.choices": ("ChoiceSpace",),
+    "uninas_evo.spaces.load": ("build", "load_genome", "load_space"),
     "uninas_evo.problems.uninas": ("UninasProblem",),
     "uninas_evo.engine.journal": ("Journal",),
     "uninas_evo.engine.loop": ("Loop",),
     "uninas_evo.engine.results": ("SearchResult",),
     "uninas_evo.engine.search": ("search",),
-    "uninas_evo.spaces.uninas": ("Genome", "Skeleton", "UninasSpace", "load_genome", "preset"),
+    "uninas_evo.spaces.uninas": ("Genome", "Skeleton", "UninasSpace", "preset"),
     "uninas_evo.training.formats": ("load",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
@@ -76,6 +79,7 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "Budget",
     "Candidate",
+    "ChoiceSpace",
     "Cost",
     "Genome",
     "Journal",
@@ -94,6 +98,7 @@ __all__ = [
     "build",
     "load",
     "load_genome",
+    "load_space",
     "preset",
     "search",
 ]

@@ -10,10 +10,12 @@ from uninas_evo.compare.cells import CELL_FILE, groups, read_cells, run_group
 from uninas_evo.compare.compare import compare
 from uninas_evo.compare.comparefile import load_compare_file
 from uninas_evo.compare.scheduler import run_groups
-from uninas_evo.compare.sharing import SharingPool, fresh_seeds, recall
+from uninas_evo.compare.sharing import fresh_seeds, recall
 from uninas_evo.engine.journal import canonical, read_journal
 from uninas_evo.errors import JournalError, PoolError, RunFileError
+from uninas_evo.pool.caching import CachingPool, question
 from uninas_evo.pool.contract import Job
+from uninas_evo.pool.in_process import InProcessPool
 
 NOISE = """
 import random
@@ -58,15 +60,15 @@ def test_a_known_score_is_not_made_again(file):
     problem = file.runs["uninas"]["random"].problem()
     text = problem.space.encode(problem.space.start)
     known = {}
-    with SharingPool(problem, known) as pool:
+    with CachingPool(InProcessPool(problem), known) as pool:
         pool.submit(Job(0, text))
         (first,) = pool.wait()
         for job in (Job(5, text), Job(6, text, 77)):
             pool.submit(job)
-        shared, other = pool.wait()
+        (shared,), (other,) = pool.wait(), pool.wait()
     assert (shared.job.number, shared.values, shared.seconds) == (5, first.values, first.seconds)
     assert other.values["score"] != first.values["score"]
-    assert list(known) == [(text, None), (text, 77)]
+    assert list(known) == [question(Job(0, text)), question(Job(0, text, 77))]
 
 
 def test_failures_are_not_shared(tmp_path, file):
@@ -75,7 +77,7 @@ def test_failures_are_not_shared(tmp_path, file):
     (tmp_path / "noise.py").write_text(NOISE.replace("return", "raise ValueError('no')\n    return"))
     problem = file.runs["uninas"]["random"].problem()
     known = {}
-    with SharingPool(problem, known) as pool:
+    with CachingPool(InProcessPool(problem), known) as pool:
         pool.submit(Job(0, problem.space.encode(problem.space.start)))
         (done,) = pool.wait()
     assert done.failure == "ValueError: no"
@@ -92,7 +94,7 @@ def test_fresh_seeds_are_shared_by_strategies_and_never_a_runs_own():
 def test_a_group_writes_run_folders_and_fresh_scores(tmp_path, file):
     """Each cell is a run folder with the asked number of distinct evaluations; finalists have fresh scores."""
     group = groups(file, tmp_path / "out")[0]
-    run_group(group, "cpu")
+    run_group(group, InProcessPool)
     cells = read_cells([group])["uninas"]
     for cell in (cells["random"][0], cells["evolution"][0]):
         assert len(set(cell.record.genomes)) == len(cell.record.genomes) == 8
@@ -105,7 +107,7 @@ def test_a_group_writes_run_folders_and_fresh_scores(tmp_path, file):
     assert shared, "both strategies score the start"
     scores = [recall(folder) for folder in group.folders.values()]
     for text in shared:
-        assert scores[0][text, None].seconds == scores[1][text, None].seconds
+        assert scores[0][question(Job(0, text))].seconds == scores[1][question(Job(0, text))].seconds
 
 
 def test_a_comparison_resumes_to_the_same_numbers(tmp_path, file):
@@ -144,19 +146,19 @@ def test_more_seeds_and_evaluations_extend_a_comparison(tmp_path, file):
 def test_another_comparison_in_the_same_folder_is_refused(tmp_path, file):
     """Runs of other options would be mixed into one table: the fields that differ are named."""
     out = tmp_path / "out"
-    run_group(groups(file, out)[0], "cpu")
+    run_group(groups(file, out)[0], InProcessPool)
     changed = groups(again(tmp_path, "strategies.evolution.population=5"), out)[0]
     with pytest.raises(RunFileError, match=r"seed-0: a run that has begun cannot change strategy.population"):
-        run_group(changed, "cpu")
+        run_group(changed, InProcessPool)
 
 
 def test_scores_of_two_versions_of_an_objective_do_not_mix(tmp_path, file):
     """A comparison goes on only with the objective that it began with."""
     group = groups(file, tmp_path / "out")[0]
-    run_group(group, "cpu")
+    run_group(group, InProcessPool)
     (tmp_path / "noise.py").write_text(NOISE.replace("len(genome)", "-len(genome)"))
     with pytest.raises(JournalError, match="is not the one that this run was started with"):
-        run_group(group, "cpu")
+        run_group(group, InProcessPool)
 
 
 def test_files_of_a_comparison(tmp_path, file):
@@ -221,7 +223,7 @@ def test_failed_groups_are_counted_and_the_first_reason_given(tmp_path, file):
 def test_a_damaged_cell_file_is_named(tmp_path, file):
     """A cell file that was edited into nonsense gets one message with the fix."""
     group = groups(file, tmp_path / "out")[0]
-    run_group(group, "cpu")
+    run_group(group, InProcessPool)
     path = group.folders["random"] / CELL_FILE
     path.write_text('{"evaluations": "many"}')
     with pytest.raises(JournalError, match=r"cell.json cannot be read.*delete it and compare again"):

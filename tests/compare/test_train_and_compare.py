@@ -1,4 +1,4 @@
-"""The handover: who is compared, with what, and the numbers of the table."""
+"""Train and compare: who is compared, with what, and the numbers of the table."""
 
 from __future__ import annotations
 
@@ -10,12 +10,18 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from uninas_evo import search
 from uninas_evo.compare import baselines, train_and_compare
-from uninas_evo.compare.train_and_compare import Row, as_markdown, handover, with_gap
+from uninas_evo.compare.train_and_compare import Row, as_markdown, with_gap
+from uninas_evo.compare.train_and_compare import train_and_compare as run_comparison
 from uninas_evo.contracts import Budget
 from uninas_evo.engine.journal import AskEvent, Header, Journal, Measured, ResultEvent
 from uninas_evo.errors import BudgetError, JournalError, TrainingError
-from uninas_evo.spaces.uninas import PRESETS, Genome, Skeleton, preset
+from uninas_evo.spaces.nasbench201.space import NASBench201Space
+from uninas_evo.spaces.sized import random_networks
+from uninas_evo.spaces.uninas import PRESETS, Genome, Skeleton, UninasSpace, preset
+from uninas_evo.training import load_protocol, read_splits
+from uninas_evo.training.genomes import train_in_space
 from uninas_evo.training.options import TrainOptions
 
 SKELETON = Skeleton(image_size=16, classes=3, stem=(8, 8), channels=(32, 64), depths=(1, 1))
@@ -51,27 +57,49 @@ def test_winners_are_the_best_that_did_not_fail(genomes: list[Genome], tmp_path:
     """By the first objective in its direction; failures never win."""
     values: list[dict[str, float] | None] = [{"vkdnw": 1.0}, {"vkdnw": 3.0}, None, {"vkdnw": 2.0}]
     up = write_run(tmp_path / "up", genomes, values, {"vkdnw": "maximize"})
-    assert baselines.winners(up, 2) == [genomes[1], genomes[3]]
+    assert baselines.winners(up, 2)[1] == [genomes[1], genomes[3]]
     down = write_run(tmp_path / "down", genomes, values, {"vkdnw": "minimize"})
-    assert baselines.winners(down, 9) == [genomes[0], genomes[3], genomes[1]]
+    assert baselines.winners(down, 9)[1] == [genomes[0], genomes[3], genomes[1]]
 
 
 def test_winners_of_several_objectives_are_the_front(genomes: list[Genome], tmp_path: Path) -> None:
-    """With two objectives the dominated are left out, and the best of the first comes first."""
+    """With two objectives the dominated are left out, and the knee comes first."""
     points = [(1.0, 1.0), (3.0, 9.0), (2.0, 2.0), (0.5, 1.5)]
     values: list[dict[str, float] | None] = [{"b": b, "a": a} for a, b in points]
     run = write_run(tmp_path, genomes, values, {"a": "maximize", "b": "minimize"})
-    assert baselines.winners(run, 9) == [genomes[1], genomes[2], genomes[0]]
+    assert baselines.winners(run, 9)[1] == [genomes[2], genomes[0], genomes[1]]
 
 
-def test_other_runs_are_refused(genomes: list[Genome], tmp_path: Path) -> None:
-    """A run of another space, or without a scored genome, is told apart."""
-    other = write_run(tmp_path / "a", genomes, [None] * 4, {"x": "maximize"}, problem={"name": "nasbench201"})
-    with pytest.raises(JournalError, match="searched the problem 'nasbench201': only genomes of the UniNAS space"):
-        baselines.winners(other, 1)
+def test_a_run_without_a_score_is_refused(genomes: list[Genome], tmp_path: Path) -> None:
+    """Where everything failed there is no winner."""
     failed = write_run(tmp_path / "b", genomes, [None] * 4, {"x": "maximize"})
     with pytest.raises(JournalError, match="has no scored genome yet"):
         baselines.winners(failed, 1)
+
+
+def test_winners_of_any_space_are_trained(tmp_path: Path, nasbench201_table: Path) -> None:
+    """A run of another space hands over its own genomes; they meet random ones of their space, and no presets."""
+    problem = {"name": "nasbench201", "table": str(nasbench201_table.resolve()), "dataset": "cifar10"}
+    found = search(problem, "random", evaluations=3, pool={"devices": "in-process"}, out=tmp_path / "run", quiet=True)
+    space, (winner,) = baselines.winners(tmp_path / "run", 1)
+    assert space.encode(winner) == found.best.text  # type: ignore[union-attr]
+    entrants = train_and_compare.field_of(space, [winner], TrainOptions(data="x", random=1))
+    assert [entrant.label for entrant in entrants] == ["winner 1", "random 1"]
+    params = space.cost(winner).params
+    assert 0.8 * params <= space.cost(entrants[1].genome).params <= params
+
+
+def test_a_network_of_any_space_is_trained(tmp_path: Path) -> None:
+    """Seeds fix its weights, and the folder resumes under the genome's text."""
+    space = NASBench201Space(3)
+    space.image = (3, 16, 16)
+    protocol = load_protocol("small").replace(epochs=1, batch_size=16, val_fraction=0.2)
+    splits = read_splits(str(write_data(tmp_path)), protocol.val_fraction)
+    results = [
+        train_in_space(space, space.start, splits, protocol, tmp_path / name, seed=1) for name in ("a", "b", "a")
+    ]
+    assert len({(one.test_accuracy, one.val_accuracy) for one in results}) == 1
+    assert space.encode(space.start) in (tmp_path / "a" / "training.json").read_text()
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -104,37 +132,40 @@ def test_scaled_presets_heed_flops_and_refuse_the_impossible() -> None:
 def test_random_networks_have_the_winners_size(genomes: list[Genome]) -> None:
     """Each lies between 80 % of the winner's parameters and all of them, differs, and follows from the seed."""
     winner = genomes[3]
-    found = baselines.random_networks(winner, 3, Budget(), seed=0)
+    space = UninasSpace(winner)
+    found = random_networks(space, winner, 3, seed=0)
     assert all(0.8 * winner.params <= g.params <= winner.params for g in found)
     assert len({winner, *found}) == 4
-    assert baselines.random_networks(winner, 3, Budget(), seed=0) == found
-    assert baselines.random_networks(winner, 3, Budget(), seed=1) != found
+    assert random_networks(space, winner, 3, seed=0) == found
+    assert random_networks(space, winner, 3, seed=1) != found
 
 
 def test_gap_of_one_seed_is_binomial() -> None:
     """With one seed the interval is the normal one of two shares of N images."""
-    row = with_gap(Row("b", "", 1, 1, 1, (0.8,)), Row("a", "", 1, 1, 1, (0.9,)), 1000)
+    row = with_gap(Row("b", "", {}, 1, (0.8,)), Row("a", "", {}, 1, (0.9,)), 1000)
     assert row.gap == pytest.approx(0.1)
-    reach = 1.959964 * np.sqrt((0.9 * 0.1 + 0.8 * 0.2) / 1000)
-    assert (row.gap_low, row.gap_high) == pytest.approx((0.1 - reach, 0.1 + reach))
+    half_width = 1.959964 * np.sqrt((0.9 * 0.1 + 0.8 * 0.2) / 1000)
+    assert (row.gap_low, row.gap_high) == pytest.approx((0.1 - half_width, 0.1 + half_width))
 
 
 def test_gap_of_several_seeds_is_paired() -> None:
     """With several seeds it is Student's interval on the differences of the same seeds."""
     a, b = (0.90, 0.92, 0.91), (0.88, 0.91, 0.88)
-    row = with_gap(Row("b", "", 1, 1, 1, b), Row("a", "", 1, 1, 1, a), 1000)
+    row = with_gap(Row("b", "", {}, 1, b), Row("a", "", {}, 1, a), 1000)
     expected = stats.ttest_rel(a, b).confidence_interval(0.95)
     assert (row.gap_low, row.gap_high) == pytest.approx((expected.low, expected.high))
 
 
 def test_table_shows_every_number() -> None:
     """The Markdown table has a line a network, with accuracy, lead, interval and costs."""
-    winner = Row("winner 1", "abc", 123456, 7_800_000, 900.4, (0.9, 0.92))
-    other = Row("vit", "def", 100000, 9_100_000, 500.0, (0.88, 0.9), 0.02, 0.02, 0.02)
+    winner = Row("winner 1", "abc", {"params": 123456, "flops": 7_800_000, "latency_ms": 1.25}, 900.4, (0.9, 0.92))
+    other = Row(
+        "vit", "def", {"params": 100000, "flops": 9_100_000, "latency_ms": 2.5}, 500.0, (0.88, 0.9), 0.02, 0.02, 0.02
+    )
     lines = as_markdown([winner, other]).splitlines()
     assert "accuracy (2 seeds)" in lines[0]
-    assert lines[2] == "| winner 1 | abc | 91.00 % ± 1.41 |  | 123,456 | 7.8 M | 900 |"
-    assert lines[3] == "| vit | def | 89.00 % ± 1.41 | +2.00 [+2.00, +2.00] | 100,000 | 9.1 M | 500 |"
+    assert lines[2] == "| winner 1 | abc | 91.00 % ± 1.41 |  | 123,456 | 7.8 M | 1.25 | 900 |"
+    assert lines[3] == "| vit | def | 89.00 % ± 1.41 | +2.00 [+2.00, +2.00] | 100,000 | 9.1 M | 2.5 | 500 |"
 
 
 def write_data(path: Path) -> Path:
@@ -148,7 +179,7 @@ def write_data(path: Path) -> Path:
     return path / "data.npz"
 
 
-def test_handover_trains_all_alike(genomes: list[Genome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_are_trained_alike(genomes: list[Genome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Winners, presets and random networks are trained with the same seeds; a second call trains nothing again."""
     values: list[dict[str, float] | None] = [{"x": float(i)} for i in range(4)]
     run = write_run(tmp_path / "run", genomes, values, {"x": "maximize"})
@@ -156,19 +187,20 @@ def test_handover_trains_all_alike(genomes: list[Genome], tmp_path: Path, monkey
         data=str(write_data(tmp_path)), protocol=str(tmp_path / "tiny.toml"), presets=["resnet"], random=1, seeds=2
     )
     said: list[str] = []
-    rows = handover(run, options, said.append)
+    rows = run_comparison(run, options, said.append)
     assert [row.label for row in rows] == ["winner 1", "resnet", "random 1"]
     assert rows[0].id == genomes[3].id
     assert all(len(row.accuracies) == 2 and row.images_per_s > 0 for row in rows)
     assert rows[0].gap is None
     assert rows[1].gap == pytest.approx(rows[0].accuracy - rows[1].accuracy)
-    assert rows[1].params <= genomes[3].params
+    assert rows[1].costs["params"] <= genomes[3].params
     assert json.loads((run / "train" / "table.json").read_text())[2]["label"] == "random 1"
+    assert json.loads((run / "train" / "table.json").read_text())[0]["params"] == genomes[3].params
     assert (run / "train" / "table.md").read_text() == as_markdown(rows)
     protocols = {json.dumps(json.loads(p.read_text())["protocol"]) for p in run.glob("train/*/*/training.json")}
     assert len(protocols) == 1
     monkeypatch.setattr("uninas_evo.training.fit.Fit.epoch", None)
-    again = handover(run, options)
+    again = run_comparison(run, options)
     assert [r.accuracies for r in again] == [r.accuracies for r in rows]
 
 
@@ -176,8 +208,8 @@ def test_presets_that_do_not_fit_are_left_out_with_the_reason(genomes: list[Geno
     """A preset above the budget is reported and the others are compared all the same."""
     said: list[str] = []
     options = TrainOptions(data="x", random=0)
-    entrants = train_and_compare.field_of([genomes[3]], Budget(max_flops=genomes[3].flops / 1e3), options, said.append)
-    assert [e.label for e in entrants] == ["winner 1"]
+    budget = Budget(max_flops=genomes[3].flops / 1e3)
+    assert train_and_compare._presets(genomes[3], budget, options, said.append) == []
     assert len(said) == 4
     assert said[0].startswith("resnet is left out: preset resnet does not fit the budget")
 
@@ -187,9 +219,9 @@ def test_a_genome_of_another_skeleton_is_told(genomes: list[Genome], tmp_path: P
     run = write_run(tmp_path / "run", genomes, [{"x": 1.0}] * 4, {"x": "maximize"})
     options = TrainOptions(data=str(write_data(tmp_path)), protocol="imagenet")
     with pytest.raises(TrainingError, match="made for images of 16 px and the protocol trains with 224 px"):
-        handover(run, options)
+        run_comparison(run, options)
     options = TrainOptions(data=str(write_data(tmp_path)), presets=["resnet"])
     wrong = preset("resnet", Skeleton(16, 5, (8, 8), (32, 64), (1, 1)))
     run = write_run(tmp_path / "run2", [wrong], [{"x": 1.0}], {"x": "maximize"})
     with pytest.raises(ValueError, match="the data has 3 classes and the network 5"):
-        handover(run, options)
+        run_comparison(run, options)

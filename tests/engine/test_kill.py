@@ -30,7 +30,7 @@ def test_kill_at_25_random_moments(strategy: str, tmp_path: Path) -> None:
         pytest.skip(str(error))
     objectives = 2 if several else 1
     killed = tmp_path / "killed"
-    here = Path(__file__).parent
+    here = Path(__file__).parents[1]
     env = {**os.environ, "PYTHONPATH": str(here), "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "1"}
     done = subprocess.run(
         [sys.executable, str(here / "killed_run.py"), strategy, str(objectives), str(killed), "0"],

@@ -128,7 +128,7 @@ def test_budget_is_never_left(cell, seed):
     """Composed, mutated and crossed cells lie inside the budget; what was asked is kept where it fits."""
     budget = Budget(min_params=2e5, max_params=8e5, max_flops=2e8)
     space, rng = NASBench201Space().with_budget(budget), random.Random(seed)
-    composed = space.compose(lambda name, _: cell.edges[int(name[-1])])
+    composed = space.compose(lambda decision: cell.edges[int(decision.name[-1])])
     assert budget.admits(space.cost(space.start))
     assert budget.admits(space.cost(composed))
     assert composed == cell or not budget.admits(space.cost(cell))
@@ -138,9 +138,9 @@ def test_budget_is_never_left(cell, seed):
 
 def test_impossible_budgets_say_so():
     """A budget without any cell, or one that excludes the start, is a BudgetError that names the fix."""
-    with pytest.raises(BudgetError, match=r"no cell of NAS-Bench-201 is inside .*; widen the budget"):
+    with pytest.raises(BudgetError, match=r"no genome of NASBench201Space is inside .*; widen the budget"):
         NASBench201Space(budget=Budget(max_params=1000))
-    with pytest.raises(BudgetError, match="the start cell must be inside"):
+    with pytest.raises(BudgetError, match="the start must be inside"):
         NASBench201Space(start=RESNET, budget=Budget(max_params=2e5))
 
 

@@ -7,8 +7,11 @@ from typer.testing import CliRunner
 
 from uninas_evo import load_genome
 from uninas_evo.cli import app
+from uninas_evo.compare.baselines import winners
 from uninas_evo.report.folder import axes_of, hypervolume_curve, preset_marks
 from uninas_evo.report.record import genome_id, read_run
+from uninas_evo.report.runsections import read
+from uninas_evo.stats.fronts import ranked
 
 RUN = """
 evaluations = 15
@@ -108,6 +111,19 @@ def test_pick_takes_the_best_under_a_limit(several, tmp_path):
     assert len(picked) == max(depths)
     assert result.stdout.strip() == str(tmp_path / "picked.txt")
     assert f"genome {picked.id}: depth {len(picked)}" in result.stderr
+
+
+def test_one_best_of_a_front(several, tmp_path):
+    """`pick` without a limit, the run's page, `SearchResult` and the winners that are trained agree: the knee."""
+    record = read_run(several)
+    knee = record.ids[ranked(record.points)[0]]
+    assert command("pick", several, "--out", tmp_path / "p.txt").exit_code == 0
+    assert load_genome(tmp_path / "p.txt").id == knee
+    page = read(several)
+    assert record.ids[page.winner] == knee
+    best = json.loads((several / "summary.json").read_text())["best"][0]
+    assert record.ids[record.numbers.index(best["number"])] == knee
+    assert winners(several, 1)[1][0].id == knee
 
 
 def test_pick_by_a_cost(several, tmp_path):

@@ -116,7 +116,7 @@ def test_better_needs_every_objective(tmp_path) -> None:
     values = [(1.0, 10.0), (2.0, 10.0), (2.0, 11.0), (2.0, 10.0)]
     for number, (score, params) in enumerate(values):
         events += [ask(number, chained("gelu " * (number + 1))), scored(number, {"vkdnw": score, "params": params})]
-    history = History(events)
+    history = History(events[0], events[1:])
     assert history.better(1, 0)
     assert not history.better(2, 0)
     assert not history.better(3, 1)

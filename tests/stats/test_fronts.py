@@ -21,11 +21,24 @@ def test_minimized_turns_maximized_columns_only():
 
 
 @given(POINTS)
-def test_front_equals_moocore_and_pymoo(points):
-    """The front is the one of moocore and of pymoo's fast non-dominated sort."""
+def test_front_equals_pymoo_without_the_repeated(points):
+    """The front is that of pymoo's fast non-dominated sort, and of equal points it holds the first one."""
     front = fronts.front(points)
-    np.testing.assert_array_equal(front, np.flatnonzero(moocore.is_nondominated(points, keep_weakly=True)))
-    np.testing.assert_array_equal(front, np.sort(fast_non_dominated_sort(points)[0]))
+    everything = np.sort(fast_non_dominated_sort(points)[0])
+    first = np.sort(everything[np.unique(points[everything], axis=0, return_index=True)[1]])
+    np.testing.assert_array_equal(front, first)
+
+
+@given(POINTS)
+def test_the_best_of_a_front_is_its_knee(points):
+    """What is handed back is the front with its knee first; of one objective everything by value."""
+    order = fronts.ranked(points)
+    if points.shape[1] == 1:
+        np.testing.assert_array_equal(order, np.argsort(points[:, 0], kind="stable"))
+        return
+    front = fronts.front(points)
+    np.testing.assert_array_equal(np.sort(order), front)
+    assert order[0] == front[fronts.knee(points[front])]
 
 
 @given(POINTS)
@@ -51,11 +64,23 @@ def test_archive_of_one_objective_is_the_first_best():
     assert [kept.tolist() for kept in fronts.archives(points)] == [[0], [1], [1], [1], [4]]
 
 
-def test_box_reaches_a_tenth_beyond_the_worst():
-    """Every objective's range gives its margin; one without range gets a margin of 0.1."""
-    box = fronts.Box.around(np.array([[0.0, 5.0], [10.0, 5.0], [NAN, 99.0]]))
-    np.testing.assert_allclose(box.ideal, [0.0, 5.0])
+def test_box_reaches_a_tenth_beyond_the_fronts():
+    """Every objective's range over the fronts gives its margin; one without range gets a margin of 0.1."""
+    box = fronts.Box.around(np.array([[0.0, 5.0], [10.0, 4.0], [NAN, 99.0]]))
+    np.testing.assert_allclose(box.ideal, [0.0, 4.0])
     np.testing.assert_allclose(box.reference, [11.0, 5.1])
+    flat = fronts.Box.around(np.array([[0.0, 5.0]]), np.array([[10.0, 5.0]]))
+    np.testing.assert_allclose(flat.reference, [11.0, 5.1])
+
+
+@pytest.mark.parametrize("outlier", [10.0, 1e12, 1e18])
+def test_an_outlier_does_not_decide_the_hypervolume(outlier):
+    """A dominated point, however bad, leaves the box as it is: a front that is worse everywhere stays worse."""
+    good = np.array([[0.0, 3.0], [1.0, 2.0], [2.0, 0.0]])
+    bad = np.vstack([good + np.array([0.0, 1.0]), [[2.5, outlier]]])
+    box = fronts.Box.around(good, bad)
+    assert box.hypervolume(good) == pytest.approx(0.48347, abs=1e-5)
+    assert box.hypervolume(bad) == pytest.approx(0.25620, abs=1e-5)
 
 
 def test_hypervolume_of_a_staircase():

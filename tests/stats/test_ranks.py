@@ -9,6 +9,7 @@ import pytest
 
 from uninas_evo.errors import ProxyError
 from uninas_evo.proxies import AGGREGATES, PROXIES, aggregate, rank_aggregate, size_correlation
+from uninas_evo.stats.ranks import bootstrapped, kendall, ndcg, spearman
 
 
 def test_rank_aggregate_by_hand() -> None:
@@ -49,19 +50,57 @@ def test_a_score_that_is_size_has_no_partial_correlation() -> None:
     params, shape = rng.normal(size=300), rng.normal(size=300)
     flops = params + 0.1 * rng.normal(size=300)
     accuracy = params + shape
-    size = size_correlation(np.exp(params).tolist(), params.tolist(), flops.tolist(), accuracy.tolist())
+    costs = {"params": params.tolist(), "flops": flops.tolist()}
+    size = size_correlation(np.exp(params).tolist(), costs, accuracy.tolist())
     assert size["params"] == pytest.approx(1)
     assert size["unexplained"] == pytest.approx(0, abs=1e-9)
     assert size["partial"] == 0
     assert size["target"] > 0.6
-    both = size_correlation((params + shape).tolist(), params.tolist(), flops.tolist(), accuracy.tolist())
+    both = size_correlation((params + shape).tolist(), costs, accuracy.tolist())
     assert both["partial"] > 0.9
     assert 0.2 < both["unexplained"] < 0.8
 
 
 def test_size_correlation_of_constants_and_few() -> None:
     """A constant score correlates with nothing; three networks are too few."""
-    constant = size_correlation([1.0] * 5, list(range(5)), list(range(5)))
-    assert constant == {"params": 0, "flops": 0, "unexplained": 0}
+    constant = size_correlation([1.0] * 5, {"params": list(range(5)), "latency_ms": list(range(5))})
+    assert constant == {"params": 0, "latency_ms": 0, "unexplained": 0}
     with pytest.raises(ProxyError, match=r"at least 4 networks .* got \[3, 3, 3\]"):
-        size_correlation([1, 2, 3], [1, 2, 3], [1, 2, 3])
+        size_correlation([1, 2, 3], {"params": [1, 2, 3], "flops": [1, 2, 3]})
+
+
+def test_agreement_of_perfect_and_reversed_scores() -> None:
+    """The right order gives 1 for all measures, the reversed one −1; a constant gives 0."""
+    truth = np.linspace(10, 95, 40)
+    assert (kendall(truth, truth), ndcg(truth, truth)) == (1, 1)
+    assert spearman(truth, truth) == pytest.approx(1)
+    assert kendall(-truth, truth) == pytest.approx(-1)
+    assert spearman(-truth, truth) == pytest.approx(-1)
+    assert ndcg(-truth, truth) < 0.3
+    assert kendall(truth * 0, truth) == spearman(truth * 0, truth) == 0
+
+
+def test_ndcg_by_hand() -> None:
+    """Gains 2^accuracy − 1, discounted by log2 of the place plus one, over the best order; equals share their gains."""
+    gains = [2**0.5 - 1, 2**1.0 - 1]
+    best = gains[1] + gains[0] / np.log2(3)
+    expected = (gains[0] + gains[1] / np.log2(3)) / best
+    truth = np.array([50.0, 100.0])
+    assert ndcg(np.array([2.0, 1.0]), truth, share=1) == pytest.approx(expected)
+    tied = sum(gains) / 2 * (1 + 1 / np.log2(3)) / best
+    assert ndcg(np.zeros(2), truth, share=1) == pytest.approx(tied) == ndcg(np.zeros(2), truth[::-1], share=1)
+
+
+def test_a_bootstrap_measures_each_sample_anew() -> None:
+    """The measure gets the sample's own networks, repeated ones included; equal seeds draw equal samples."""
+    seen = []
+
+    def measure(pick: np.ndarray) -> float:
+        seen.append(pick.tolist())
+        return float(np.mean(pick))
+
+    found = bootstrapped(measure, 6, draws=3, seed=1)
+    assert found.value == 2.5
+    assert [len(pick) for pick in seen] == [6] * 4
+    assert any(len(set(pick)) < 6 for pick in seen[:3])
+    assert bootstrapped(measure, 6, draws=3, seed=1) == found

@@ -61,7 +61,7 @@ def test_mean_interval_is_reproducible_and_covers_its_mean():
     assert (low, high) == pytest.approx((mean - 1.96 * error, mean + 1.96 * error), abs=0.3 * error)
     assert stats.mean_interval(np.full(5, 3.0)) == (3.0, 3.0, 3.0)
     assert np.isnan(stats.mean_interval(np.array([3.0]))).tolist() == [False, True, True]
-    assert stats.mean_interval(np.array([3.0, 3.0, NAN])) == (3.0, 3.0, 3.0)
+    assert np.isnan(stats.mean_interval(np.array([3.0, 3.0, NAN]))).all()
 
 
 def test_ranks_average_over_seeds_and_failures_rank_last():
@@ -71,14 +71,46 @@ def test_ranks_average_over_seeds_and_failures_rank_last():
     np.testing.assert_allclose(stats.ranks(finals, "minimize"), [(3 + 2 + 1) / 3, (2 + 2 + 2) / 3, 2.0])
 
 
+def test_a_failed_run_counts_as_the_worst():
+    """Failing does not pay: leaving failed seeds out made the mean better and hid the losses from the test."""
+    steady, risky = np.array([2.0, 2.0, 2.0, 2.0, 1.0, 2.0]), np.array([3.0, NAN, NAN, NAN, NAN, NAN])
+    rows = {row.name: row for row in stats.summaries({"steady": steady, "risky": risky}, "maximize")}
+    assert rows["risky"].mean == pytest.approx((3 + 5 * 1) / 6)
+    assert rows["risky"].mean < rows["steady"].mean
+    assert rows["risky"].median == 1.0
+    (pair,) = stats.compare_pairs({"steady": steady, "risky": risky}, "maximize")
+    assert (pair.better, pair.equal, pair.worse) == (5, 0, 1)
+    assert pair.p == wilcoxon([9, 9, 9, 9, 9, -1]).pvalue
+    minimized = {row.name: row for row in stats.summaries({"steady": steady, "risky": -risky}, "minimize")}
+    assert minimized["risky"].median == 2.0
+    assert np.isnan(stats.filled({"none": np.array([NAN])}, "maximize")["none"][0])
+
+
 def test_wilcoxon_agrees_with_scipy_and_survives_ties():
-    """The p is scipy's; identical runs give 1, missing seeds drop out in pairs."""
+    """The p is scipy's; identical runs give 1, and so do runs that failed together."""
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=20), rng.normal(0.5, size=20)
-    assert stats.wilcoxon_p(a, b) == wilcoxon(a, b).pvalue
+    assert stats.wilcoxon_p(a, b) == pytest.approx(wilcoxon(a, b).pvalue, rel=1e-12)
     assert stats.wilcoxon_p(a, a) == 1.0
-    assert stats.wilcoxon_p(np.append(a, NAN), np.append(b, 1.0)) == stats.wilcoxon_p(a, b)
+    assert stats.wilcoxon_p(np.array([NAN, NAN]), np.array([NAN, NAN])) == 1.0
     assert stats.wilcoxon_p(np.arange(1.0, 6.0), np.zeros(5)) == 2 / 2**5
+
+
+@pytest.mark.parametrize("count", [15, 25])
+def test_rounding_does_not_decide_a_test(count):
+    """0.8 - 0.7 and 0.2 - 0.1 are one size, and 0.3 is 0.1 + 0.2: the last digit of a float is no evidence."""
+    a, b = np.repeat([0.8, 0.1], count), np.repeat([0.7, 0.2], count)
+    assert stats.wilcoxon_p(a, b) == 1.0
+    x, y = np.full(10, 0.3), np.full(10, 0.1 + 0.2)
+    (pair,) = stats.compare_pairs({"x": x, "y": y}, "maximize")
+    assert (pair.better, pair.equal, pair.worse, pair.p, pair.a12) == (0, 10, 0, 1.0, 0.5)
+
+
+def test_the_least_p_is_what_winning_every_seed_gives():
+    """With S seeds nothing can lie below 2 / 2^S, times the pairs that are tested together."""
+    assert stats.least_p(5) == stats.wilcoxon_p(np.arange(1.0, 6.0), np.zeros(5))
+    assert stats.least_p(5, 4) == 0.25
+    assert stats.least_p(1, 3) == 1.0
 
 
 def test_holm_matches_a_worked_example():

@@ -76,7 +76,8 @@ def pick(
     params: Annotated[float, typer.Option(min=0, help="Most parameters, such as 5e6.")] = float("inf"),
     flops: Annotated[float, typer.Option(min=0, help="Most FLOPs of one image, such as 1e9.")] = float("inf"),
     by: Annotated[
-        str | None, typer.Option(help="The objective that decides; by default the first that is no cost.")
+        str | None,
+        typer.Option(help="The objective that decides; by default the front's knee; a limited cost does not."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The genome file; by default picked.txt in the run folder.")] = None,
 ) -> None:

@@ -124,9 +124,9 @@ def _finish(result: SearchResult, folder: Path, quiet: bool) -> None:
     if not quiet:
         _print(summary_table(result))
     if result.front and options.train is not None:
-        from uninas_evo.compare.train_and_compare import as_markdown, handover
+        from uninas_evo.compare.train_and_compare import as_markdown, train_and_compare
 
-        rows = handover(folder, options.train, lambda line: None if quiet else typer.echo(line, err=True))
+        rows = train_and_compare(folder, options.train, lambda line: None if quiet else typer.echo(line, err=True))
         if not quiet:
             typer.echo(as_markdown(rows))
 

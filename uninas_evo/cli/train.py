@@ -49,19 +49,22 @@ def train(
     """
     from uninas_evo.compare.baselines import folder_of, winners
     from uninas_evo.engine.journal import FILE_NAME
-    from uninas_evo.spaces.uninas import load_genome
-    from uninas_evo.training import load_protocol, read_splits, train_genome
+    from uninas_evo.report.record import genome_id
+    from uninas_evo.spaces.uninas import UninasSpace, load_genome
+    from uninas_evo.training import load_protocol, read_splits
+    from uninas_evo.training.genomes import train_in_space
     from uninas_evo.training.process import process_group
 
     is_run = (Path(source) / FILE_NAME).is_file()
-    genome = winners(source, 1)[0] if is_run else load_genome(source)
+    space, (genome,) = winners(source, 1) if is_run else (UninasSpace(given := load_genome(source)), [given])
     settings = load_protocol(protocol).replace(**_changes(change or []))
-    kept = folder_of(Path(source) / "train", "winner 1", genome, seed) if is_run else None
-    folder = out or kept or Path("trained") / genome.id / f"seed-{seed}"
+    text = space.encode(genome)
+    kept = folder_of(Path(source) / "train", "winner 1", text, seed) if is_run else None
+    folder = out or kept or Path("trained") / genome_id(text) / f"seed-{seed}"
     with process_group(device) as process, _progress(settings.epochs, process.first) as progress:
         splits = read_splits(data, settings.val_fraction)
-        result = train_genome(
-            genome, splits, settings, folder, seed=seed, process=process, workers=workers, progress=progress
+        result = train_in_space(
+            space, genome, splits, settings, folder, seed=seed, process=process, workers=workers, progress=progress
         )
         if process.first:
             print(f"test accuracy {result.test_accuracy:.2%}")
@@ -90,14 +93,14 @@ def handover(
 
     Example: `uninas-evo handover runs/my-search --data /usr/share/datasets/fashion-mnist --seeds 3`
     """
-    from uninas_evo.compare.train_and_compare import as_markdown, handover
+    from uninas_evo.compare.train_and_compare import as_markdown, train_and_compare
 
     given = {
         "data": data, "protocol": protocol, "top": top, "random": random, "seeds": seeds, "device": device,
         "workers": workers,
     }  # fmt: skip
     options = _options(run_dir, {name: value for name, value in given.items() if value is not None})
-    print(as_markdown(handover(run_dir, options, _say)), end="")
+    print(as_markdown(train_and_compare(run_dir, options, _say)), end="")
 
 
 @app.command()

@@ -149,10 +149,9 @@ def compare(
     )
 
 
-def finalists(record: RunRecord) -> list[str]:
-    """The genomes that were ever the best, or on the front: those that a curve needs fresh scores of."""
-    ever = {int(index) for kept in pareto.archives(record.points) for index in kept}
-    return [record.genomes[index] for index in sorted(ever)]
+def finalists(record: RunRecord) -> list[int]:
+    """Rows of what was ever the best, or on the front: those that a curve needs fresh scores of."""
+    return sorted({int(index) for kept in pareto.archives(record.points) for index in kept})
 
 
 def quality(cell: Cell, evaluations: int, box: Box | None = None) -> FloatArray:
@@ -192,14 +191,14 @@ def _judged(cell: Cell) -> FloatArray:
 
 
 def _box(problem: str, cells: Sequence[Cell]) -> Box:
-    """One box for all runs of a problem, around everything that was scored."""
-    points = np.vstack([_judged(cell) for cell in cells])
-    if not np.isfinite(points).all(axis=1).any():
+    """One box for all runs of a problem, around what each of them hands back."""
+    points = [_judged(cell) for cell in cells]
+    if not any(np.isfinite(each).all(axis=1).any() for each in points):
         raise JournalError(
             f"not one candidate of {problem!r} has a score: read the failures in the cells' journals, fix the "
             f"problem, and compare again in a new folder"
         )
-    return Box.around(points)
+    return Box.around(*points)
 
 
 def _surface(cells: Sequence[Cell], evaluations: int) -> FloatArray:

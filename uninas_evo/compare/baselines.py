@@ -1,8 +1,7 @@
-"""Who is trained against whom: a search's winners, presets scaled to the same budget, random networks."""
+"""Who is trained against whom: a search's winners, and presets scaled to the same budget."""
 
 from __future__ import annotations
 
-import random
 import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -10,52 +9,42 @@ from pathlib import Path
 from typing import Any
 
 from uninas_evo.config.runfile import FILE_NAME
-from uninas_evo.contracts import Budget
-from uninas_evo.engine.journal import AskEvent, Event, Header, ResultEvent, at_full, read_journal
-from uninas_evo.engine.results import dominated
+from uninas_evo.contracts import Budget, Space
+from uninas_evo.engine.journal import read_journal
+from uninas_evo.engine.search import reopen
 from uninas_evo.errors import BudgetError, JournalError, RunFileError
+from uninas_evo.report.record import genome_id, record_of
 from uninas_evo.spaces.uninas import HEAD_WIDTH, Genome, Skeleton, UninasSpace, load_genome, preset
+from uninas_evo.stats import fronts
 
 CONV_STEP = 8
 """Widths of stages without attention are multiples of it: the group sizes that convolutions are fast at."""
 ATTENTION_STEP = HEAD_WIDTH
 """Widths of stages with attention are multiples of a head's."""
-SMALLEST = 0.8
-"""Random networks have at least this share of the winner's parameters: less would be another size."""
-WALK = 300
-"""Search steps from the winner to a random network: some times as many as a network has nodes."""
-NO_BUDGET = Budget()
 
 
-def winners(run_dir: str | Path, top: int) -> list[Genome]:
-    """The best genomes of a run by its first objective; with several objectives, of its Pareto front.
+def winners(run_dir: str | Path, top: int) -> tuple[Space[Any], list[Any]]:
+    """The space of a run and its best genomes; with several objectives those of its Pareto front, the knee first.
 
     Raises:
-        JournalError: there is no run, it has no scored genome, or it is of another space.
+        JournalError: there is no run, it has no scored genome, or only the Python that began it knows its space.
     """
-    header, events = _read(run_dir)
-    asks = {e.number: e for e in events if isinstance(e, AskEvent) and e.genome is not None}
-    scored = [e for e in events if isinstance(e, ResultEvent) and e.values and e.number in asks]
-    full = {ask.number for ask in at_full([asks[e.number] for e in scored])}
-    scored = [e for e in scored if e.number in full]
-    signs = {name: -1 if goal == "maximize" else 1 for name, goal in header.objectives.items()}
-    points = {e.number: tuple(sign * (e.values or {})[n] for n, sign in signs.items()) for e in scored}
-    front = [n for n, point in points.items() if len(signs) == 1 or not dominated(point, points.values())]
-    best = sorted(front, key=points.__getitem__)
-    if not best:
+    header, events = read_journal(Path(run_dir))
+    record = record_of(header, events)
+    texts = [record.genomes[row] for row in fronts.ranked(record.points)[:top]]
+    if not texts:
         raise JournalError(f"the run {run_dir} has no scored genome yet; let it score some, then train its best")
-    return [load_genome(str(asks[n].genome)) for n in best[:top]]
-
-
-def budget_of(run_dir: str | Path) -> Budget:
-    """The budget that a run searched in."""
-    header, _ = _read(run_dir)
-    return Budget(**header.run.get("problem", {}).get("budget", {}))
+    table = header.run.get("problem", {})
+    if table.get("name", "uninas") == "uninas":  # a genome's text tells its skeleton: nothing of the run is executed
+        genomes = [load_genome(text) for text in texts]
+        return UninasSpace(genomes[0], Budget(**table.get("budget", {}))), genomes
+    space = reopen(Path(run_dir))[0].problem().space
+    return space, [space.decode(text) for text in texts]
 
 
 def train_table(run_dir: str | Path) -> dict[str, Any]:
     """The `[train]` table of a run's file; empty where it has none."""
-    header, _ = _read(run_dir)
+    header, _ = read_journal(Path(run_dir))
     file = Path(run_dir) / FILE_NAME
     try:
         content = tomllib.loads(file.read_text(encoding="utf-8")) if file.is_file() else header.run
@@ -64,20 +53,9 @@ def train_table(run_dir: str | Path) -> dict[str, Any]:
     return dict(content.get("train") or {})
 
 
-def folder_of(root: Path, label: str, genome: Genome, seed: int) -> Path:
-    """Where an entrant is trained: `root/label-id/seed-n`."""
-    return root / f"{label.replace(' ', '-')}-{genome.id}" / f"seed-{seed}"
-
-
-def _read(run_dir: str | Path) -> tuple[Header, list[Event]]:
-    header, events = read_journal(Path(run_dir))
-    name = header.run.get("problem", {}).get("name", "uninas")
-    if name != "uninas":
-        raise JournalError(
-            f"the run {run_dir} searched the problem {name!r}: only genomes of the UniNAS space (problem 'uninas') "
-            "can be trained; name another run"
-        )
-    return header, events
+def folder_of(root: Path, label: str, text: str, seed: int) -> Path:
+    """Where a network is trained: `root/label-id/seed-n`."""
+    return root / f"{label.replace(' ', '-')}-{genome_id(text)}" / f"seed-{seed}"
 
 
 def scaled_preset(name: str, skeleton: Skeleton, budget: Budget) -> Genome:
@@ -135,20 +113,3 @@ def _with_widths(name: str, skeleton: Skeleton, multiples: Sequence[int]) -> Gen
 
 def _fits(genome: Genome, budget: Budget) -> bool:
     return genome.params <= budget.max_params and genome.flops <= budget.max_flops
-
-
-def random_networks(winner: Genome, count: int, budget: Budget = NO_BUDGET, seed: int = 0) -> list[Genome]:
-    """Random networks on the winner's skeleton with between `SMALLEST` of its parameters and as many.
-
-    Each is the end of a walk of `WALK` search steps from the winner that never leaves these sizes.
-    """
-    size = Budget(SMALLEST * winner.params, winner.params, 0, max(winner.flops, budget.max_flops))
-    space = UninasSpace(winner, size)
-    found = []
-    for number in range(count):
-        rng = random.Random(f"{seed}/{number}")
-        genome = winner
-        for _ in range(WALK):
-            genome = space.mutate(genome, rng) or genome
-        found.append(genome)
-    return found

@@ -7,7 +7,8 @@ number of workers changes a cell.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,13 +16,16 @@ from pydantic import BaseModel, ValidationError
 
 from uninas_evo.compare.analysis import Cell
 from uninas_evo.compare.comparefile import CompareFile
-from uninas_evo.compare.sharing import Scores, SharingPool, Timed, fresh_seeds, recall, rescored
+from uninas_evo.compare.sharing import Timed, fresh_seeds, recall, rescored
 from uninas_evo.config.runfile import RunFile, changes, check_changes
+from uninas_evo.contracts import Problem
 from uninas_evo.engine.journal import FILE_NAME as JOURNAL
 from uninas_evo.engine.journal import read_journal
 from uninas_evo.engine.search import check_sources, execute, plan_of
 from uninas_evo.errors import JournalError, PoolError
 from uninas_evo.files import write_text
+from uninas_evo.pool.caching import CachingPool, Known
+from uninas_evo.pool.contract import Pool
 from uninas_evo.progress import open_display
 from uninas_evo.report.record import read_run
 
@@ -88,15 +92,19 @@ def cell_folder(out: Path, problem: str, strategy: str, seed: int) -> Path:
     return out / "cells" / problem / strategy / f"seed-{seed}"
 
 
-def run_group(group: Group, device: str) -> None:
-    """Runs, or continues, the cells of a group in this process, on one device.
+def run_group(group: Group, start: Callable[[Problem], Pool]) -> None:
+    """Runs, or continues, the cells of a group one after the other.
+
+    Args:
+        group: what to run.
+        start: starts the workers that score, where a cell is not complete.
 
     Raises:
         RunFileError: a cell's folder holds another run than the compare file says.
         JournalError: a cell's folder is damaged or in use, or the user's objective is not the recorded one.
         PoolError: the start cannot be scored, or a run was interrupted.
     """
-    known: Scores = {}
+    known: Known = {}
     for name, run in group.runs.items():
         folder = group.folders[name]
         if begun(folder):
@@ -104,24 +112,24 @@ def run_group(group: Group, device: str) -> None:
             check_changes(changes(header.run, run.resolved()), str(folder))
             check_sources(run.problem(), header, folder, allowed=False)
             known.update(recall(folder))
-        if not _complete(folder, run, group.rescore):
-            _run_cell(folder, run, group, device, known)
+    missing = {name: run for name, run in group.runs.items() if not _complete(group.folders[name], run, group.rescore)}
+    if missing:
+        problem = next(iter(missing.values())).problem()
+        with closing(CachingPool(start(problem), known)) as pool:
+            for name, run in missing.items():
+                _run_cell(group.folders[name], run, group, pool)
+                pool.drain()
 
 
-def _run_cell(folder: Path, run: RunFile, group: Group, device: str, known: Scores) -> None:
+def _run_cell(folder: Path, run: RunFile, group: Group, pool: Pool) -> None:
     plan = plan_of(run)
     timed = Timed(plan.strategy)
-    with SharingPool(plan.problem, known, device, run.options.pool.threads) as pool:
-        result = execute(
-            replace(plan, strategy=timed),
-            folder,
-            display=open_display(quiet=True),
-            resume=begun(folder),
-            pool=pool,
-        )
-        if result.end.kind == "interrupted":
-            raise PoolError(f"{folder}: {result.end.text}; compare again to go on from there")
-        fresh = rescored(folder, pool, fresh_seeds(group.seed, group.rescore))
+    result = execute(
+        replace(plan, strategy=timed), folder, display=open_display(quiet=True), resume=begun(folder), pool=pool
+    )
+    if result.end.kind == "interrupted":
+        raise PoolError(f"{folder}: {result.end.text}; compare again to go on from there")
+    fresh = rescored(folder, pool, fresh_seeds(group.seed, group.rescore))
     facts = CellFacts(evaluations=run.options.evaluations, rescore=group.rescore, asking_s=timed.asking_s, fresh=fresh)
     write_text(folder / CELL_FILE, facts.model_dump_json(indent=1))
 

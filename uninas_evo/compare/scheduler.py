@@ -2,55 +2,50 @@
 
 from __future__ import annotations
 
-import concurrent.futures
-import os
-import signal
-from collections import deque
+import time
 from collections.abc import Callable, Sequence
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack, closing
-from typing import Any
+from dataclasses import dataclass
 
 from uninas_evo.compare.cells import Group, run_group
+from uninas_evo.contracts import Problem
 from uninas_evo.errors import PoolError
-from uninas_evo.pool import worker
-from uninas_evo.pool.devices import environment
-from uninas_evo.pool.open import DaskCluster, PoolOptions, device_names
+from uninas_evo.pool.contract import Job, Pool
+from uninas_evo.pool.in_process import InProcessPool
+from uninas_evo.pool.open import DaskCluster, PoolOptions, device_names, memory_limit_bytes, open_pool
+from uninas_evo.pool.processes import ProcessPool
+from uninas_evo.pool.worker import Score, Settings
 
 
-class Lane:
-    """A device, and the process that runs cells on it; a dead process is replaced at the next start."""
+@dataclass(frozen=True)
+class Work:
+    """What the processes of a comparison are given: the groups, and the limits for one candidate."""
 
-    def __init__(self, device: str, threads: int) -> None:
-        self.device = device
-        self.threads = threads
-        self._executor: Any = None
-
-    def start(self, group: Group) -> concurrent.futures.Future[None]:
-        """Runs a group in the lane's process."""
-        from joblib.externals.loky import ProcessPoolExecutor
-
-        if self._executor is None:
-            self._executor = ProcessPoolExecutor(
-                max_workers=1,
-                timeout=None,
-                initializer=_begin,
-                initargs=(os.getpid(),),
-                env=environment(self.device, self.threads),
-            )
-        future: concurrent.futures.Future[None] = self._executor.submit(run_group, group, self.device.partition(":")[0])
-        return future
-
-    def close(self) -> None:
-        """Ends the process, also a busy one: what was scored is in the journals."""
-        if self._executor is not None:
-            self._executor.shutdown(wait=True, kill_workers=True)
-            self._executor = None
+    groups: Sequence[Group]
+    limits: PoolOptions
 
 
-def _begin(parent: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends its lanes
-    worker.die_with(parent)
+class GroupWorker:
+    """Runs groups in a pool's process; each search there scores in a pool of its own, of one worker under the limits.
+
+    So a candidate that hangs, or takes its process down, is failed like in any search, and its run goes on.
+    """
+
+    def __init__(self, work: Work, settings: Settings) -> None:
+        self.work, self.settings = work, settings
+
+    def score(self, job: Job) -> Score:
+        """Runs the group that the job's number names; never raises."""
+        begin, failure = time.perf_counter(), None
+        try:
+            run_group(self.work.groups[job.number], self._start)
+        except Exception as error:
+            failure = str(error)
+        return Score({}, failure, time.perf_counter() - begin)
+
+    def _start(self, problem: Problem) -> Pool:
+        if problem.lookup:
+            return InProcessPool(problem, self.settings.device, self.settings.threads)
+        return open_pool(self.work.limits.model_copy(update={"devices": [self.settings.device]}), problem)
 
 
 def run_groups(groups: Sequence[Group], options: PoolOptions, watch: Callable[[int, int], None]) -> None:
@@ -58,7 +53,7 @@ def run_groups(groups: Sequence[Group], options: PoolOptions, watch: Callable[[i
 
     Args:
         groups: what to run.
-        options: on which devices; "in-process" runs here, one group after the other.
+        options: on which devices, and what one candidate may take; "in-process" runs here, without limits.
         watch: told how many groups are done, and how many there are.
 
     Raises:
@@ -66,45 +61,23 @@ def run_groups(groups: Sequence[Group], options: PoolOptions, watch: Callable[[i
     """
     if options.devices == "in-process":
         for number, group in enumerate(groups, 1):
-            run_group(group, "cpu")
+            run_group(group, lambda problem: InProcessPool(problem, threads=options.threads))
             watch(number, len(groups))
         return
     if isinstance(options.devices, DaskCluster):
         raise PoolError("a comparison runs on the devices of one machine, not on a cluster; name some in pool.devices")
-    with ExitStack() as stack:
-        names = device_names(options.devices, options.threads)
-        free = [stack.enter_context(closing(Lane(name, options.threads))) for name in names]
-        failures = _drive(deque(groups), free, lambda done: watch(done, len(groups)))
+    names = device_names(options.devices, options.threads)[: len(groups)]
+    share = memory_limit_bytes(options, len(names))
+    limits = options.model_copy(update={"memory_limit_gb": share / 1e9})
+    failures = []
+    with ProcessPool(Work(groups, limits), names, threads=options.threads, worker=GroupWorker) as pool:
+        for done, one in enumerate(pool.map(Job(number, "") for number in range(len(groups))), 1):
+            if one.failure is not None:
+                group = groups[one.job.number]
+                failures.append(f"{group.problem}, seed {group.seed}: {one.failure}")
+            watch(done, len(groups))
     if failures:
         raise PoolError(
             f"{len(failures)} of {len(groups)} groups of runs failed, the first with: {failures[0]}; "
             f"fix that and compare again: what is finished is kept"
         )
-
-
-def _drive(waiting: deque[Group], free: list[Lane], watch: Callable[[int], None]) -> list[str]:
-    """Keeps all lanes busy until nothing waits; the reasons of those that failed."""
-    running: dict[concurrent.futures.Future[None], tuple[Lane, Group]] = {}
-    died: list[Group] = []
-    failures: list[str] = []
-    done = 0
-    while waiting or running:
-        while waiting and free:
-            lane, group = free.pop(), waiting.popleft()
-            running[lane.start(group)] = (lane, group)
-        ended, _ = concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED)
-        for future in ended:
-            lane, group = running.pop(future)
-            free.append(lane)
-            error = future.exception()
-            if isinstance(error, BrokenProcessPool):
-                lane.close()
-                if group not in died:
-                    died.append(group)
-                    waiting.append(group)
-                    continue
-            if error is not None:
-                failures.append(f"{group.problem}, seed {group.seed}: {error}")
-            done += 1
-            watch(done)
-    return failures

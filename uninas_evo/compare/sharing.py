@@ -4,67 +4,22 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from statistics import fmean
-
-from typing_extensions import override
+from typing import TYPE_CHECKING
 
 from uninas_evo.compare.analysis import finalists
-from uninas_evo.contracts import Draft, Problem, Result, Strategy
-from uninas_evo.engine.journal import AskEvent, ResultEvent, read_journal
+from uninas_evo.contracts import Draft, Result, Strategy
+from uninas_evo.engine.finalists import score_again
+from uninas_evo.engine.journal import FILE_NAME, AskEvent, Journal, RescoreEvent, ResultEvent, lineage, read_journal
+from uninas_evo.pool.caching import Known, question
 from uninas_evo.pool.contract import Done, Job, Pool
-from uninas_evo.pool.in_process import InProcessPool
 from uninas_evo.report.record import read_run
 
-Scores = dict[tuple[str, int | None], Done]
-"""Genome text and seed (None: the run's own) -> what scoring it gave."""
-_QUEUE = 64
-_TOGETHER_S = 0.1
-"""Results within a tenth of a second are recorded together: a disk takes milliseconds to make a record safe."""
-
-
-class SharingPool(InProcessPool):
-    """Scores in this process, and answers from what runs of the same problem and seed have scored.
-
-    A shared score keeps the seconds that it took, so that each run's journal holds what its scores cost. Results
-    that come quickly are handed over together, so that the journal waits for the disk once for all of them.
-
-    Args:
-        problem: what is scored.
-        known: the shared scores; new ones join them, failures do not.
-        device: where, such as "cpu" or "cuda".
-        threads: threads of a torch operation.
-    """
-
-    def __init__(self, problem: Problem, known: Scores, device: str = "cpu", threads: int = 1) -> None:
-        super().__init__(problem, device, threads)
-        self.known = known
-
-    @property
-    @override
-    def idle(self) -> int:
-        return _QUEUE - len(self._jobs)
-
-    @override
-    def wait(self, timeout_s: float | None = None) -> list[Done]:
-        begin = time.monotonic()
-        done: list[Done] = []
-        while self._jobs and (not done or time.monotonic() - begin < _TOGETHER_S):
-            done.append(self._known_or_new())
-        return done
-
-    def _known_or_new(self) -> Done:
-        job = self._jobs[0]
-        key = (job.genome, job.seed)
-        if key in self.known:
-            return replace(self.known[key], job=self._jobs.popleft())
-        (done,) = super().wait()
-        if done.failure is None:
-            self.known[key] = done
-        return done
+if TYPE_CHECKING:
+    from uninas_evo.contracts.array import Array
 
 
 class Timed(Strategy):
@@ -87,6 +42,14 @@ class Timed(Strategy):
         with self._watch():
             self.strategy.tell(results)
 
+    def snapshot(self) -> Mapping[str, Array] | None:
+        """The strategy's own."""
+        return self.strategy.snapshot()
+
+    def restore(self, state: Mapping[str, Array]) -> None:
+        """Gives the strategy its state back."""
+        self.strategy.restore(state)
+
     @contextmanager
     def _watch(self) -> Iterator[None]:
         begin = time.thread_time()
@@ -96,32 +59,41 @@ class Timed(Strategy):
             self.asking_s += time.thread_time() - begin
 
 
-def recall(folder: Path) -> Scores:
-    """The scores that a run's journal holds."""
+def recall(folder: Path) -> Known:
+    """The scores that a run's journal holds, those under fresh seeds too."""
     _, events = read_journal(folder)
-    texts = {event.number: event.genome for event in events if isinstance(event, AskEvent)}
-    known: Scores = {}
+    asks = {event.number: event for event in events if isinstance(event, AskEvent)}
+    known: Known = {}
     for event in events:
         if isinstance(event, ResultEvent) and event.values is not None:
-            text, measured = texts[event.number] or "", event.measured
-            job = Job(event.number, text)
-            known[text, None] = Done(job, event.values, None, measured.seconds, measured.device, measured.worker)
+            ask, measured = asks[event.number], event.measured
+            job = Job(event.number, ask.genome or "", fidelity=ask.fidelity, lineage=lineage(asks, ask.number))
+            known[question(job)] = Done(job, event.values, None, measured.seconds, measured.device, measured.worker)
+        elif isinstance(event, RescoreEvent) and event.values is not None and event.number is not None:
+            job = Job(event.number, asks[event.number].genome or "", event.seed)
+            known[question(job)] = Done(job, event.values, None, 0.0, "", 0)
     return known
 
 
 def rescored(folder: Path, pool: Pool, seeds: Sequence[int]) -> dict[str, dict[str, float]]:
     """Genome text -> mean values over fresh seeds, of what a run ever held as best; empty without seeds.
 
-    A genome that fails with all of them has no values: it counts as a failure.
+    Each fresh score joins the run's journal. A genome that fails with all seeds has no values: it counts as a failure.
     """
-    fresh = {}
-    for text in finalists(read_run(folder)) if seeds else ():
-        rows = []
-        for number, seed in enumerate(seeds):
-            pool.submit(Job(number, text, seed))
-            rows += [done.values for done in pool.wait() if done.values is not None]
-        fresh[text] = {name: fmean(row[name] for row in rows) for name in (rows[0] if rows else ())}
-    return fresh
+    if not seeds:
+        return {}
+    record = read_run(folder)
+    best = {record.numbers[row]: record.genomes[row] for row in finalists(record)}
+    wanted = [(number, text, seed) for number, text in best.items() for seed in seeds]
+    with closing(Journal(folder / FILE_NAME)) as journal:
+        scores = score_again(lambda: pool, wanted, journal)
+    return {text: means([scores[number, seed] for seed in seeds]) for number, text in best.items()}
+
+
+def means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """The mean of each value over the rows that have it: a side value may be missing where it was not finite."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: fmean(row[name] for row in rows if name in row) for name in names}
 
 
 def fresh_seeds(seed: int, count: int) -> list[int]:

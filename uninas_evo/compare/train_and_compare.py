@@ -1,23 +1,27 @@
-"""The handover: winners of a search trained against presets and random networks, alike in everything else."""
+"""Winners of a search trained against presets and random networks, alike in everything else: train and compare."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from scipy import stats
+from torch import nn
 
 from uninas_evo.compare import baselines
-from uninas_evo.contracts import Budget
+from uninas_evo.contracts import Budget, Shape, Space
 from uninas_evo.errors import BudgetError
+from uninas_evo.files import write_text
+from uninas_evo.report.record import genome_id
+from uninas_evo.spaces.sized import random_networks
 from uninas_evo.spaces.uninas import Genome
-from uninas_evo.spaces.uninas.network import Network, build
-from uninas_evo.training.checkpoint import save_json, write_atomically
-from uninas_evo.training.genomes import check_image_size, train_genome
+from uninas_evo.training.checkpoint import save_json
+from uninas_evo.training.genomes import check_image_size, image_of, train_in_space
 from uninas_evo.training.images import Splits
 from uninas_evo.training.options import TrainOptions
 from uninas_evo.training.process import Process, device_of
@@ -34,7 +38,7 @@ class Entrant:
     """A network of the comparison: its label in the table and its genome."""
 
     label: str
-    genome: Genome
+    genome: Any
 
 
 @dataclass(frozen=True)
@@ -44,8 +48,7 @@ class Row:
     Attributes:
         label: "winner 1", "resnet", "random 1", ...
         id: the genome's.
-        params: parameters.
-        flops: FLOPs of one image.
+        costs: its named costs.
         images_per_s: images classified a second, in batches of `SPEED_BATCH`.
         accuracies: test accuracy of each seed.
         gap: mean accuracy of the first winner less this one's; None for the winner itself.
@@ -55,8 +58,7 @@ class Row:
 
     label: str
     id: str
-    params: int
-    flops: int
+    costs: Mapping[str, float]
     images_per_s: float
     accuracies: tuple[float, ...]
     gap: float | None = None
@@ -72,7 +74,7 @@ class Row:
 Report = Callable[[str], None]
 
 
-def handover(run_dir: str | Path, options: TrainOptions, report: Report = lambda line: None) -> list[Row]:
+def train_and_compare(run_dir: str | Path, options: TrainOptions, report: Report = lambda line: None) -> list[Row]:
     """Trains the best genomes of a run, the presets at its budget and random networks, and compares them.
 
     Everything is written under `DIR/train/`, a folder for each network and seed; called again, it goes on where it
@@ -89,30 +91,42 @@ def handover(run_dir: str | Path, options: TrainOptions, report: Report = lambda
     """
     protocol = load_protocol(options.protocol)
     splits = read_splits(options.data, protocol.val_fraction)
-    best = baselines.winners(run_dir, options.top)
-    entrants = field_of(best, baselines.budget_of(run_dir), options, report)
-    check_image_size(best[0], protocol)
-    return compare(entrants, splits, protocol, Path(run_dir) / "train", options, report)
+    space, best = baselines.winners(run_dir, options.top)
+    entrants = field_of(space, best, options, report)
+    check_image_size(image_of(space, best[0]), protocol)
+    return compare(space, entrants, splits, protocol, Path(run_dir) / "train", options, report)
 
 
 def field_of(
-    best: Sequence[Genome], budget: Budget, options: TrainOptions, report: Report = lambda line: None
+    space: Space[Any], best: Sequence[Any], options: TrainOptions, report: Report = lambda line: None
 ) -> list[Entrant]:
-    """The networks that are compared; without an upper bound on parameters, the winner's own are the budget."""
+    """The networks that are compared; without an upper bound on parameters, the winner's own are the budget.
+
+    The presets are networks of the UniNAS space; winners of another space are compared with random networks of theirs.
+    """
     entrants = [Entrant(f"winner {i + 1}", genome) for i, genome in enumerate(best)]
-    bound = min(budget.max_params, max(budget.max_params if np.isfinite(budget.max_params) else 0, best[0].params))
+    if isinstance(best[0], Genome):
+        entrants += _presets(best[0], space.budget, options, report)
+    chance = random_networks(space, best[0], options.random)
+    return entrants + [Entrant(f"random {i + 1}", genome) for i, genome in enumerate(chance)]
+
+
+def _presets(winner: Genome, budget: Budget, options: TrainOptions, report: Report) -> list[Entrant]:
+    """The presets at the budget; one that does not fit is reported and left out."""
+    bound = budget.max_params if np.isfinite(budget.max_params) else winner.params
+    entrants = []
     for name in options.presets:
         try:
-            scaled = baselines.scaled_preset(name, best[0].skeleton, Budget(0, bound, 0, budget.max_flops))
+            scaled = baselines.scaled_preset(name, winner.skeleton, Budget(0, bound, 0, budget.max_flops))
         except BudgetError as error:
             report(f"{name} is left out: {error}")
             continue
         entrants.append(Entrant(name, scaled))
-    chance = baselines.random_networks(best[0], options.random, budget)
-    return entrants + [Entrant(f"random {i + 1}", genome) for i, genome in enumerate(chance)]
+    return entrants
 
 
 def compare(
+    space: Space[Any],
     entrants: Sequence[Entrant],
     splits: Splits,
     protocol: Protocol,
@@ -125,19 +139,36 @@ def compare(
     rows = []
     for entrant in entrants:
         genome, accuracies = entrant.genome, []
+        text, cost = _text(space, genome), _cost(space, genome)
         for seed in range(options.seeds):
-            place = baselines.folder_of(folder, entrant.label, genome, seed)
-            report(f"{entrant.label} ({genome.params:,} params), seed {seed}: trains into {place}")
-            result = train_genome(genome, splits, protocol, place, seed=seed, process=process, workers=options.workers)
+            place = baselines.folder_of(folder, entrant.label, text, seed)
+            report(f"{entrant.label} ({cost['params']:,} params), seed {seed}: trains into {place}")
+            result = train_in_space(
+                space, genome, splits, protocol, place, seed=seed, process=process, workers=options.workers
+            )
             accuracies.append(result.test_accuracy)
             report(f"{entrant.label}, seed {seed}: {result.test_accuracy:.2%} in {result.seconds:.0f} s")
-        speed = throughput(build(genome), process.device)
-        rows.append(Row(entrant.label, genome.id, genome.params, genome.flops, speed, tuple(accuracies)))
+        speed = throughput(space.build(genome), image_of(space, genome), process.device)
+        rows.append(Row(entrant.label, genome_id(text), cost, speed, tuple(accuracies)))
     rows = [rows[0], *(with_gap(row, rows[0], len(splits.test)) for row in rows[1:])]
-    save_json(folder / "table.json", [asdict(row) for row in rows])
-    table = as_markdown(rows)
-    write_atomically(folder / "table.md", lambda file: file.write(table.encode()))
+    save_json(folder / "table.json", [_flat(row) for row in rows])
+    write_text(folder / "table.md", as_markdown(rows))
     return rows
+
+
+def _text(space: Space[Any], genome: Any) -> str:
+    return space.encode(genome)
+
+
+def _cost(space: Space[Any], genome: Any) -> dict[str, float]:
+    return dict(space.cost(genome))
+
+
+def _flat(row: Row) -> dict[str, Any]:
+    """A row with its costs as columns of their own."""
+    content = asdict(replace(row, costs={}))
+    del content["costs"]
+    return content | dict(row.costs)
 
 
 def with_gap(row: Row, winner: Row, images: int) -> Row:
@@ -150,19 +181,18 @@ def with_gap(row: Row, winner: Row, images: int) -> Row:
     gap = float((a - b).mean())
     if len(a) > 1:
         error = float((a - b).std(ddof=1)) / len(a) ** 0.5
-        reach = error * float(stats.t.ppf((1 + CONFIDENCE) / 2, len(a) - 1))
+        half_width = error * float(stats.t.ppf((1 + CONFIDENCE) / 2, len(a) - 1))
     else:
         variance = sum(float(p[0] * (1 - p[0])) for p in (a, b)) / images
-        reach = variance**0.5 * float(stats.norm.ppf((1 + CONFIDENCE) / 2))
-    return replace(row, gap=gap, gap_low=gap - reach, gap_high=gap + reach)
+        half_width = variance**0.5 * float(stats.norm.ppf((1 + CONFIDENCE) / 2))
+    return replace(row, gap=gap, gap_low=gap - half_width, gap_high=gap + half_width)
 
 
 @torch.inference_mode()
-def throughput(network: Network, device: torch.device, seconds: float = 1.0) -> float:
-    """Images classified a second, in batches of `SPEED_BATCH`, after one batch to warm up."""
+def throughput(network: nn.Module, image: Shape, device: torch.device, seconds: float = 1.0) -> float:
+    """Images (C, H, W) classified a second, in batches of `SPEED_BATCH`, after one batch to warm up."""
     network = network.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    size = network.genome.skeleton.image_size
-    images = torch.zeros(SPEED_BATCH, 3, size, size, device=device).to(memory_format=torch.channels_last)
+    images = torch.zeros(SPEED_BATCH, *image, device=device).to(memory_format=torch.channels_last)
     network(images).sum().item()
     start, batches = time.perf_counter(), 0
     while (passed := time.perf_counter() - start) < seconds:
@@ -175,9 +205,11 @@ def as_markdown(rows: Sequence[Row]) -> str:
     """The table, best read in a terminal or in Markdown."""
     seeds = len(rows[0].accuracies)
     head = f"accuracy ({seeds} seed{'s' if seeds > 1 else ''})"
+    names = list(rows[0].costs)
+    titles = "".join(f" {'FLOPs' if name == 'flops' else name} |" for name in names)
     lines = [
-        f"| network | genome | {head} | winner's lead [95 %] | params | FLOPs | images/s |",
-        "|---|---|--:|--:|--:|--:|--:|",
+        f"| network | genome | {head} | winner's lead [95 %] |{titles} images/s |",
+        "|---|---|--:|--:|" + "--:|" * len(names) + "--:|",
     ]
     for r in rows:
         spread = f" ± {100 * np.std(r.accuracies, ddof=1):.2f}" if seeds > 1 else ""
@@ -185,8 +217,15 @@ def as_markdown(rows: Sequence[Row]) -> str:
             "" if r.gap is None or r.gap_low is None or r.gap_high is None
             else f"{100 * r.gap:+.2f} [{100 * r.gap_low:+.2f}, {100 * r.gap_high:+.2f}]"
         )  # fmt: skip
+        sizes = "".join(f" {_amount(name, r.costs[name])} |" for name in names)
         lines.append(
-            f"| {r.label} | {r.id} | {100 * r.accuracy:.2f} %{spread} | {lead} | {r.params:,} | {r.flops / 1e6:.1f} M "
-            f"| {r.images_per_s:.0f} |"
+            f"| {r.label} | {r.id} | {100 * r.accuracy:.2f} %{spread} | {lead} |{sizes} {r.images_per_s:.0f} |"
         )
     return "\n".join(lines) + "\n"
+
+
+def _amount(name: str, cost: float) -> str:
+    """A cost for people: counts whole, FLOPs in millions, what is smaller with five digits that count."""
+    if name == "flops":
+        return f"{cost / 1e6:.1f} M"
+    return f"{cost:,}" if isinstance(cost, int) else f"{cost:.5g}"

@@ -77,6 +77,8 @@ class Problem(ABC):
             into them. Empty where there is one way only.
         seed: fixes every random draw of `evaluate`.
         sources: files of the user's own that `evaluate` depends on; their hashes are part of a run's identity.
+        lookup: whether `evaluate` only looks numbers up: it neither hangs nor crashes, and a process of its own would
+            cost more than it.
     """
 
     Options: ClassVar[type[pydantic.BaseModel]]
@@ -87,6 +89,7 @@ class Problem(ABC):
     fidelities: tuple[Mapping[str, float], ...] = ()
     seed: int = 0
     sources: tuple[Path, ...] = ()
+    lookup: bool = False
 
     def with_seed(self, seed: int) -> Self:
         """The same problem with fresh random draws: scores a genome again, independently."""

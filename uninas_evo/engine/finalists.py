@@ -9,7 +9,7 @@ import math
 import random
 import statistics
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -57,9 +57,9 @@ def rescore(
     recorded = best[0].values[objective.name]
     for wave in (fresh[:1], fresh[1:]):
         wanted = [(number, text, one) for one in wave for number, text in finalists.values()]
-        scores = _scores(pool, wanted, objective.name, journal)
+        scores = score_again(pool, wanted, journal)
         for (number, _, one), name in zip(wanted, list(finalists) * len(wave), strict=True):
-            values[name].append(scores[number, one])
+            values[name].append(scores[number, one].get(objective.name, math.nan))
         if values[_WINNER] == [recorded]:
             break  # another seed changed nothing
     return Rescored(
@@ -85,10 +85,19 @@ def difference(a: Sequence[float], b: Sequence[float], sign: int) -> Difference 
     return Difference(mean, error, bool(mean > float(t.ppf(0.975, len(paired) - 1)) * error))
 
 
-def _scores(
-    pool: Callable[[], Pool], wanted: Sequence[tuple[int | None, str, int]], objective: str, journal: Journal
-) -> dict[tuple[int | None, int], float]:
-    """Values by candidate and seed, NaN for a failure: from the journal, else scored and recorded."""
+def score_again(
+    pool: Callable[[], Pool], wanted: Sequence[tuple[int | None, str, int]], journal: Journal
+) -> dict[tuple[int | None, int], Mapping[str, float]]:
+    """Values under fresh seeds, empty for a failure: from the journal, else scored and recorded as they arrive.
+
+    Args:
+        pool: gives the workers, where any are needed.
+        wanted: number of the candidate (None: the space's start), its genome's text, and the seed.
+        journal: what is recorded there is not scored again.
+
+    Returns:
+        The values by number and seed.
+    """
     known = {(one.number, one.seed): one for one in journal.events if isinstance(one, RescoreEvent)}
     missing = [one for one in wanted if (one[0], one[2]) not in known]
     if missing:
@@ -98,7 +107,7 @@ def _scores(
             values = None if done.values is None else dict(done.values)
             known[number, seed] = RescoreEvent(number=number, seed=seed, values=values, failure=done.failure)
             journal.append(known[number, seed])
-    return {key: (event.values or {}).get(objective, math.nan) for key, event in known.items()}
+    return {key: event.values or {} for key, event in known.items()}
 
 
 def write_folder(folder: Path, problem: Problem, loop: Loop, result: SearchResult, size: SizeAlarm) -> None:
@@ -139,14 +148,14 @@ def size_alarm(objectives: Sequence[Objective], found: Sequence[Evaluation]) -> 
         return {}
     from uninas_evo.stats.ranks import size_correlation
 
-    params, flops = [one.cost.params for one in scored], [one.cost.flops for one in scored]
-    return {name: size_correlation([one.values[name] for one in scored], params, flops) for name in named}
+    costs = {name: [one.cost[name] for one in scored] for name in scored[0].cost}
+    return {name: size_correlation([one.values[name] for one in scored], costs) for name in named}
 
 
 def warnings(size: SizeAlarm, rescored: Rescored | None) -> tuple[str, ...]:
     """What to keep in mind before believing a result."""
     told = [
-        f"{name} is mostly size here: params and FLOPs explain {1 - found['unexplained']:.0%} of its ranks; "
+        f"{name} is mostly size here: costs explain {1 - found['unexplained']:.0%} of its ranks; "
         f"compare the winner with networks of its own size"
         for name, found in size.items()
         if found["unexplained"] < MOSTLY_SIZE

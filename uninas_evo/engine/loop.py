@@ -140,6 +140,8 @@ class Loop:
                 else:
                     self._wait(pool)
                 self.watch(self)
+            while self._tell_next():  # what was recorded counts, also where the time ended the run in between
+                pass
         self.journal.append(end)
         return end
 

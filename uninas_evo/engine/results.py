@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 from uninas_evo.contracts import Cost, Objective
 from uninas_evo.engine.journal import Note, at_full
 from uninas_evo.engine.loop import Loop
+from uninas_evo.stats import fronts
+from uninas_evo.stats.fronts import FloatArray
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ class SearchResult:
 
     Attributes:
         evaluations: every different genome that was scored, at each fidelity, in the order they were asked.
-        front: those that no other dominates; with one objective, the best one alone.
+        front: those that no other dominates, the knee first; with one objective, the best one alone.
         rescored: start, winner and runner-up under fresh seeds; None where that was not asked for.
         end: why the search ended: its kind is "finished", "exhausted" or "interrupted".
         folder: the run folder, None where nothing was written.
@@ -85,7 +88,7 @@ class SearchResult:
 
     @property
     def best(self) -> Evaluation | None:
-        """The best evaluation, of a front its first; None where everything failed."""
+        """The best evaluation, of a front its knee; None where everything failed."""
         return self.front[0] if self.front else None
 
 
@@ -103,34 +106,17 @@ def evaluations(loop: Loop) -> list[Evaluation]:
     return found
 
 
-def ranked(found: Iterable[Evaluation], objective: Objective) -> list[Evaluation]:
-    """What has values at full fidelity, best first; of equals the one asked first."""
+def ranked(found: Sequence[Evaluation], objectives: Sequence[Objective]) -> list[Evaluation]:
+    """What a search hands back, the best first; failures and what was scored at a lower fidelity are left out.
+
+    With one objective everything that has values, of equals the one asked first; with several the evaluations that no
+    other one dominates, the front's knee first.
+    """
     scored = at_full([one for one in found if one.failure is None])
-    return sorted(scored, key=lambda one: (-objective.sign * one.values[objective.name], one.number))
+    return [scored[row] for row in fronts.ranked(points(scored, objectives))]
 
 
-def front(found: Iterable[Evaluation], objectives: Sequence[Objective]) -> list[Evaluation]:
-    """The evaluations that no other one dominates, in the order they were asked; of equals the first."""
-    signs = [-1 if objective.goal == "maximize" else 1 for objective in objectives]
-
-    def point(one: Evaluation) -> tuple[float, ...]:
-        return tuple(sign * one.values[objective.name] for sign, objective in zip(signs, objectives, strict=True))
-
-    members: list[tuple[tuple[float, ...], Evaluation]] = []
-    for one in at_full([one for one in found if one.failure is None]):
-        new = point(one)
-        if any(_covers(other, new) for other, _ in members):
-            continue
-        members = [(other, kept) for other, kept in members if not _covers(new, other)]
-        members.append((new, one))
-    return [one for _, one in members]
-
-
-def dominated(point: Sequence[float], others: Iterable[Sequence[float]]) -> bool:
-    """Whether one of the others is as good everywhere and better somewhere, less being better."""
-    return any(other != point and _covers(other, point) for other in others)
-
-
-def _covers(a: Sequence[float], b: Sequence[float]) -> bool:
-    """Whether a is at least as good as b everywhere, less being better."""
-    return all(x <= y for x, y in zip(a, b, strict=True))
+def points(found: Sequence[Evaluation], objectives: Sequence[Objective]) -> FloatArray:
+    """The objectives' values with less being better, (T, O); NaN for failures."""
+    values = [[one.values.get(objective.name, math.nan) for objective in objectives] for one in found]
+    return fronts.minimized(values, [objective.goal for objective in objectives])

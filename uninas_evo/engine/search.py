@@ -19,7 +19,7 @@ from uninas_evo.engine.finalists import rescore, size_alarm, warnings, write_fol
 from uninas_evo.engine.journal import Header, Journal, Note, ResultEvent, at_full, read_journal
 from uninas_evo.engine.loop import Loop
 from uninas_evo.engine.preflight import preflight
-from uninas_evo.engine.results import Evaluation, SearchResult, evaluations, front, ranked
+from uninas_evo.engine.results import Evaluation, SearchResult, evaluations, ranked
 from uninas_evo.engine.versions import file_hashes, git_state, host, versions
 from uninas_evo.errors import JournalError, RunFileError
 from uninas_evo.files import write_text
@@ -275,8 +275,8 @@ def _conclude(plan: Plan, loop: Loop, end: Note, pool: Callable[[], Pool], folde
     """Finds the best, scores it again, and writes the folder's files."""
     objectives = plan.problem.objectives
     found = evaluations(loop)
-    order = _by_estimate(ranked(found, objectives[0]), plan.strategy.ranking())
-    best = order[:1] if len(objectives) == 1 else front(found, objectives)
+    order = _by_estimate(ranked(found, objectives), plan.strategy.ranking())
+    best = order[:1] if len(objectives) == 1 else order
     rescored = None
     if plan.after.rescore and order and end.kind != "interrupted" and len(objectives) == 1:
         rescored = rescore(plan.problem, pool, order[:2], plan.seed, plan.after.rescore, loop.journal)

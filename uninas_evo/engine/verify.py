@@ -11,11 +11,11 @@ from rich.table import Column, Table
 
 from uninas_evo.contracts import Objective
 from uninas_evo.engine.journal import AskEvent, ResultEvent, lineage, read_journal
-from uninas_evo.engine.results import dominated
 from uninas_evo.engine.search import check_sources, reopen
 from uninas_evo.errors import JournalError
 from uninas_evo.pool.contract import Done, Job
 from uninas_evo.pool.open import open_pool, pool_on
+from uninas_evo.stats import fronts
 
 TOLERANCE = 1e-3
 """Relative difference that two kinds of devices may have: their sums round differently, and entropies of deciles
@@ -84,14 +84,10 @@ def table(rows: list[Row]) -> Table:
 def _choose(results: dict[int, ResultEvent], objectives: tuple[Objective, ...], count: int | None) -> list[int]:
     if count is not None:
         return sorted(random.SystemRandom().sample(sorted(results), min(count, len(results))))
-    signs = {objective.name: -1 if objective.goal == "maximize" else 1 for objective in objectives}
-    points = {
-        number: tuple(sign * (event.values or {})[name] for name, sign in signs.items())
-        for number, event in sorted(results.items())
-    }
-    if len(objectives) == 1:
-        return sorted(points, key=points.__getitem__)[:1]
-    return [number for number, point in points.items() if not dominated(point, points.values())]
+    numbers = sorted(results)
+    values = [[(results[number].values or {})[one.name] for one in objectives] for number in numbers]
+    order = fronts.ranked(fronts.minimized(values, [one.goal for one in objectives]))
+    return [numbers[row] for row in (order[:1] if len(objectives) == 1 else order)]
 
 
 def _rows(recorded: ResultEvent, done: Done, objectives: tuple[Objective, ...]) -> list[Row]:

@@ -86,15 +86,20 @@ def open_pool(options: PoolOptions, problem: Problem) -> Pool:
     from uninas_evo.pool.processes import ProcessPool
 
     names = device_names(wanted, options.threads)
-    share = 0.9 * devices.memory_bytes() / len(names)
-    limit = share if options.memory_limit_gb is None else options.memory_limit_gb * 1e9
     return ProcessPool(
         problem,
         names,
         threads=options.threads,
         time_limit_s=options.time_limit_s,
-        memory_limit_bytes=int(limit),
+        memory_limit_bytes=memory_limit_bytes(options, len(names)),
     )
+
+
+def memory_limit_bytes(options: PoolOptions, workers: int) -> int:
+    """What scoring one candidate on the CPU may allocate where several workers share this machine."""
+    if options.memory_limit_gb is not None:
+        return int(options.memory_limit_gb * 1e9)
+    return int(0.9 * devices.memory_bytes() / workers)
 
 
 def pool_on(device: str, threads: int) -> PoolOptions:

@@ -9,18 +9,17 @@ import concurrent.futures
 import os
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from typing_extensions import override
 
-from uninas_evo.contracts import Problem
 from uninas_evo.errors import PoolError
 from uninas_evo.pool import devices as machine
 from uninas_evo.pool import worker
 from uninas_evo.pool.contract import Activity, Done, Job, Pool, cause
-from uninas_evo.pool.worker import Score, Settings
+from uninas_evo.pool.worker import Score, Scores, Settings, Worker
 
 START_LIMIT_S = 300.0
 """A worker must be ready by then; importing torch from a cold network disk takes a minute."""
@@ -51,6 +50,8 @@ class ProcessPool(Pool):
         threads: threads of each worker.
         time_limit_s: what scoring one candidate may take.
         memory_limit_bytes: what scoring one candidate on the CPU may allocate.
+        worker: what does the jobs in a process, made there of `problem` and its settings; by default a `Worker`, which
+            scores genomes. A comparison gives its runs as jobs to another.
 
     Raises:
         PoolError: a worker cannot be started.
@@ -58,16 +59,17 @@ class ProcessPool(Pool):
 
     def __init__(
         self,
-        problem: Problem,
+        problem: Any,
         devices: Sequence[str],
         *,
         threads: int = 1,
         time_limit_s: float | None = None,
         memory_limit_bytes: int | None = None,
+        worker: Callable[[Any, Settings], Scores] = Worker,
     ) -> None:
         from joblib.externals.loky.cloudpickle_wrapper import dumps
 
-        self._payload = dumps(problem)
+        self._payload = dumps((worker, problem))
         self._time_limit_s = float("inf") if time_limit_s is None else time_limit_s
         self._queue: deque[Job] = deque()
         self._died: set[Job] = set()  # jobs whose worker died once

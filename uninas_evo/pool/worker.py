@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from uninas_evo.contracts import Objective, Problem
 from uninas_evo.errors import PoolError
@@ -58,6 +58,13 @@ class Score:
     failure: str | None
     seconds: float
     memory_bytes: int = 0
+
+
+class Scores(Protocol):
+    """Does jobs in a worker process."""
+
+    def score(self, job: Job) -> Score:
+        """Does one job; an accident becomes a failure with its reason."""
 
 
 class Worker:
@@ -98,7 +105,7 @@ class Worker:
         return self._reseeded[seed]
 
 
-_worker: Worker | None = None
+_worker: Scores | None = None
 _broken: str | None = None
 """Why this process could not be set up as a worker."""
 
@@ -107,7 +114,7 @@ def start(payload: bytes, settings: Settings) -> None:
     """Sets this process up as a worker; the pool calls it once in each new process.
 
     Args:
-        payload: the pickled problem, straight from the parent's memory; no file is ever unpickled.
+        payload: what makes the worker and its problem, straight from the parent's memory; no file is unpickled.
         settings: how to set up.
     """
     global _worker, _broken  # noqa: PLW0603 - a worker process is one worker
@@ -121,7 +128,8 @@ def start(payload: bytes, settings: Settings) -> None:
     if settings.parent is not None:
         die_with(settings.parent)
     try:
-        _worker = Worker(loads(payload), settings)
+        make, problem = loads(payload)
+        _worker = make(problem, settings)
     except Exception as error:
         _broken = f"{type(error).__name__}: {error}"
 

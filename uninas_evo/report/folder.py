@@ -12,7 +12,7 @@ from uninas_evo.errors import BudgetError, GenomeError, JournalError, ObjectiveE
 from uninas_evo.files import write_text
 from uninas_evo.mistakes import nearest
 from uninas_evo.report.pareto_plots import pareto_data, pareto_figure
-from uninas_evo.report.plots import COUNTS, curves_figure, progress_figure, save
+from uninas_evo.report.plots import curves_figure, progress_figure, save
 from uninas_evo.report.record import RunRecord, read_run
 from uninas_evo.stats import fronts
 from uninas_evo.stats.tests import Curve
@@ -137,13 +137,14 @@ def pick(
 ) -> Picked:
     """Writes the best member of a run under limits as a genome file.
 
-    A member that is best under a limit on a cost lies on the front of that cost and its objective.
+    Without limits this is the search's own best: of several objectives the front's knee.
 
     Args:
         folder: a run folder.
         max_params: most parameters.
         max_flops: most FLOPs.
-        by: the objective that decides; the first one that is no cost by default.
+        by: the objective that decides; by default all, and with a limit those that are no costs: of several the knee
+            of their front.
         out: the genome file; `picked.txt` in the run folder by default.
 
     Raises:
@@ -151,7 +152,8 @@ def pick(
         BudgetError: no member with a score is that small.
     """
     record = read_run(folder)
-    index = _deciding(record, by)
+    limited = max_params < np.inf or max_flops < np.inf
+    deciding = _deciding(record, by, limited)
     fits = [
         row
         for row, cost in enumerate(record.costs)
@@ -162,22 +164,25 @@ def pick(
             f"no member of {folder} with a score is within params <= {max_params:g} and flops <= {max_flops:g}: "
             f"{_smallest(record)}; raise the limit, or search with a smaller budget"
         )
-    best = min(fits, key=lambda row: (record.points[row, index], record.costs[row].params, row))
+    fits.sort(key=lambda row: record.costs[row].params)
+    best = fits[fronts.ranked(record.points[fits][:, deciding])[0]]
     path = out or folder / "picked.txt"
     write_text(path, record.genomes[best])
     values = {one.name: float(value) for one, value in zip(record.objectives, record.values[best], strict=True)}
     return Picked(record.numbers[best], record.ids[best], record.costs[best], values, path)
 
 
-def _deciding(record: RunRecord, by: str | None) -> int:
+def _deciding(record: RunRecord, by: str | None, limited: bool) -> list[int]:
+    """The objectives that decide: costs do not where they are limited."""
     names = [objective.name for objective in record.objectives]
     if by is None:
-        return next((index for index, name in enumerate(names) if name not in COUNTS), 0)
+        gains = [index for index, name in enumerate(names) if limited and name not in record.costs[0]]
+        return gains or list(range(len(names)))
     if by not in names:
         raise ObjectiveError(
             f"--by must name an objective of the run, {', '.join(names)}; got {by!r}{nearest(by, names)}"
         )
-    return names.index(by)
+    return [names.index(by)]
 
 
 def _smallest(record: RunRecord) -> str:

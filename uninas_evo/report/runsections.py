@@ -78,15 +78,13 @@ class Run:
     @cached_property
     def front(self) -> list[int]:
         """Rows of the record that no other dominates: of one objective the best."""
-        rows = fronts.front(self.record.points)
-        return [int(row) for row in (rows[:1] if len(self.record.objectives) == 1 else rows)]
+        return [int(row) for row in fronts.front(self.record.points)]
 
     @cached_property
     def winner(self) -> int | None:
         """The best row; of a front, its knee. None where nothing has a score."""
-        if not self.front:
-            return None
-        return self.front[fronts.knee(self.record.points[self.front])]
+        order = fronts.ranked(self.record.points)
+        return int(order[0]) if len(order) else None
 
     @cached_property
     def line(self) -> list[Ancestor]:
@@ -156,15 +154,16 @@ def _alarm(run: Run) -> str:
     from uninas_evo.stats.ranks import size_correlation
 
     costs = [cost for cost, good in zip(run.record.costs, known, strict=True) if good]
-    params, flops = [cost.params for cost in costs], [cost.flops for cost in costs]
+    sizes = {name: [cost[name] for cost in costs] for name in costs[0]}
     lines = []
     for column, objective in enumerate(run.record.objectives):
         if objective.name in COUNTS:
             continue
-        found = size_correlation(run.record.values[known, column].tolist(), params, flops)
+        found = size_correlation(run.record.values[known, column].tolist(), sizes)
+        with_each = ", ".join(f"{found[name]:+.2f} with {label(name)}" for name in sizes)
         text = (
-            f"{label(objective.name)}: Spearman correlation {found['params']:+.2f} with parameters, "
-            f"{found['flops']:+.2f} with FLOPs; size leaves {found['unexplained']:.0%} of its ranks unexplained"
+            f"{label(objective.name)}: Spearman correlation {with_each}; "
+            f"size leaves {found['unexplained']:.0%} of its ranks unexplained"
         )
         alarm = found["unexplained"] < MOSTLY_SIZE
         warning = "<strong>Size alarm.</strong> The search may only find size: " if alarm else "Size: "

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from uninas_evo.compare.baselines import random_networks
 from uninas_evo.errors import ObjectiveError, TrainingError
-from uninas_evo.spaces.uninas import Genome
+from uninas_evo.spaces.sized import random_networks
+from uninas_evo.spaces.uninas import Genome, UninasSpace
 from uninas_evo.spaces.uninas.network import build
 from uninas_evo.training.batches import batches
 from uninas_evo.training.cache import BatchCache
@@ -150,7 +150,7 @@ class TrainFitness:
     def _bar(self, index: int, device: str) -> list[float]:
         """The median accuracy of the peers after each epoch but the last."""
         if self.peers and (index, device) not in self._bars:
-            peers = random_networks(self.start, self.peers, seed=self.seed ^ PEERS_SEED)
+            peers = random_networks(UninasSpace(self.start), self.start, self.peers, seed=self.seed ^ PEERS_SEED)
             curves = [self._train(peer, index, device, (), NO_LIMIT).accuracies for peer in peers]
             reached = [c + [c[-1]] * (self.schedules[index].protocol.epochs - len(c)) for c in curves]
             self._bars[index, device] = [float(m) for m in np.median(reached, axis=0)[:-1]]

@@ -26,14 +26,22 @@ def minimized(values: npt.ArrayLike, goals: Sequence[Goal]) -> FloatArray:
 
 
 def front(points: FloatArray) -> IntArray:
-    """The indices of the non-dominated points of (T, O), ascending; equal points are all kept."""
-    from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
+    """The indices of the non-dominated points of (T, O), ascending; of equal points only the first is kept."""
+    from moocore import is_nondominated
 
     finite = np.flatnonzero(np.isfinite(points).all(axis=1))
-    if len(finite) == 0:
-        return finite
-    best = NonDominatedSorting().do(points[finite], only_non_dominated_front=True)
-    return np.sort(finite[best])
+    return finite[is_nondominated(points[finite])] if len(finite) else finite
+
+
+def ranked(points: FloatArray) -> IntArray:
+    """The indices of what a search hands back, the best first; of equals the first one comes first.
+
+    With one objective these are all points by their value; with several they are the front, the knee first, then by
+    how near to the ideal point's corner they lie, as the knee is told.
+    """
+    kept = front(points) if points.shape[1] > 1 else np.flatnonzero(np.isfinite(points[:, 0]))
+    nearness = _nearness(points[kept]) if points.shape[1] > 1 else points[kept, 0]
+    return kept[np.argsort(nearness, kind="stable")]
 
 
 def archives(points: FloatArray) -> Iterator[IntArray]:
@@ -59,16 +67,20 @@ class Box:
     reference: FloatArray
 
     @classmethod
-    def around(cls, points: FloatArray) -> Box:
-        """The box of all points (T, O) that are compared, one of them at least a success.
+    def around(cls, *runs: FloatArray) -> Box:
+        """The box of the fronts of one run's points (T, O), or of several runs that are compared.
 
-        The reference point lies a tenth of each objective's range beyond the worst values, so that the extreme
+        The reference point lies a tenth of each objective's range beyond the fronts' worst values, so that the extreme
         points of a front count (Ishibuchi et al. 2018, "How to specify a reference point in hypervolume
-        calculation").
+        calculation"). Dominated points do not stretch the box: one outlier among them, such as a time that was
+        measured while the machine was busy, would make all fronts look alike.
+
+        Args:
+            runs: the points of each run, one of them at least a success.
         """
-        finite = points[np.isfinite(points).all(axis=1)]
-        span = np.ptp(finite, axis=0)
-        return cls(finite.min(axis=0), finite.max(axis=0) + 0.1 * np.where(span > 0, span, 1.0))
+        members = np.vstack([points[front(points)] for points in runs])
+        span = np.ptp(members, axis=0)
+        return cls(members.min(axis=0), members.max(axis=0) + 0.1 * np.where(span > 0, span, 1.0))
 
     def hypervolume(self, points: FloatArray) -> float:
         """The share of the box that points (T, O) dominate, 0 to 1: pymoo's indicator on scaled axes."""
@@ -95,7 +107,12 @@ def knee(points: FloatArray) -> int:
     Args:
         points: (T, O) with T >= 1, non-dominated.
     """
-    return int(unit_scaled(points).sum(axis=1).argmin())
+    return int(_nearness(points).argmin())
+
+
+def _nearness(points: FloatArray) -> FloatArray:
+    """The sums of a front's (T, O) unit-scaled coordinates, (T,); empty for an empty front."""
+    return np.asarray(unit_scaled(points).sum(axis=1) if len(points) else np.empty(0), float)
 
 
 def attainment(fronts: Sequence[FloatArray], percent: float) -> FloatArray:

@@ -1,13 +1,15 @@
-"""Rank statistics over a population: aggregation of several proxies, and "is it only size?"."""
+"""Rank statistics over a population: aggregates, "is it only size?", and how well one order agrees with another."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import rankdata
 
 from uninas_evo.errors import ProxyError
+from uninas_evo.stats.fronts import FloatArray, IntArray
 
 
 def rank_aggregate(scores: Mapping[str, Sequence[float]]) -> list[float]:
@@ -35,43 +37,108 @@ def rank_aggregate(scores: Mapping[str, Sequence[float]]) -> list[float]:
 
 
 def size_correlation(
-    scores: Sequence[float], params: Sequence[float], flops: Sequence[float], target: Sequence[float] | None = None
+    scores: Sequence[float], costs: Mapping[str, Sequence[float]], target: Sequence[float] | None = None
 ) -> dict[str, float]:
     """How much of a score is size: Spearman correlations over T networks, plain and with size held fixed.
 
     With a `target` (an accuracy, a position in the run), "partial" is the rank correlation of score and target after
-    both ranks were freed from a linear part in the ranks of params and FLOPs: near 0 means that the score says
-    nothing about the target that size does not say.
+    both ranks were freed from a linear part in the ranks of the costs: near 0 means that the score says nothing about
+    the target that size does not say.
+
+    Args:
+        scores: of the networks, (T,).
+        costs: what size is: each named cost of the networks, (T,), such as "params" and "flops".
+        target: what the score should tell, (T,).
 
     Returns:
-        "params" and "flops": Spearman correlation of the score with each; "unexplained": the share of the score's
-        rank variance that the two do not explain; with a target also "target" and "partial". A correlation with a
-        constant is 0.
+        By the name of each cost the Spearman correlation of the score with it; "unexplained": the share of the
+        score's rank variance that the costs do not explain; with a target also "target" and "partial". A correlation
+        with a constant is 0.
 
     Raises:
         ProxyError: fewer than four networks, or columns of different length.
     """
-    columns = [np.asarray(c, dtype=float) for c in (scores, params, flops, *([target] if target is not None else []))]
+    columns = [np.asarray(c, dtype=float) for c in (scores, *costs.values(), *([target] if target is not None else []))]
     lengths = [len(column) for column in columns]
     if len(set(lengths)) != 1 or lengths[0] < 4:
         raise ProxyError(f"a partial correlation needs at least 4 networks in columns of one length, got {lengths}")
-    ranks = [rankdata(column) for column in columns]
-    size = np.column_stack([np.ones(lengths[0]), ranks[1], ranks[2]])
-    residual = [rank - size @ np.linalg.lstsq(size, rank, rcond=None)[0] for rank in ranks]
-    variance = float(np.var(ranks[0]))
-    result = {
-        "params": _correlation(ranks[0], ranks[1]),
-        "flops": _correlation(ranks[0], ranks[2]),
-        "unexplained": float(np.var(residual[0])) / variance if variance > 0 else 0.0,
-    }
+    score, *further = (rankdata(column) for column in columns)
+    size = np.column_stack([np.ones(lengths[0]), *further[: len(costs)]])
+
+    def freed(rank: FloatArray) -> FloatArray:
+        return np.asarray(rank - size @ np.linalg.lstsq(size, rank, rcond=None)[0], float)
+
+    variance = float(np.var(score))
+    result = {name: correlation(score, rank) for name, rank in zip(costs, further, strict=False)}
+    result["unexplained"] = float(np.var(freed(score))) / variance if variance > 0 else 0.0
     if target is not None:
-        result["target"] = _correlation(ranks[0], ranks[3])
-        result["partial"] = _correlation(residual[0], residual[3])
+        result["target"] = correlation(score, further[-1])
+        result["partial"] = correlation(freed(score), freed(further[-1]))
     return result
 
 
-def _correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Pearson correlation; 0 where either is constant."""
+def correlation(a: FloatArray, b: FloatArray) -> float:
+    """Pearson's correlation of (T,) and (T,); 0 where either is constant."""
     a, b = a - a.mean(), b - b.mean()
     scale = float(np.linalg.norm(a) * np.linalg.norm(b))
     return float(a @ b) / scale if scale > 1e-9 else 0.0
+
+
+def kendall(predicted: FloatArray, truth: FloatArray) -> float:
+    """Kendall's τ-b; 0 for a constant."""
+    from scipy.stats import kendalltau
+
+    value = float(kendalltau(predicted, truth).statistic)
+    return value if np.isfinite(value) else 0.0
+
+
+def spearman(predicted: FloatArray, truth: FloatArray) -> float:
+    """Spearman's ρ; 0 for a constant."""
+    return correlation(rankdata(predicted), rankdata(truth))
+
+
+def ndcg(predicted: FloatArray, truth: FloatArray, share: float = 1000 / 9445) -> float:
+    """Normalized discounted cumulative gain of the best-ranked share of networks, gain 2^accuracy − 1.
+
+    Source: Tybl & Neumann, CVPR 2025, who take the best 1,000 of 9,445, which is the default share. Networks that
+    are predicted equal share the mean of their gains, so that their order in a file says nothing (McSherry & Najork,
+    "Computing information retrieval performance measures efficiently in the presence of tied scores", ECIR 2008).
+
+    Args:
+        predicted: scores (T,), larger is better.
+        truth: accuracies (T,) in percent.
+        share: of the networks that count, at least one.
+    """
+    top = max(1, round(share * len(truth)))
+    gain = 2 ** (truth / 100) - 1
+    discount = 1 / np.log2(np.arange(2, top + 2))
+    _, place, count = np.unique(-predicted, return_inverse=True, return_counts=True)
+    shared = np.bincount(place, gain) / count
+    chosen = np.repeat(shared, count)[:top]
+    best = np.sort(gain)[::-1][:top]
+    return float(chosen @ discount / (best @ discount))
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """An estimate with a 95 % bootstrap interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def bootstrapped(measure: Callable[[IntArray], float], count: int, *, draws: int = 1000, seed: int = 0) -> Interval:
+    """A measure of T networks, and its 95 % percentile interval over resampled ones.
+
+    Args:
+        measure: of networks by their indices, some of them several times; everything that depends on the sample, such
+            as ranks within it, is computed inside.
+        count: T.
+        draws: bootstrap samples.
+        seed: of the samples; equal seeds give equal samples, so that two measures are compared on the same ones.
+    """
+    picks = np.random.default_rng(seed).integers(count, size=(draws, count))
+    drawn = [measure(pick) for pick in picks]
+    low, high = np.percentile(drawn, [2.5, 97.5]) if draws else (np.nan, np.nan)
+    return Interval(measure(np.arange(count)), float(low), float(high))

@@ -1,7 +1,8 @@
 """Numbers of a comparison, as pure functions: S seeds, T evaluations; nothing is drawn or read here.
 
-Fixed resampling seeds make every table reproducible from its journals. Values that are missing (NaN: nothing
-succeeded) are the worst in curves and ranks, and are left out of means and tests.
+Fixed resampling seeds make every table reproducible from its journals. A value that is missing (NaN: nothing
+succeeded) is the worst everywhere: below all others in curves, ranks and tests, and the worst that any run reached in
+means. Leaving it out would favor strategies that fail.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ import numpy as np
 
 from uninas_evo.contracts import Goal
 from uninas_evo.stats.fronts import FloatArray, IntArray
+
+_ROUNDING = 8 * float(np.finfo(float).eps)
+"""Relative differences up to this are rounding: a few operations more or less in another order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,24 +105,25 @@ def evaluations_until(curves: FloatArray, target: float, goal: Goal = "maximize"
 
 
 def mean_interval(values: FloatArray, confidence: float = 0.95) -> tuple[float, float, float]:
-    """The mean of (S,) values and its bootstrap interval (BCa, 9,999 resamples, fixed seed), without NaN."""
+    """The mean of (S,) values and its bootstrap interval (BCa, 9,999 resamples, fixed seed); NaN where one is NaN."""
     from scipy.stats import bootstrap
 
-    known = values[np.isfinite(values)]
-    if len(known) == 0:
+    mean = float(values.mean())
+    if np.isnan(mean):
         return (np.nan, np.nan, np.nan)
-    mean = float(known.mean())
-    if np.ptp(known) == 0:
-        return (mean, mean, mean) if len(known) > 1 else (mean, np.nan, np.nan)
+    if np.ptp(values) == 0:
+        return (mean, mean, mean) if len(values) > 1 else (mean, np.nan, np.nan)
     rng = np.random.default_rng(0)
-    interval = bootstrap((known,), np.mean, confidence_level=confidence, rng=rng).confidence_interval
+    interval = bootstrap((values,), np.mean, confidence_level=confidence, rng=rng).confidence_interval
     return (mean, float(interval.low), float(interval.high))
 
 
-def median(values: FloatArray) -> float:
-    """The median of (S,) values without NaN; NaN where nothing is left."""
-    known = values[~np.isnan(values)]
-    return float(np.median(known)) if len(known) else np.nan
+def filled(finals: Mapping[str, FloatArray], goal: Goal) -> dict[str, FloatArray]:
+    """Finals (S,) of each strategy with the worst value that any run reached in place of NaN; NaN where all are."""
+    known = np.concatenate(list(finals.values()))
+    known = known[~np.isnan(known)]
+    worst = np.nan if len(known) == 0 else known.min() if goal == "maximize" else known.max()
+    return {name: np.where(np.isnan(values), worst, values) for name, values in finals.items()}
 
 
 def ranks(finals: FloatArray, goal: Goal) -> FloatArray:
@@ -132,24 +137,49 @@ def summaries(finals: Mapping[str, FloatArray], goal: Goal) -> list[Summary]:
     """One summary for each strategy's finals (S,), the best mean rank first."""
     table = ranks(np.stack(list(finals.values())), goal)
     rows = [
-        Summary(name, *mean_interval(values), median(values), float(rank))
-        for (name, values), rank in zip(finals.items(), table, strict=True)
+        Summary(name, *mean_interval(values), float(np.median(values)), float(rank))
+        for (name, values), rank in zip(filled(finals, goal).items(), table, strict=True)
     ]
     return sorted(rows, key=lambda row: row.rank)
 
 
-def wilcoxon_p(a: FloatArray, b: FloatArray) -> float:
+def differences(a: FloatArray, b: FloatArray, goal: Goal = "maximize") -> IntArray:
+    """By how much `a` beats `b` pair by pair (S,), as signed ranks of size; 0 where they are equal.
+
+    Sizes that rounding alone can tell apart get one rank, so that 0.8 - 0.7 and 0.2 - 0.1 are as large. A pair with
+    one missing value has the largest difference, with two missing ones none.
+    """
+    x, y = upward(a, goal), upward(b, goal)
+    scale = np.maximum(np.abs(x), np.abs(y))
+    noise = np.where(np.isfinite(scale), _ROUNDING * scale, 0.0)
+    with np.errstate(invalid="ignore"):  # two missing values
+        gap = np.where(x == y, 0.0, x - y)
+        size = np.where(np.abs(gap) <= noise, 0.0, np.abs(gap))
+        order = np.argsort(size, kind="stable")
+        steps = np.diff(size[order], prepend=0.0) > noise[order]
+    rank = np.empty(len(size), np.int64)
+    rank[order] = np.cumsum(steps)
+    return np.asarray(np.sign(gap) * rank, np.int64)
+
+
+def wilcoxon_p(a: FloatArray, b: FloatArray, goal: Goal = "maximize") -> float:
     """The two-sided Wilcoxon signed-rank p of paired values (S,); 1 where all pairs tie (Wilcoxon 1945)."""
     from scipy.stats import wilcoxon
 
-    difference = (a - b)[np.isfinite(a) & np.isfinite(b)]
-    return float(wilcoxon(difference).pvalue) if difference.any() else 1.0
+    signed = differences(a, b, goal)
+    return float(wilcoxon(signed).pvalue) if signed.any() else 1.0
+
+
+def least_p(seeds: int, tested: int = 1) -> float:
+    """The least p that the signed-rank test can reach with so many seeds, after Holm's correction of `tested` pairs."""
+    return min(1.0, tested * 2.0 ** (1 - seeds))
 
 
 def a12(a: FloatArray, b: FloatArray, goal: Goal = "maximize") -> float:
     """The probability that a value of `a` beats one of `b`, ties counting half (Vargha & Delaney 2000)."""
     x, y = upward(a, goal)[:, None], upward(b, goal)
-    return float(np.mean((x > y) + 0.5 * (x == y)))
+    equal = np.isclose(x, y, rtol=_ROUNDING, atol=0)
+    return float(np.mean(np.where(equal, 0.5, x > y)))
 
 
 def holm(p: Sequence[float]) -> FloatArray:
@@ -172,14 +202,10 @@ def compare_pairs(
         pairs: which to test; all unordered pairs where it is None.
     """
     tested = list(itertools.combinations(finals, 2) if pairs is None else pairs)
-    raw = [wilcoxon_p(finals[a], finals[b]) for a, b in tested]
+    signed = [differences(finals[a], finals[b], goal) for a, b in tested]
+    raw = [wilcoxon_p(finals[a], finals[b], goal) for a, b in tested]
     result = []
-    for (a, b), p, corrected in zip(tested, raw, holm(raw), strict=True):
-        signs = _signs(upward(finals[a], goal), upward(finals[b], goal))
-        wins, ties, losses = (int((signs == sign).sum()) for sign in (1, 0, -1))
+    for (a, b), signs, p, corrected in zip(tested, signed, raw, holm(raw), strict=True):
+        wins, ties, losses = (int((np.sign(signs) == sign).sum()) for sign in (1, 0, -1))
         result.append(Pair(a, b, wins, ties, losses, p, float(corrected), a12(finals[a], finals[b], goal)))
     return result
-
-
-def _signs(a: FloatArray, b: FloatArray) -> IntArray:
-    return np.asarray(a > b, np.int64) - np.asarray(a < b, np.int64)

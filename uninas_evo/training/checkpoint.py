@@ -2,44 +2,21 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import torch
 
 from uninas_evo.errors import TrainingError
-
-
-def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
-    """Writes beside the path, syncs, then renames: a kill leaves the old file or the new one, never a half.
-
-    Raises:
-        TrainingError: the disk is full.
-    """
-    part = path.with_name(path.name + ".part")
-    try:
-        with part.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise TrainingError(
-                f"no space is left to write {path}; free some and start the same command again: it resumes"
-            ) from error
-        raise
+from uninas_evo.files import write_atomically
 
 
 def save_tensors(path: Path, state: Mapping[str, Any]) -> None:
     """Saves tensors in plain dictionaries, lists and numbers."""
-    write_atomically(path, lambda file: torch.save(dict(state), file))
+    write_atomically(path, lambda file: torch.save(dict(state), file), TrainingError)
 
 
 def load_tensors(path: Path) -> dict[str, Any]:
@@ -60,12 +37,13 @@ def load_tensors(path: Path) -> dict[str, Any]:
 
 def save_json(path: Path, content: Any) -> None:
     """Writes JSON."""
-    write_atomically(path, lambda file: file.write(json.dumps(content, indent=1).encode()))
+    write_atomically(path, lambda file: file.write(json.dumps(content, indent=1).encode()), TrainingError)
 
 
 def save_lines(path: Path, lines: list[Any]) -> None:
     """Writes JSON Lines."""
-    write_atomically(path, lambda file: file.write("".join(json.dumps(x) + "\n" for x in lines).encode()))
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    write_atomically(path, lambda file: file.write(text.encode()), TrainingError)
 
 
 def check_space(folder: Path, params: int) -> None:

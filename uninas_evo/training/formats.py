@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from uninas_evo.errors import GenomeError, TrainingError
+from uninas_evo.files import write_atomically
 from uninas_evo.spaces.uninas import load_genome
 from uninas_evo.spaces.uninas.network import Network, build
 from uninas_evo.spaces.uninas.network.onnx import export_onnx
-from uninas_evo.training.checkpoint import write_atomically
 from uninas_evo.training.extras import need
 from uninas_evo.training.protocol import Protocol
 
@@ -42,8 +42,8 @@ def save_weights(network: Network, folder: str | Path, protocol: Protocol | None
         notes["images"] = json.dumps({"mean": protocol.mean, "std": protocol.std, "crop_pct": protocol.crop_pct})
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     content = need("safetensors.torch").save(tensors, notes)
-    write_atomically(folder / GENOME, lambda file: file.write(text.encode()))
-    write_atomically(folder / WEIGHTS, lambda file: file.write(content))
+    write_atomically(folder / GENOME, lambda file: file.write(text.encode()), TrainingError)
+    write_atomically(folder / WEIGHTS, lambda file: file.write(content), TrainingError)
 
 
 def load(path: str | Path) -> Network:

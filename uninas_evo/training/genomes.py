@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import torch
+
+from uninas_evo.contracts import Shape, Space
 from uninas_evo.errors import TrainingError
 from uninas_evo.spaces.uninas import Genome
 from uninas_evo.spaces.uninas.network import build
@@ -34,14 +38,15 @@ def train_genome(
         DataError, TrainingError, MissingExtraError: as `train`; also where the protocol's image size is not that
             of the genome's skeleton.
     """
-    check_image_size(genome, protocol)
+    size = genome.skeleton.image_size
+    check_image_size((3, size, size), protocol)
     network = build(genome, seed)
     result = train(
         network,
         splits,
         protocol,
         folder,
-        image_size=genome.skeleton.image_size,
+        image_size=size,
         seed=seed,
         name=genome.text,
         process=process,
@@ -53,13 +58,66 @@ def train_genome(
     return result
 
 
-def check_image_size(genome: Genome, protocol: Protocol) -> None:
-    """Refuses a genome of another skeleton than the protocol's images: its costs would not be those of the search.
+def train_in_space(
+    space: Space[Any],
+    genome: Any,
+    splits: Splits,
+    protocol: Protocol,
+    folder: str | Path,
+    *,
+    seed: int = 0,
+    process: Process | None = None,
+    workers: int = 0,
+    progress: Progress | None = None,
+) -> TrainResult:
+    """Trains the network of a genome of any space that builds networks, or resumes that; see `train_genome`.
+
+    Of the UniNAS space the folder also holds what `uninas_evo.load` reads; of others the checkpoints of `train`.
+
+    Raises:
+        DataError, TrainingError, MissingExtraError: as `train_genome`.
+    """
+    if isinstance(genome, Genome):
+        return train_genome(
+            genome, splits, protocol, folder, seed=seed, process=process, workers=workers, progress=progress
+        )
+    image = image_of(space, genome)
+    check_image_size(image, protocol)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = space.build(genome)
+    return train(
+        network,
+        splits,
+        protocol,
+        folder,
+        image_size=image[1],
+        seed=seed,
+        name=space.encode(genome),
+        process=process,
+        workers=workers,
+        progress=progress,
+    )
+
+
+def image_of(space: Space[Any], genome: Any) -> Shape:
+    """(C, H, W) of the images that a genome's network takes."""
+    if isinstance(genome, Genome):
+        return (3, genome.skeleton.image_size, genome.skeleton.image_size)
+    return space.image
+
+
+def check_image_size(image: Shape, protocol: Protocol) -> None:
+    """Refuses a genome for other images than the protocol's: its costs would not be those of the search.
+
+    Args:
+        image: (C, H, W) of the images that the genome's network takes.
+        protocol: how it is to be trained.
 
     Raises:
         TrainingError: the sizes differ.
     """
-    made_for = genome.skeleton.image_size
+    made_for = image[1]
     if protocol.image_size not in (0, made_for):
         raise TrainingError(
             f"the genome's skeleton is made for images of {made_for} px and the protocol trains with "

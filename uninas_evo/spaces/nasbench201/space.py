@@ -7,13 +7,14 @@ edges between them holds one of five operations, and a network stacks fifteen co
 from __future__ import annotations
 
 import itertools
-import random
-from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from collections.abc import Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Self
 
-from uninas_evo.contracts import Budget, Choose, Cost, Decision, Space
-from uninas_evo.errors import BudgetError, GenomeError
+from uninas_evo.contracts import Budget, Cost, Decision
+from uninas_evo.errors import GenomeError
+from uninas_evo.spaces.choices import Choices, ChoiceSpace
+from uninas_evo.spaces.load import SpaceEntry
 
 if TYPE_CHECKING:
     from torch import nn
@@ -26,11 +27,26 @@ STAGES = ((16, 32), (32, 16), (64, 8))
 """(channels, height and width) of each stage, for images of 32 x 32."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(Choices):
     """A genome: the operations on the six edges, in the order of `EDGES`."""
 
-    edges: tuple[str, ...]
+    __slots__ = ()
+
+    def __new__(cls, edges: Iterable[str]) -> Self:
+        """The cell of six names out of `OPERATIONS`."""
+        return super().__new__(cls, map(OPERATIONS.index, edges))
+
+    def __getnewargs__(self) -> tuple[tuple[str, ...]]:
+        """What `__new__` takes, for copies and pickles."""
+        return (self.edges,)
+
+    def __repr__(self) -> str:
+        return f"Cell({self.text!r})"
+
+    @property
+    def edges(self) -> tuple[str, ...]:
+        """The names of the operations."""
+        return tuple(OPERATIONS[index] for index in self)
 
     @property
     def text(self) -> str:
@@ -74,8 +90,8 @@ RESNET = Cell(("nor_conv_3x3", "none", "nor_conv_3x3", "skip_connect", "none", "
 """Two convolutions in a row beside an identity: the cell the benchmark's paper calls ResNet."""
 
 
-class NASBench201Space(Space[Cell]):
-    """The 15,625 cells, inside a budget.
+class NASBench201Space(ChoiceSpace[Cell]):
+    """The 15,625 cells, inside a budget; the decisions are `edge_0` to `edge_5`.
 
     Args:
         classes: the classes of the classifier: 10 for CIFAR-10, 100 for CIFAR-100.
@@ -86,59 +102,21 @@ class NASBench201Space(Space[Cell]):
         BudgetError: no cell, or not the start, is inside the budget.
     """
 
+    start: Cell
+
     def __init__(self, classes: int = 10, start: Cell | None = None, budget: Budget | None = None) -> None:
-        self.classes = classes
-        self.budget = budget or Budget()
-        if start is not None and not self.admits(start):
-            raise BudgetError(
-                f"the start cell must be inside {self.budget}, it costs {self.cost(start)}; "
-                "widen the budget or start elsewhere"
-            )
-        self.start: Cell = start or self.nearest(RESNET)
-        self.image = (3, STAGES[0][1], STAGES[0][1])
+        decisions = (Decision(f"edge_{index}", OPERATIONS) for index in range(len(EDGES)))
+        super().__init__(decisions, (3, STAGES[0][1], STAGES[0][1]), classes, budget, start)
+        self.start = start or self.nearest(RESNET)
 
-    def with_budget(self, budget: Budget) -> Self:
-        """The same space inside another budget, begun at the admitted cell nearest to this start."""
-        return type(self)(self.classes, type(self)(self.classes, None, budget).nearest(self.start), budget)
+    def genome(self, indices: Iterable[int]) -> Cell:
+        """The cell of six indices into `OPERATIONS`."""
+        return Cell(OPERATIONS[index] for index in indices)
 
-    def admits(self, genome: Cell) -> bool:
-        """Whether a cell's network lies within the budget."""
-        return self.budget.admits(self.cost(genome))
-
-    @cached_property
+    @property
     def cells(self) -> tuple[Cell, ...]:
         """Every cell inside the budget, in a fixed order."""
-        every = (Cell(edges) for edges in itertools.product(OPERATIONS, repeat=len(EDGES)))
-        return tuple(cell for cell in every if self.admits(cell))
-
-    def nearest(self, genome: Cell) -> Cell:
-        """The cell inside the budget that differs on the fewest edges; the cell itself where it is inside."""
-        if self.admits(genome):
-            return genome
-        if not self.cells:
-            raise BudgetError(f"no cell of NAS-Bench-201 is inside {self.budget}; widen the budget")
-        return min(self.cells, key=lambda cell: _distance(cell, genome))
-
-    def compose(self, choose: Choose) -> Cell:
-        """Asks for `edge_0` to `edge_5`; a cell outside the budget becomes the nearest one inside."""
-        edges = tuple(choose(Decision(f"edge_{index}", OPERATIONS)) for index in range(len(EDGES)))
-        return self.nearest(Cell(edges))
-
-    def mutate(self, genome: Cell, rng: random.Random) -> Cell | None:
-        """Another operation on one edge, uniform over the admitted ones."""
-        changed = [
-            replace(genome, edges=(*genome.edges[:index], operation, *genome.edges[index + 1 :]))
-            for index in range(len(EDGES))
-            for operation in OPERATIONS
-            if operation != genome.edges[index]
-        ]
-        rng.shuffle(changed)
-        return next(filter(self.admits, changed), None)
-
-    def crossover(self, a: Cell, b: Cell, rng: random.Random) -> Cell | None:
-        """Uniform crossover: each edge from either parent; None where the child is outside the budget."""
-        child = Cell(tuple(rng.choice(pair) for pair in zip(a.edges, b.edges, strict=True)))
-        return child if self.admits(child) else None
+        return self.genomes
 
     def cost(self, genome: Cell) -> Cost:
         """The benchmark's parameters; FLOPs are multiplications and additions, twice the benchmark's own."""
@@ -162,10 +140,6 @@ class NASBench201Space(Space[Cell]):
             GenomeError: the text is not an architecture string of the benchmark.
         """
         return Cell.from_text(text)
-
-
-def _distance(a: Cell, b: Cell) -> int:
-    return sum(mine != other for mine, other in zip(a.edges, b.edges, strict=True))
 
 
 def _convolution(inputs: int, outputs: int, kernel: int, side: int, *, norm: bool = True) -> Cost:
@@ -199,3 +173,15 @@ def _skeleton_cost(classes: int) -> Cost:
         total += Cost(0, 4 * inputs * smaller**2) + _convolution(inputs, outputs, 1, smaller, norm=False)
     total += Cost(2 * last, 2 * last * last_side**2) + Cost(0, last * last_side**2)
     return total + Cost((last + 1) * classes, (2 * last + 1) * classes)
+
+
+def _load(source: str) -> tuple[NASBench201Space, Cell]:
+    return NASBench201Space(), Cell.from_text(source.strip())
+
+
+ENTRY = SpaceEntry(
+    begins=("|",),
+    load=_load,
+    space_of=lambda genome: NASBench201Space() if isinstance(genome, Cell) else None,
+)
+"""How architecture strings are known; they do not say their classes: ten are taken, as for CIFAR-10."""

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-from difflib import get_close_matches
 from pathlib import Path
 
 from uninas_evo.errors import GenomeError
+from uninas_evo.spaces.load import read_source
 from uninas_evo.spaces.uninas.authors_json import genome_from_package
 from uninas_evo.spaces.uninas.genome import TEXT_HEADER, Genome
 from uninas_evo.spaces.uninas.json_form import genome_from_data
 from uninas_evo.spaces.uninas.presets import PRESETS, preset
 from uninas_evo.spaces.uninas.skeleton import Skeleton
 from uninas_evo.spaces.uninas.text import parse_genome
-
-MAX_BYTES = 256 * 2**20
-"""Largest file that is read: networks of a thousand nodes in the `uninas` package's JSON take some megabytes."""
 
 
 def load_genome(source: str | Path, skeleton: Skeleton | None = None) -> Genome:
@@ -34,23 +31,11 @@ def load_genome(source: str | Path, skeleton: Skeleton | None = None) -> Genome:
         return preset(text, skeleton)
     if "\n" in text or text.lstrip().startswith(("{", TEXT_HEADER)):
         return parse(text)
-    try:
-        path = Path(source)
-        if path.stat().st_size > MAX_BYTES:
-            raise GenomeError(f"{path} has over {MAX_BYTES >> 20} MiB and is no genome; give another file")
-        content = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        near = get_close_matches(text, PRESETS, 1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
-        raise GenomeError(
-            f"{text!r} is neither a preset nor a file{hint}; use one of {', '.join(PRESETS)}, or a genome's path"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise GenomeError(f"cannot read a genome from {text!r}: {error}; give a readable UTF-8 text file") from None
+    content = read_source(text, PRESETS)
     try:
         return parse(content)
     except GenomeError as error:
-        raise GenomeError(f"{path}: {error}") from None
+        raise GenomeError(f"{text}: {error}") from None
 
 
 def parse(text: str) -> Genome:

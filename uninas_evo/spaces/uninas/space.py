@@ -8,14 +8,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
-from uninas_evo.contracts import Budget, Choose, Cost, Space, Variation
+from uninas_evo.contracts import Budget, Choose, Cost, Shape, Space, Variation
 from uninas_evo.errors import BudgetError, GenomeError
+from uninas_evo.spaces.load import SpaceEntry
 from uninas_evo.spaces.uninas.chain import walk_nodes
 from uninas_evo.spaces.uninas.compose import FAR, NEAR, compose
 from uninas_evo.spaces.uninas.crossover import cross
-from uninas_evo.spaces.uninas.genome import Genome
-from uninas_evo.spaces.uninas.load import parse
+from uninas_evo.spaces.uninas.genome import TEXT_HEADER, Genome
+from uninas_evo.spaces.uninas.load import load_genome, parse
 from uninas_evo.spaces.uninas.motifs import insert_motif
+from uninas_evo.spaces.uninas.presets import PRESETS
 from uninas_evo.spaces.uninas.reduce import reduced
 from uninas_evo.spaces.uninas.starts import starts
 from uninas_evo.spaces.uninas.step import StepRule, step
@@ -38,6 +40,8 @@ class UninasSpace(Space[Genome]):
         budget: bounds that no operator leaves.
         rule: probabilities and limits of a search step.
         edits: how many edits `compose` may make.
+        image: (3, H, W) of the skeleton.
+        classes: outputs of the skeleton's head.
 
     Raises:
         BudgetError: the start network lies outside the budget.
@@ -47,8 +51,13 @@ class UninasSpace(Space[Genome]):
     budget: Budget = field(default_factory=Budget)
     rule: StepRule = field(default_factory=StepRule)
     edits: tuple[str, ...] = FAR
+    image: Shape = field(init=False, repr=False, compare=False)
+    classes: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        skeleton = self.start.skeleton
+        object.__setattr__(self, "image", (3, skeleton.image_size, skeleton.image_size))
+        object.__setattr__(self, "classes", skeleton.classes)
         if not self.budget.admits(self.start.cost):
             raise BudgetError(
                 f"the start network must lie inside the budget; it has {self.start.params:,} params and "
@@ -147,3 +156,17 @@ class UninasSpace(Space[Genome]):
 def _patiently(attempt: Callable[[], Genome | None]) -> Genome | None:
     """The first child that an operator gives in `PATIENCE` attempts."""
     return next((child for _ in range(PATIENCE) if (child := attempt()) is not None), None)
+
+
+def _load(source: str) -> tuple[UninasSpace, Genome]:
+    genome = load_genome(source)
+    return UninasSpace(genome), genome
+
+
+ENTRY = SpaceEntry(
+    begins=(TEXT_HEADER, "{"),
+    load=_load,
+    presets=PRESETS,
+    space_of=lambda genome: UninasSpace(genome) if isinstance(genome, Genome) else None,
+)
+"""How the texts of the space are known; a text that begins with a brace is JSON, ours or that of `uninas`."""
