@@ -205,6 +205,7 @@ def test_missing_or_wrong_tables_name_the_cure(tmp_path):
     short = tmp_path / "short.csv"
     short.write_text("\n".join([header, *(f"{text},50" for text in texts[1:])]))
     with pytest.raises(
-        DataError, match=r"must give every cell an accuracy from 0 to 100 percent, got None for \|none~0\|"
+        DataError,
+        match=r"must give every cell a value from 0 to 100 as cifar10_test_accuracy\w*, got None for \|none~0\|",
     ):
         NASBench201Problem(short)

@@ -22,7 +22,8 @@ from uninas_evo.strategies import check_objectives
 
 COUNT = 40
 KINDS = ("bits", "nasbench201", "uninas")
-LEARNING = tuple(name for name in NAMES if name not in ("random", "random_walk"))
+SAMPLING = ("random", "random_walk", "halving", "hyperband", "asha")
+LEARNING = tuple(name for name in NAMES if name not in SAMPLING)
 
 every = pytest.mark.parametrize("name", NAMES)
 everywhere = pytest.mark.parametrize("kind", KINDS)

@@ -259,7 +259,8 @@ def execute(
             end = loop.ended() if journal.events else None
             if end is None or end.kind == "interrupted":
                 stack.callback(display.ended)
-                before = preflight(plan.problem, workers())
+                cheapest = 0 if plan.strategy.climbs and plan.problem.fidelities else None
+                before = preflight(plan.problem, workers(), cheapest)
                 _begin(journal, plan, folder, loop, workers(), changed or {})
                 display.started(loop, before)
                 end = loop.run(workers())
