@@ -5,69 +5,105 @@ Source: Dong & Yang, "NAS-Bench-201", ICLR 2020, arXiv 2001.00326.
 
 from __future__ import annotations
 
-import csv
-import gzip
 import itertools
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, Self
 
-import pydantic
+from pydantic import Field
 
-from uninas_evo.contracts import Budget, Objective, Problem
+from uninas_evo.contracts import Budget, Objective, Scorer, Subject
 from uninas_evo.errors import DataError
-from uninas_evo.problems.uninas import BudgetOptions
+from uninas_evo.problems.options import ScoringOptions, scoring
+from uninas_evo.problems.search import SearchProblem
+from uninas_evo.scoring.named import ObjectiveOptions, Written
 from uninas_evo.spaces.nasbench201.space import EDGES, OPERATIONS, RESNET, Cell, NASBench201Space
+from uninas_evo.tables import read_rows
 
 __all__ = ["RESNET", "Cell", "NASBench201Options", "NASBench201Problem", "NASBench201Space", "read_table"]
 
 
-class NASBench201Options(pydantic.BaseModel):
+class NASBench201Options(ScoringOptions):
     """The `[problem]` table of a run file for NAS-Bench-201."""
 
-    model_config = pydantic.ConfigDict(extra="forbid")
+    own = ("accuracy",)
 
-    table: Path = pydantic.Field(
+    table: Path = Field(
         description="CSV file (.csv or .csv.gz) with the columns architecture, "
         "cifar10_test_accuracy_percent and cifar100_test_accuracy_percent, a row for each of the 15,625 cells"
     )
-    dataset: Literal["cifar10", "cifar100"] = pydantic.Field(
-        "cifar10", description="whose test accuracy counts; CIFAR-10 is the one most papers report first"
-    )
-    table_12_epochs: Path | None = pydantic.Field(
+    table_12_epochs: Path | None = Field(
         None,
         description="CSV file with the columns architecture, cifar10_validation_accuracy_12_epochs_percent and "
         "training_seconds_12_epochs: a second, cheap fidelity, and the seconds of a simulated clock (cifar10 alone)",
     )
-    objectives: tuple[Literal["accuracy", "params", "flops"], ...] = pydantic.Field(
-        ("accuracy",), min_length=1, description="accuracy is maximized (percent), params and flops are minimized"
+    dataset: Literal["cifar10", "cifar100"] = Field(
+        "cifar10", description="whose test accuracy counts; CIFAR-10 is the one most papers report first"
     )
-    budget: BudgetOptions = pydantic.Field(default_factory=BudgetOptions, description="bounds on parameters and FLOPs")
+    objectives: list[str | ObjectiveOptions] = Field(
+        ["accuracy"],
+        description='"accuracy" of the table (maximized, percent), and what is scored in any space: names of proxies, '
+        '"params", "flops", "latency_ms", "train", or functions of your own',
+        min_length=1,
+    )
 
 
-SHORT_COLUMN = "cifar10_validation_accuracy_12_epochs_percent"
-SECONDS_COLUMN = "training_seconds_12_epochs"
-FULL_EPOCHS = 200
 SHORT_EPOCHS = 12
+FULL_EPOCHS = 200
 
 
-class NASBench201Problem(Problem):
+@dataclass(frozen=True)
+class TableScorer(Scorer):
+    """Looks up the test accuracy after 200 epochs, in percent.
+
+    With short trainings there are two fidelities, validation accuracy after 12 epochs and test accuracy after 200, and
+    `seconds`, what each training took on the benchmark's GPU (200 epochs as so many times 12).
+
+    Attributes:
+        accuracy: percent by architecture string.
+        short: the same after 12 epochs; empty where there is one fidelity.
+        seconds: of 12 epochs, by architecture string.
+    """
+
+    accuracy: Mapping[str, float] = field(repr=False, compare=False)
+    short: Mapping[str, float] = field(default_factory=dict, repr=False, compare=False)
+    seconds: Mapping[str, float] = field(default_factory=dict, repr=False, compare=False)
+    objectives = (Objective("accuracy", "maximize", unit="%"),)
+    is_pure = True
+
+    def score(self, subject: Subject, device: str) -> Mapping[str, float]:
+        """`accuracy`, and `seconds` where they are known; the device does not matter."""
+        text = subject.genome.text
+        if not self.short:
+            return {"accuracy": self.accuracy[text]}
+        if subject.fidelity == 0:
+            return {"accuracy": self.short[text], "seconds": self.seconds[text]}
+        return {"accuracy": self.accuracy[text], "seconds": self.seconds[text] * FULL_EPOCHS / SHORT_EPOCHS}
+
+    @property
+    def fidelities(self) -> tuple[Mapping[str, float], ...]:  # type: ignore[override]
+        """12 and 200 epochs, where both are known."""
+        return ({"epochs": SHORT_EPOCHS}, {"epochs": FULL_EPOCHS}) if self.short else ()
+
+
+class NASBench201Problem(SearchProblem):
     """Test accuracy after 200 epochs, read from the benchmark's table: nothing is trained.
-
-    With a table of 12 epochs there are two fidelities: validation accuracy after 12 epochs, then test accuracy after
-    200, and `seconds`, what each training took on the benchmark's GPU (200 epochs as so many times 12), by which a
-    simulated clock goes.
 
     Args:
         table: path of the table, see `NASBench201Options`.
         dataset: whose accuracy counts.
-        objectives: names out of accuracy, params and flops.
+        objectives: "accuracy", or what `SearchProblem` scores in any space.
         budget: bounds on parameters and FLOPs.
-        table_12_epochs: path of the table of short trainings, see `NASBench201Options`.
+        table_12_epochs: path of the table of short trainings, see `NASBench201Options`; it makes two fidelities.
+        seed: of what is scored; the table is exact.
+        scoring: batch, proxies and aggregate, as `SearchProblem` takes them.
 
     Raises:
-        DataError: a table is missing or is not the benchmark's.
+        DataError: a table is missing or is not the benchmark's, or short trainings are asked for on another dataset.
+        ObjectiveError: an objective does not exist.
     """
 
     Options = NASBench201Options
@@ -78,78 +114,109 @@ class NASBench201Problem(Problem):
         self,
         table: str | Path,
         dataset: Literal["cifar10", "cifar100"] = "cifar10",
-        objectives: Sequence[Literal["accuracy", "params", "flops"]] = ("accuracy",),
+        objectives: Sequence[Written] = ("accuracy",),
         budget: Budget | None = None,
+        *,
         table_12_epochs: str | Path | None = None,
+        seed: int = 0,
+        **scoring: Any,
     ) -> None:
-        self.space = NASBench201Space(10 if dataset == "cifar10" else 100, budget=budget)
-        self.objectives = tuple(
-            Objective(name, "maximize" if name == "accuracy" else "minimize") for name in objectives
-        )
-        self.accuracy = read_table(Path(table), f"{dataset}_test_accuracy_percent")
-        self.short: Mapping[str, float] = {}
-        self.short_seconds: Mapping[str, float] = {}
-        if table_12_epochs is not None:
-            if dataset != "cifar10":
-                raise DataError(
-                    f"the table of 12 epochs is of cifar10, got the dataset {dataset!r}; leave table_12_epochs out"
-                )
-            self.short = read_table(Path(table_12_epochs), SHORT_COLUMN)
-            self.short_seconds = read_table(Path(table_12_epochs), SECONDS_COLUMN, highest=float("inf"))
-            self.fidelities = ({"epochs": SHORT_EPOCHS}, {"epochs": FULL_EPOCHS})
+        self.accuracy = read_table(Path(table), dataset)
+        short = () if table_12_epochs is None else read_short_table(Path(table_12_epochs), dataset)
+        self.own = (TableScorer(self.accuracy, *short),)
+        space = NASBench201Space(10 if dataset == "cifar10" else 100, budget=budget)
+        super().__init__(space, objectives, seed=seed, **scoring)
 
     @classmethod
-    def from_options(cls, options: pydantic.BaseModel, seed: int) -> NASBench201Problem:
-        """The problem of a run file; the seed changes nothing, the table is exact."""
-        fields = NASBench201Options.model_validate(options.model_dump())
-        return cls(fields.table, fields.dataset, fields.objectives, fields.budget.budget(), fields.table_12_epochs)
+    def from_options(cls, options: NASBench201Options, seed: int) -> Self:
+        """The problem of a run file."""
+        budget = options.budget.budget()
+        return cls(
+            options.table,
+            options.dataset,
+            options.objectives,
+            budget,
+            table_12_epochs=options.table_12_epochs,
+            seed=seed,
+            **scoring(options),
+        )
 
     @cached_property
     def optimum(self) -> float:
         """The highest accuracy, in percent, of any cell inside the budget: regret is the distance to it."""
         return max(self.accuracy[cell.text] for cell in self.space.cells)
 
-    def evaluate(
-        self, genome: Cell, device: str, *, fidelity: int | None = None, lineage: Sequence[Cell] = ()
-    ) -> Mapping[str, float]:
-        """Looks up the accuracy (percent) and adds params and flops; the device does not matter."""
-        cost = self.space.cost(genome)
-        values = {"params": float(cost.params), "flops": float(cost.flops)}
-        if fidelity == 0 and self.fidelities:
-            return values | {"accuracy": self.short[genome.text], "seconds": self.short_seconds[genome.text]}
-        if self.short_seconds:
-            values["seconds"] = self.short_seconds[genome.text] * FULL_EPOCHS / SHORT_EPOCHS
-        return values | {"accuracy": self.accuracy[genome.text]}
+
+_FIX = (
+    "give the path of a CSV with the columns architecture, cifar10_test_accuracy_percent and "
+    "cifar100_test_accuracy_percent, exported from the benchmark (NATS-Bench TSS), as problem.table"
+)
+_SHORT_FIX = (
+    "give the path of a CSV with the columns architecture, cifar10_validation_accuracy_12_epochs_percent and "
+    "training_seconds_12_epochs as problem.table_12_epochs"
+)
+GUESSING = {"cifar10": 10.0, "cifar100": 1.0}
+"""Accuracy of guessing, in percent."""
+LEAST_SHARE = 0.9
+"""Of the accuracy of guessing (100 / classes percent): below it stand no networks, but fractions of 1."""
 
 
-@lru_cache(maxsize=6)
-def read_table(path: Path, column: str, highest: float = 100) -> dict[str, float]:
-    """A column by architecture string, checked to hold every cell once.
-
-    Args:
-        path: a CSV file, plain or gzipped.
-        column: its name; by default of percentages.
-        highest: what no value may exceed.
+@lru_cache(maxsize=4)
+def read_table(path: Path, dataset: str) -> dict[str, float]:
+    """Accuracy in percent by architecture string, checked to hold every cell once.
 
     Raises:
-        DataError: the file is missing, a column or a cell is missing, or a value lies outside 0 and `highest`.
+        DataError: the file is missing or damaged, a column or a cell is missing or there twice, a row names no cell,
+            or an accuracy is not a percentage.
     """
-    fix = (
-        f"give the path of a CSV with the columns architecture and {column}, exported from the benchmark "
-        "(NATS-Bench TSS), as problem.table or problem.table_12_epochs"
+    return _column(path, f"{dataset}_test_accuracy_percent", _FIX, GUESSING[dataset])
+
+
+@lru_cache(maxsize=4)
+def read_short_table(path: Path, dataset: str) -> tuple[dict[str, float], dict[str, float]]:
+    """Accuracy in percent after 12 epochs, and their seconds, by architecture string; raises as `read_table`."""
+    if dataset != "cifar10":
+        raise DataError(f"the short trainings are of cifar10, got the dataset {dataset!r}; leave table_12_epochs out")
+    return (
+        _column(path, "cifar10_validation_accuracy_12_epochs_percent", _SHORT_FIX, GUESSING[dataset]),
+        _column(path, "training_seconds_12_epochs", _SHORT_FIX, None),
     )
+
+
+def _column(path: Path, column: str, fix: str, guessing: float | None) -> dict[str, float]:
+    """A column by architecture string: percentages, with what guessing reaches, or other numbers from 0 up (None)."""
+    what = f"the table {str(path)!r}"
     if not path.is_file():
         raise DataError(f"the table of NAS-Bench-201 is not at {str(path)!r}; {fix}")
-    try:
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8", newline="") as file:
-            table = {row["architecture"]: float(row[column]) for row in csv.DictReader(file)}
-    except (KeyError, ValueError, TypeError, OSError, EOFError, csv.Error) as error:
-        raise DataError(f"the table {str(path)!r} is not that of NAS-Bench-201: {error!r}; {fix}") from error
-    cells = (Cell(edges).text for edges in itertools.product(OPERATIONS, repeat=len(EDGES)))
-    wrong = next((cell for cell in cells if not 0 <= table.get(cell, -1) <= highest), None)
-    if wrong is not None:
-        raise DataError(
-            f"the table {str(path)!r} must give every cell a value from 0 to {highest:g} as {column}, "
-            f"got {table.get(wrong)} for {wrong}; {fix}"
-        )
+    rows = read_rows(path)
+    if rows and (missing := {"architecture", column} - rows[0].cells.keys()):
+        raise DataError(f"{what} is not that of NAS-Bench-201: it lacks the column {sorted(missing)[0]}; {fix}")
+    cells = {Cell(edges).text for edges in itertools.product(OPERATIONS, repeat=len(EDGES))}
+    least, most = (0.0, math.inf) if guessing is None else (LEAST_SHARE * guessing, 100.0)
+    table: dict[str, float] = {}
+    lines: dict[str, int] = {}
+    for row in rows:
+        cell, value = row.cells["architecture"], _number(row.cells[column])
+        if cell not in cells:
+            raise DataError(f"line {row.line} of {what} names {cell!r:.200}, which is no cell of NAS-Bench-201; {fix}")
+        if cell in table:
+            raise DataError(f"{what} has the cell {cell} in the lines {lines[cell]} and {row.line}; remove one")
+        if not (least <= value <= most and math.isfinite(value)):
+            rule = "a number from 0 up" if guessing is None else "an accuracy in percent"
+            known = "" if guessing is None else f", from {least:g} (guessing reaches {guessing:g}) to 100"
+            raise DataError(
+                f"{what} must give every cell {rule}{known}, got {row.cells[column]!r:.40} in line {row.line} for "
+                f"{cell}; write 94.37, not 0.9437"
+            )
+        table[cell], lines[cell] = value, row.line
+    if lacking := sorted(cells - table.keys()):
+        raise DataError(f"{what} must give every cell an accuracy, got none for {lacking[0]}; {fix}")
     return table
+
+
+def _number(text: str) -> float:
+    """A number; NaN, which no range holds, for a text that is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

@@ -11,6 +11,7 @@
 | `bayesian` | Bayesian search with Optuna | any |
 | `ladder` | evolution on rungs of cheap fidelities, ranked by estimates over all of them | one |
 | `halving`, `hyperband`, `asha` | samples on rungs of cheap fidelities, the best go up | one |
+| `ppo`, `reinforce` | policies that learn to compose | one |
 
 A strategy is found by its name among the entry points `uninas_evo.strategies`, so that a package of your own can
 add one.
@@ -19,10 +20,11 @@ add one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.metadata import entry_points
+from contextlib import suppress
 
+from uninas_evo.config import registry
 from uninas_evo.contracts import Objective, Strategy
-from uninas_evo.errors import ObjectiveError
+from uninas_evo.errors import ObjectiveError, UninasEvoError
 
 __all__ = ["check_objectives"]
 
@@ -41,8 +43,11 @@ def check_objectives(strategy: type[Strategy], objectives: Sequence[Objective]) 
     """
     if _fits(strategy, objectives):
         return
-    loaded = {entry.name: entry.load() for entry in entry_points(group="uninas_evo.strategies")}
-    fitting = sorted(name for name, other in loaded.items() if _fits(other, objectives))
+    fitting = []
+    for name in registry.names("strategy"):
+        with suppress(UninasEvoError):  # one that cannot be imported is no answer
+            if _fits(registry.find("strategy", name), objectives):
+                fitting.append(name)
     fix = f"choose among the strategies that fit: {', '.join(fitting)}" if fitting else "name one"
     names = ", ".join(objective.name for objective in objectives) or "none"
     raise ObjectiveError(

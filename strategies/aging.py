@@ -32,6 +32,13 @@ class AgingOptions(Lag, WarmStart):
 class AgingEvolution(SteadyState):
     """Mutates the fittest of a random sample of the youngest members, one candidate at a time.
 
+    How it searches: a queue of `population` members; each candidate is a mutant of the best of `sample` of them, and
+    the oldest member leaves, however good it was, so that a lucky score does not reign for ever. Steady state:
+    workers never wait for a generation.
+
+    When to use it: for one objective, above all where scores are noisy or their times differ widely. Without noise it
+    and `evolution` are not told apart.
+
     A failed candidate takes its turn in the population like any other, with the worst fitness there is, so that it
     never is a parent while another member is drawn.
 
@@ -41,6 +48,20 @@ class AgingEvolution(SteadyState):
         seed: of all draws.
         proxy: a free score of a genome: the first population is the best of `warm_samples` samples by it.
         options: see `AgingOptions`.
+
+    Attributes:
+        population: the living members, oldest first, each with its fitness.
+
+    Example:
+        ```python
+        from uninas_evo import Objective
+        from uninas_evo.spaces.nasbench201.space import NASBench201Space
+        from uninas_evo.strategies.aging import AgingEvolution
+
+        objectives = [Objective("accuracy", "maximize")]
+        strategy = AgingEvolution(NASBench201Space(), objectives, seed=0, population=6, sample=4)
+        print(len(strategy.ask()))  # 6: the first population
+        ```
     """
 
     Options = AgingOptions

@@ -7,18 +7,23 @@ into calls of `tell`, so that the number of workers changes nothing.
 
 from __future__ import annotations
 
+import json
 import math
 import random
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 import pydantic
 
-from uninas_evo.contracts import Draft, Objective, Result, Space, StopSearch, Strategy
+from uninas_evo.contracts import Candidate, Draft, Objective, Result, Space, StopSearch, Strategy
 from uninas_evo.errors import StrategyError
 from uninas_evo.strategies import check_objectives
+
+if TYPE_CHECKING:
+    from uninas_evo.contracts.array import Array
 
 MAX_REPEATS = 1000
 """Candidates in a row that a walk has asked before: what it can reach is exhausted."""
@@ -141,6 +146,28 @@ class SearchStrategy(Strategy):
         """Whether a genome was asked before."""
         return genome in self._known
 
+    def saved(self) -> dict[str, Array]:
+        """What this base knows, for a snapshot: its generator, counts, and the genomes that were asked."""
+        known = sorted(map(self.space.encode, self._known))
+        facts = {
+            "random": self.rng.getstate(),
+            "asked": self._asked,
+            "told": self._told,
+            "repeats": self._repeats,
+            "exhausted": self._exhausted,
+            "known": known,
+        }
+        return {"base": np.frombuffer(json.dumps(facts).encode(), np.uint8)}
+
+    def load_saved(self, state: Mapping[str, Array]) -> None:
+        """Takes up what `saved` returned."""
+        facts = json.loads(state["base"].tobytes())
+        version, internal, gauss = facts["random"]
+        self.rng.setstate((version, tuple(internal), gauss))
+        self._asked, self._told, self._repeats = facts["asked"], facts["told"], facts["repeats"]
+        self._exhausted = facts["exhausted"]
+        self._known = set(map(self.space.decode, facts["known"]))
+
     def fitness(self, result: Result) -> tuple[float, ...]:
         """A value for each objective, greater is better; minus infinity in all of them for a failure."""
         values = tuple(
@@ -200,6 +227,25 @@ class SteadyState(SearchStrategy):
         """Keeps the results until a candidate needs them."""
         self._receive(results)
         self._unlearned.extend(results)
+
+    def saved(self) -> dict[str, Array]:
+        """What the base knows, and the results that no candidate has needed yet."""
+        waiting = [
+            [one.candidate.number, self.space.encode(one.candidate.genome), dict(one.values), one.failure]
+            for one in self._unlearned
+        ]
+        facts = {"learned": self._learned, "waiting": waiting}
+        return super().saved() | {"steady": np.frombuffer(json.dumps(facts).encode(), np.uint8)}
+
+    def load_saved(self, state: Mapping[str, Array]) -> None:
+        """Takes up what `saved` returned."""
+        super().load_saved(state)
+        facts = json.loads(state["steady"].tobytes())
+        self._learned = facts["learned"]
+        self._unlearned = deque(
+            Result(Candidate(self.space.decode(text), number=number), values, failure)
+            for number, text, values, failure in facts["waiting"]
+        )
 
     def _needed(self) -> int:
         return 0 if self._asked < self.free else max(0, self._asked - self.options.lag + 1)

@@ -45,6 +45,13 @@ class EvolutionOptions(WarmStart):
 class Evolution(Generational):
     """Offspring by tournament and mutation or crossover; the best μ of parents and offspring survive.
 
+    How it searches: the first population is sampled (or warm started), then each generation of λ offspring is asked at
+    once: parents win a tournament, a share of the offspring is crossed and the others are mutated by one step of the
+    space. Survival is elitist, each genome once.
+
+    When to use it: the first choice for one objective, in any space; also where operators of DEAP or of your own shall
+    be tried (see `toolbox`). With noisy scores prefer `aging`, which forgets lucky ones.
+
     Args:
         space: builds and varies genomes.
         objectives: exactly one.
@@ -60,6 +67,16 @@ class Evolution(Generational):
         population: the survivors, as individuals.
         hall_of_fame: DEAP's `HallOfFame`: the best individuals ever.
         logbook: DEAP's `Logbook`: a record for each generation.
+
+    Example:
+        ```python
+        from uninas_evo import Objective
+        from uninas_evo.spaces.nasbench201.space import NASBench201Space
+        from uninas_evo.strategies.evolution import Evolution
+
+        strategy = Evolution(NASBench201Space(), [Objective("accuracy", "maximize")], seed=0, population=8, offspring=4)
+        print(len(strategy.ask()))  # 8
+        ```
     """
 
     Options = EvolutionOptions

@@ -51,6 +51,9 @@ class ParetoOptions(BudgetHandling):
 class ParetoStrategy(Generational):
     """A pymoo algorithm whose one variable is a genome.
 
+    How it searches: generation after generation, parents win pymoo's tournaments, a share of the offspring is crossed
+    by the space and the others are mutated by one of its steps, and the algorithm's survival chooses who stays.
+
     pymoo minimizes: values to maximize change their sign. A failed candidate violates a constraint more than any
     other, so that it never is preferred to one with values.
 
@@ -124,7 +127,21 @@ class ParetoStrategy(Generational):
 
 
 class NSGA2(ParetoStrategy):
-    """NSGA-II: non-dominated rank, then crowding distance; the standard choice for two or three objectives."""
+    """NSGA-II: non-dominated rank, then crowding distance.
+
+    When to use it: the standard choice for two or three objectives.
+
+    Example:
+        ```python
+        from uninas_evo import Objective
+        from uninas_evo.spaces.nasbench201.space import NASBench201Space
+        from uninas_evo.strategies.pareto import NSGA2
+
+        objectives = [Objective("accuracy", "maximize"), Objective("flops", "minimize")]
+        strategy = NSGA2(NASBench201Space(), objectives, seed=0, population=8)
+        print(len(strategy.ask()))  # 8
+        ```
+    """
 
     def make(self, **arguments: Any) -> Any:
         """Pymoo's NSGA-II."""
@@ -132,7 +149,22 @@ class NSGA2(ParetoStrategy):
 
 
 class NSGA3(ParetoStrategy):
-    """NSGA-III: reference directions keep the front spread where there are three or more objectives."""
+    """NSGA-III: reference directions keep the front spread.
+
+    When to use it: for three or more objectives, where crowding distance says little.
+
+    Example:
+        ```python
+        from uninas_evo import Objective
+        from uninas_evo.spaces.nasbench201.space import NASBench201Space
+        from uninas_evo.strategies.pareto import NSGA3
+
+        names = {"accuracy": "maximize", "params": "minimize", "flops": "minimize"}
+        objectives = [Objective(name, goal) for name, goal in names.items()]
+        strategy = NSGA3(NASBench201Space(), objectives, seed=0, population=12)
+        print(len(strategy.ask()))  # 12
+        ```
+    """
 
     def make(self, **arguments: Any) -> Any:
         """Pymoo's NSGA-III with as many of Das and Dennis's directions as the population can hold."""
@@ -148,6 +180,19 @@ class NSGA3(ParetoStrategy):
 class AGEMOEA(ParetoStrategy):
     """AGE-MOEA: estimates the front's shape and spreads the members on it.
 
+    When to use it: where the front is far from a plane, so that reference directions are wasted.
+
+    Example:
+        ```python
+        from uninas_evo import Objective
+        from uninas_evo.spaces.nasbench201.space import NASBench201Space
+        from uninas_evo.strategies.pareto import AGEMOEA
+
+        objectives = [Objective("accuracy", "maximize"), Objective("flops", "minimize")]
+        strategy = AGEMOEA(NASBench201Space(), objectives, seed=0, population=8)
+        print(len(strategy.ask()))  # 8
+        ```
+
     Raises:
         MissingExtraError: numba, which pymoo needs for this algorithm alone, is not installed.
     """
@@ -162,7 +207,21 @@ class AGEMOEA(ParetoStrategy):
 
 
 class SMSEMOA(ParetoStrategy):
-    """SMS-EMOA: the member that adds least hypervolume leaves; slow beyond four objectives."""
+    """SMS-EMOA: the member that adds least hypervolume leaves.
+
+    When to use it: where the final hypervolume is what counts, with two to four objectives; slow beyond.
+
+    Example:
+        ```python
+        from uninas_evo import Objective
+        from uninas_evo.spaces.nasbench201.space import NASBench201Space
+        from uninas_evo.strategies.pareto import SMSEMOA
+
+        objectives = [Objective("accuracy", "maximize"), Objective("flops", "minimize")]
+        strategy = SMSEMOA(NASBench201Space(), objectives, seed=0, population=8)
+        print(len(strategy.ask()))  # 8
+        ```
+    """
 
     def make(self, **arguments: Any) -> Any:
         """Pymoo's SMS-EMOA."""

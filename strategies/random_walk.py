@@ -9,9 +9,32 @@ from uninas_evo.strategies.base import MAX_TRIES, Lag, SteadyState, start_of
 
 
 class RandomWalk(SteadyState):
-    """Begins at the space's start and takes one step a candidate; a walk that is stuck begins again.
+    """Begins at the space's start and takes one step per candidate; a walk that is stuck restarts.
 
-    Results change nothing; the lag only bounds how many candidates are under way.
+    How it searches: every candidate is one search step from the one before, whatever the scores were; the lag only
+    bounds how many candidates are under way.
+
+    When to use it: to see what the steps alone do (which sizes and operations they drift to), and as the baseline that
+    shows whether selection helps. It finds good networks only by chance.
+
+    Args:
+        space: must have a start.
+        objectives: one or several; only recorded.
+        seed: of all draws.
+        options: `lag`, see `Lag`.
+
+    Raises:
+        StrategyError: the space has no start (at the first ask).
+
+    Example:
+        ```python
+        from uninas_evo import Objective
+        from uninas_evo.spaces.nasbench201.space import NASBench201Space
+        from uninas_evo.strategies.random_walk import RandomWalk
+
+        strategy = RandomWalk(NASBench201Space(), [Objective("accuracy", "maximize")], seed=0)
+        print([draft.origin for draft in strategy.ask()][:2])  # ['start', 'mutate']
+        ```
     """
 
     Options = Lag

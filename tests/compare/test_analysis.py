@@ -142,6 +142,11 @@ def test_numbers_for_people(value, text):
     assert tables.number(value) == text
 
 
+def test_the_page_says_what_so_few_seeds_can_show():
+    """Two seeds show nothing at the 5 % level, however clear it looks."""
+    assert "With 2 seeds no corrected p can lie below 0.5: they cannot show" in page.legend(single())
+
+
 def test_page_is_self_contained_and_escaped():
     """Names cannot inject markup; nothing is loaded from elsewhere, and no script runs."""
     cells = {"<b>bad</b>": [cell([1], seed=0), cell([2], seed=1)]}

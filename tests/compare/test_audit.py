@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 
 import numpy as np
@@ -11,54 +12,96 @@ from torch import nn
 from typer.testing import CliRunner
 
 from uninas_evo.cli import app
-from uninas_evo.compare.audit import agreements, kendall, ndcg, ranking, score_networks, spearman
-from uninas_evo.errors import ProxyError
+from uninas_evo.compare import audit
+from uninas_evo.compare.audit import agreements, ranking, read_accuracies, score_networks
+from uninas_evo.contracts import Budget, Choose, Cost, Decision, Space
+from uninas_evo.errors import DataError, ProxyError
+from uninas_evo.pool.open import PoolOptions
 from uninas_evo.problems.nasbench201 import read_table
 from uninas_evo.proxies import Inputs
 from uninas_evo.spaces.nasbench201.space import NASBench201Space
+from uninas_evo.stats.ranks import kendall, rank_aggregate, spearman
 
 INPUTS = Inputs(batch=4, image=(3, 4, 4))
 WIDTHS = [str(width) for width in range(1, 9)]
+HERE = PoolOptions(devices="in-process")
 BUILT: list[str] = []
 
 
-def build(text: str) -> nn.Module:
-    BUILT.append(text)
-    return nn.Sequential(nn.Flatten(), nn.Linear(48, int(text)), nn.ReLU(), nn.Linear(int(text), 2))
+class Widths(Space[int]):
+    """Perceptrons of one hidden layer; a negative width has no activation."""
+
+    image, classes, budget = (3, 4, 4), 2, Budget()
+
+    def compose(self, choose: Choose) -> int:
+        return int(choose(Decision("width", tuple(WIDTHS))))
+
+    def mutate(self, genome: int, rng: random.Random) -> int | None:
+        return None
+
+    def crossover(self, a: int, b: int, rng: random.Random) -> int | None:
+        return None
+
+    def cost(self, genome: int) -> Cost:
+        return Cost()
+
+    def build(self, genome: int) -> nn.Module:
+        BUILT.append(str(genome))
+        if genome < 0:
+            return nn.Sequential(nn.Flatten(), nn.Linear(48, 2))
+        return nn.Sequential(nn.Flatten(), nn.Linear(48, genome), nn.ReLU(), nn.Linear(genome, 2))
+
+    def encode(self, genome: int) -> str:
+        return str(genome)
+
+    def decode(self, text: str) -> int:
+        return int(text)
+
+
+SPACE = Widths()
 
 
 def test_scores_go_on_where_they_were(tmp_path: Path) -> None:
-    """Every score is written as it comes; a second call computes only what is missing, a torn line included."""
-    journal = tmp_path / "folder" / "scores.jsonl"
-    first = score_networks(WIDTHS[:3], build, ["params"], INPUTS, journal)
-    with journal.open("a") as file:
-        file.write('{"architecture": "4", "pro')
+    """Every score is recorded as it comes; a second call computes only what is missing, a torn line included."""
+    folder = tmp_path / "folder"
+    first = score_networks(SPACE, WIDTHS[:3], ["params"], INPUTS, folder, HERE)
+    with (folder / "journal.jsonl").open("a") as file:
+        file.write('{"event": "ask", "num')
     BUILT.clear()
-    second = score_networks(WIDTHS[:4], build, ["params"], INPUTS, journal)
+    second = score_networks(SPACE, WIDTHS[:4], ["params"], INPUTS, folder, HERE)
     assert BUILT == ["4"]
     assert {text: second[text] for text in first} == first
     assert second["4"] == {"params": 48 * 4 + 4 + 8 + 2}
-    assert score_networks(WIDTHS[:4], build, ["params"], INPUTS, journal) == second
+    more = score_networks(SPACE, WIDTHS[:4], ["params", "layers"], INPUTS, folder, HERE)
+    assert BUILT == ["4", "1", "2", "3", "4"]
+    assert {text: values["params"] for text, values in more.items()} == {t: v["params"] for t, v in second.items()}
+    assert score_networks(SPACE, WIDTHS[:4], ["params"], INPUTS, folder, HERE) == second
 
 
+@pytest.mark.slow
 def test_several_processes_give_the_same_scores(tmp_path: Path) -> None:
     """The number of workers changes nothing."""
-    one = score_networks(WIDTHS, build, ["params", "snip"], INPUTS, tmp_path / "one.jsonl")
-    two = score_networks(WIDTHS, build, ["params", "snip"], INPUTS, tmp_path / "two.jsonl", workers=2)
-    assert one == two
+    two = PoolOptions(devices=["cpu", "cpu"])
+    space = NASBench201Space()
+    cells = [space.encode(space.cells[index]) for index in (100, 5000, 9000)]
+    inputs = Inputs(batch=4)
+    one = score_networks(space, cells, ["params", "snip"], inputs, tmp_path / "one", HERE)
+    assert one == score_networks(space, cells, ["params", "snip"], inputs, tmp_path / "two", two)
 
 
 def test_other_inputs_are_refused(tmp_path: Path) -> None:
     """Scores of other inputs are never mixed."""
-    score_networks(["1"], build, ["params"], INPUTS, tmp_path / "scores.jsonl")
+    score_networks(SPACE, ["1"], ["params"], INPUTS, tmp_path, HERE)
     with pytest.raises(ProxyError, match=r"holds scores of other inputs.*name another folder"):
-        score_networks(["2"], build, ["params"], Inputs(batch=5), tmp_path / "scores.jsonl")
+        score_networks(SPACE, ["2"], ["params"], Inputs(batch=5), tmp_path, HERE)
 
 
 def test_failures_rank_last(tmp_path: Path) -> None:
-    """A network that a proxy cannot score is written as null and ranks below all others, whatever the goal."""
-    scores = score_networks(["8", "x"], _fails, ["naswot"], INPUTS, tmp_path / "scores.jsonl")
-    assert scores["x"] == {"naswot": None}
+    """A network that a proxy cannot score is recorded with the reason and ranks below all others, whatever the goal."""
+    scores = score_networks(SPACE, ["8", "-1"], ["naswot", "params"], INPUTS, tmp_path, HERE)
+    assert scores["-1"]["naswot"] is None
+    assert scores["-1"]["params"] is not None
+    assert "ProxyError" in (tmp_path / "journal.jsonl").read_text()
     for proxy in ("naswot", "te_ntk"):
         values, failures = ranking({"a": {proxy: 2.0}, "b": {proxy: None}, "c": {proxy: 1.0}}, proxy)
         assert (int(values.argmin()), failures) == (1, 1)
@@ -66,26 +109,33 @@ def test_failures_rank_last(tmp_path: Path) -> None:
     assert ranking(order, "te_ntk")[0].tolist() == [-1, -2]
 
 
-def _fails(text: str) -> nn.Module:
-    return build("8") if text == "8" else nn.Sequential(nn.Flatten(), nn.Linear(48, 2))
+def test_aggregates_are_ranked_within_each_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bootstrap resamples what an aggregate is made of: ranks over all networks would know the others."""
+    rng = np.random.default_rng(1)
+    scores = {str(i): {"te_regions": rng.normal(), "te_ntk": rng.normal()} for i in range(12)}
+    accuracies = {str(i): float(rng.uniform(50, 90)) for i in range(12)}
+    drawn = []
+    monkeypatch.setattr(
+        audit, "bootstrapped", lambda measure, count, **_: drawn.append(measure(np.array([3, 3, 7, 1, 5, 9])))
+    )
+    agreements(scores, accuracies, ["te"])
+    texts = ["3", "3", "7", "1", "5", "9"]
+    columns = {"te_regions": [scores[t]["te_regions"] for t in texts], "te_ntk": [-scores[t]["te_ntk"] for t in texts]}
+    expected = kendall(np.array(rank_aggregate(columns)), np.array([accuracies[t] for t in texts]))
+    assert drawn[0] == pytest.approx(expected)
+    whole = np.array(ranking(scores, "te")[0])[[3, 3, 7, 1, 5, 9]]
+    assert kendall(whole, np.array([accuracies[t] for t in texts])) != pytest.approx(expected)
 
 
-def test_agreement_of_perfect_and_reversed_scores() -> None:
-    """The right order gives 1 for all measures, the reversed one −1; a constant gives 0."""
-    truth = np.linspace(10, 95, 40)
-    assert (kendall(truth, truth), ndcg(truth, truth)) == (1, 1)
-    assert spearman(truth, truth) == pytest.approx(1)
-    assert kendall(-truth, truth) == pytest.approx(-1)
-    assert spearman(-truth, truth) == pytest.approx(-1)
-    assert ndcg(-truth, truth) < 0.3
-    assert kendall(truth * 0, truth) == spearman(truth * 0, truth) == 0
-
-
-def test_ndcg_by_hand() -> None:
-    """Gains 2^accuracy − 1, discounted by log2 of the place plus one, over the best order."""
-    gains = [2**0.5 - 1, 2**1.0 - 1]
-    expected = (gains[0] + gains[1] / np.log2(3)) / (gains[1] + gains[0] / np.log2(3))
-    assert ndcg(np.array([2.0, 1.0]), np.array([50.0, 100.0]), share=1) == pytest.approx(expected)
+def test_a_table_of_any_space_is_read(tmp_path: Path) -> None:
+    """Genomes are put into their canonical text; a row that is none, or a missing column, is named."""
+    table = tmp_path / "table.csv"
+    table.write_text("genome,accuracy\n03,71.5\n4,80\n")
+    assert read_accuracies(table, "accuracy", SPACE) == {"3": 71.5, "4": 80.0}
+    for column, content in (("other", "genome,accuracy\n3,1\n"), ("accuracy", "genome,accuracy\nx,1\n")):
+        table.write_text(content)
+        with pytest.raises(DataError, match="must be a CSV with a column 'genome'"):
+            read_accuracies(table, column, SPACE)
 
 
 def test_intervals_hold_their_estimate() -> None:
@@ -133,7 +183,7 @@ def test_score_command() -> None:
     text = _tiny_text()
     result = CliRunner().invoke(app, [text if a == "TEXT" else a for a in arguments])
     assert result.exit_code == 0, result.output
-    assert set(json.loads(result.stdout)) == {"vkdnw", "vkdnw_error", "te_regions", "te_ntk"}
+    assert set(json.loads(result.stdout)) == {"vkdnw", "vkdnw_se", "te_regions", "te_ntk"}
     plain = CliRunner().invoke(app, ["score", text, "--proxy", "params"])
     assert plain.stdout.split()[0] == "params"
 

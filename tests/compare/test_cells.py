@@ -10,8 +10,8 @@ from uninas_evo.compare.cells import CELL_FILE, groups, read_cells, run_group
 from uninas_evo.compare.compare import compare
 from uninas_evo.compare.comparefile import load_compare_file
 from uninas_evo.compare.scheduler import run_groups
-from uninas_evo.compare.sharing import fresh_seeds, recall
-from uninas_evo.engine.journal import canonical, read_journal
+from uninas_evo.compare.sharing import fresh_seeds, means, recall
+from uninas_evo.engine.journal import RescoreEvent, ResultEvent, canonical, read_journal
 from uninas_evo.errors import JournalError, PoolError, RunFileError
 from uninas_evo.pool.caching import CachingPool, question
 from uninas_evo.pool.contract import Job
@@ -218,6 +218,53 @@ def test_failed_groups_are_counted_and_the_first_reason_given(tmp_path, file):
     pool = again(tmp_path, "pool.devices={cpu=1}").options.pool
     with pytest.raises(PoolError, match=r"2 of 2 groups of runs failed, the first with: uninas, seed 0: .*broken"):
         run_groups(groups(file, tmp_path / "out"), pool, lambda done, total: None)
+
+
+def test_a_side_value_that_is_missing_once_is_a_mean_of_the_others():
+    """A standard error that was not finite under one fresh seed is left out there, and nothing breaks."""
+    assert means([{"x": 1.0, "x_se": 0.5}, {"x": 3.0}]) == {"x": 2.0, "x_se": 0.5}
+    assert means([{"x": 1.0}, {}, {"x": 2.0, "x_se": 4.0}]) == {"x": 1.5, "x_se": 4.0}
+    assert means([{}, {}]) == {}
+
+
+def test_fresh_scores_join_the_journal(tmp_path, file):
+    """A comparison that was killed while it scored again goes on there: what is recorded is not made again."""
+    group = groups(file, tmp_path / "out")[0]
+    run_group(group, InProcessPool)
+    folder = group.folders["random"]
+    before = json.loads((folder / CELL_FILE).read_text())["fresh"]
+    journal = (folder / "journal.jsonl").read_bytes()
+    assert sum(isinstance(event, RescoreEvent) for event in read_journal(folder)[1]) == 3 * len(before)
+    (folder / CELL_FILE).unlink()
+    run_group(group, InProcessPool)
+    assert json.loads((folder / CELL_FILE).read_text())["fresh"] == before
+    assert (folder / "journal.jsonl").read_bytes() == journal
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("accident", "reason"),
+    [
+        ("__import__('time').sleep(1000)", "outlived the time limit of 2 s"),
+        ("__import__('os')._exit(17)", "killed its worker twice"),
+        ("bytearray(10**10)", "out of memory"),
+    ],
+)
+def test_limits_hold_in_a_comparison(tmp_path, file, accident, reason):
+    """A candidate that hangs, dies or takes too much is failed as in any search, and its run goes on."""
+    start = file.runs["uninas"]["random"].problem().space.start.id
+    harm = f"    if genome.id != {start!r}:\n        {accident}\n    return"
+    (tmp_path / "noise.py").write_text(NOISE.replace("    return", harm))
+    pool = ["pool.devices={cpu=1}", "pool.time_limit_s=2", "pool.memory_limit_gb=2"]
+    limited = again(tmp_path, "seeds=1", "rescore=0", "evaluations=2", *pool)
+    work = groups(limited, tmp_path / "out")
+    run_groups(work, limited.options.pool, lambda done, total: None)
+    events = [event for folder in work[0].folders.values() for event in read_journal(folder)[1]]
+    results = [event for event in events if isinstance(event, ResultEvent)]
+    failures = [event.failure for event in results if event.failure is not None]
+    assert len(results) == 4
+    assert len(failures) >= 2
+    assert all(reason in failure for failure in failures)
 
 
 def test_a_damaged_cell_file_is_named(tmp_path, file):

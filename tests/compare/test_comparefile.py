@@ -120,3 +120,12 @@ def test_a_missing_table_is_found_before_anything_runs(tmp_path):
     """
     with pytest.raises(DataError, match=r"nowhere.csv.gz.*problem.table"):
         load(tmp_path, text)
+
+
+@pytest.mark.parametrize("name", ["../../escaped", "x/../random", ".hidden"])
+def test_names_stay_in_the_comparisons_folder(tmp_path, name):
+    """Names of strategies and problems become folders and files: none may lead out."""
+    with pytest.raises(RunFileError, match="must hold no separator"):
+        load(tmp_path, GOOD + f'\n[strategies."{name}"]\nname = "aging"\n')
+    with pytest.raises(RunFileError, match="must hold no separator"):
+        load(tmp_path, GOOD.replace("[problems.small]", f'[problems."{name}"]'))

@@ -93,7 +93,7 @@ def test_a_network_of_any_space_is_trained(tmp_path: Path) -> None:
     """Seeds fix its weights, and the folder resumes under the genome's text."""
     space = NASBench201Space(3)
     space.image = (3, 16, 16)
-    protocol = load_protocol("small").replace(epochs=1, batch_size=16, val_fraction=0.2)
+    protocol = load_protocol("small").replace(epochs=1, warmup_epochs=0, batch_size=16, val_fraction=0.2)
     splits = read_splits(str(write_data(tmp_path)), protocol.val_fraction)
     results = [
         train_in_space(space, space.start, splits, protocol, tmp_path / name, seed=1) for name in ("a", "b", "a")

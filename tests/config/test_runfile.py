@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from uninas_evo.config.runfile import apply_setting, changes, check_changes, load_run_file, parse_run, to_toml
+from uninas_evo.contracts import Budget
 from uninas_evo.errors import BudgetError, ObjectiveError, RunFileError
+from uninas_evo.problems.options import BudgetOptions
 from uninas_evo.spaces.uninas import Skeleton, preset
 
 RUNS = sorted(path for path in Path("runs").glob("*.toml") if "compare" not in path.stem)
@@ -63,7 +66,6 @@ def test_all_mistakes_at_once(tmp_path: Path) -> None:
         "problem.objektives: there is no such field, got ['vkdnw']; did you mean 'objectives'?",
         "problem.start: 'coatnett' is neither a preset nor a file (did you mean 'coatnet'?)",
         "problem.skeleton.clases: there is no such field, got 10; did you mean 'classes'?",
-        "problem.budget.max_param: there is no such field, got 1000000.0; did you mean 'max_params'?",
         "problem.budget.min_flops: should be greater than or equal to 0, got -5",
         "strategy.popsize: there is no such field, got 3",
         "strategy.population: should be a valid integer",
@@ -107,11 +109,32 @@ def test_files_that_are_no_run_files(tmp_path: Path) -> None:
         load_run_file(tmp_path / "run.toml")
 
 
-def test_a_problem_that_cannot_be_imported_is_named(installed: Any, tmp_path: Path) -> None:
+def test_a_problem_that_cannot_be_imported_is_named(outside: Path, tmp_path: Path) -> None:
     """A broken package from outside is told with its entry point."""
-    assert "the problem broken (engine_toy:Missing) cannot be imported" in told(
+    assert "the problem broken (outside_plugin:Missing) cannot be imported" in told(
         "evaluations = 1\nproblem.name = 'broken'", tmp_path
     )
+
+
+@pytest.mark.parametrize(
+    ("bound", "message"),
+    [
+        ("max_param = 1", "max_param bounds 'param', which is not a cost here.*did you mean 'max_params'"),
+        ("most_params = 1", "a bound is written min_NAME or max_NAME, got 'most_params'"),
+        ("max_params = inf", "problem.budget.max_params: should be a finite number"),
+        ("min_flops = nan", "problem.budget.min_flops: should be "),
+        ("max_latency_ms = inf", "problem.budget.max_latency_ms: should be a finite number"),
+    ],
+)
+def test_bounds_are_finite_and_of_known_costs(tmp_path: Path, bound: str, message: str) -> None:
+    """Any min_NAME and max_NAME of a cost, as numbers; anything else is a mistake of the run file."""
+    assert re.search(message, told(f"evaluations = 1\n[problem.budget]\n{bound}", tmp_path))
+
+
+def test_bounds_of_any_cost_reach_the_budget() -> None:
+    """A cost by any name is bounded as params are."""
+    budget = BudgetOptions(max_params=3, max_latency_ms=2.5).budget()
+    assert budget == Budget(max_params=3, max_latency_ms=2.5)
 
 
 def test_settings_change_fields(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from engine_toy import ToyOptions, ToyProblem, ToyStrategy
 
 import uninas_evo
+from uninas_evo.config.registry import find
 from uninas_evo.config.runfile import load_run_file
 from uninas_evo.contracts import Objective
 from uninas_evo.engine.finalists import difference, rescore
@@ -474,7 +475,7 @@ def test_replay_leaves_the_journal_alone(tmp_path: Path) -> None:
     before = path.read_bytes()
     problem = ToyProblem()
     journal = Journal(path)
-    loop = Loop(problem, ToyStrategy(problem.space, problem.objectives, seed=0), journal, evaluations=20)
+    loop = Loop(problem, find("strategy", "evolution")(problem.space, problem.objectives, seed=0), journal)
     loop.replay()
     journal.close()
     assert loop.told > 0

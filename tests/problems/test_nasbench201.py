@@ -6,6 +6,7 @@ import gzip
 import itertools
 import pickle
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from uninas_evo.spaces.nasbench201.space import EDGES, OPERATIONS
 
 TABLE = Path(__file__).parents[3] / "shared/data/nasbench201_test_accuracy.csv.gz"
 needs_table = pytest.mark.skipif(not TABLE.is_file(), reason="the table of NAS-Bench-201 is not beside the repository")
+HEADER = "architecture,cifar10_test_accuracy_percent"
 cells = st.tuples(*[st.sampled_from(OPERATIONS)] * 6).map(Cell)
 
 
@@ -185,17 +187,37 @@ def test_from_options():
         NASBench201Problem.Options(table=TABLE, color="red")
 
 
+@needs_table
+def test_the_table_beside_scores_of_any_kind():
+    """Accuracy from the table stands beside proxies, latency and functions of one's own."""
+
+    def edges(genome) -> float:
+        return float(len(genome.edges))
+
+    edges.__annotations__["genome"] = "Genome"
+    problem = NASBench201Problem(
+        TABLE, objectives=["accuracy", "naswot", "latency_ms", edges], batch=4, proxies={"latency_ms": {"repeats": 1}}
+    )
+    values = problem.evaluate(RESNET, "cpu")
+    assert values.keys() == {"accuracy", "naswot", "latency_ms", "edges", "params", "flops"}
+    assert problem.objectives[0].unit == "%"
+    options = NASBench201Problem.Options(table=TABLE, objectives=["accuracy", "naswot"])
+    assert [one.name for one in NASBench201Problem.from_options(options, 0).objectives] == ["accuracy", "naswot"]
+    with pytest.raises(ValueError, match=r"there is no objective 'accuracyy'.*did you mean 'accuracy'"):
+        NASBench201Problem.Options(table=TABLE, objectives=["accuracyy"])
+
+
 def test_missing_or_wrong_tables_name_the_cure(tmp_path):
     """A table that is absent, torn, of another kind or incomplete is a DataError with the fix."""
     with pytest.raises(DataError, match=r"is not at .*; give the path of a CSV with the columns architecture"):
         NASBench201Problem(tmp_path / "absent.csv")
     other = tmp_path / "other.csv"
     other.write_text("a,b\n1,2\n")
-    with pytest.raises(DataError, match=r"is not that of NAS-Bench-201: KeyError\('architecture'\)"):
+    with pytest.raises(DataError, match=r"is not that of NAS-Bench-201: it lacks the column architecture"):
         NASBench201Problem(other)
     torn = tmp_path / "torn.csv.gz"
     torn.write_bytes(gzip.compress(b"architecture,cifar10_test_accuracy_percent\n" * 99)[:-9])
-    with pytest.raises(DataError, match="is not that of NAS-Bench-201"):
+    with pytest.raises(DataError, match=r"torn\.csv\.gz' cannot be read: Compressed file ended"):
         NASBench201Problem(torn)
     texts = [Cell(edges).text for edges in itertools.product(OPERATIONS, repeat=6)]
     full = tmp_path / "full.csv"
@@ -204,8 +226,57 @@ def test_missing_or_wrong_tables_name_the_cure(tmp_path):
     assert NASBench201Problem(full).optimum == 50
     short = tmp_path / "short.csv"
     short.write_text("\n".join([header, *(f"{text},50" for text in texts[1:])]))
-    with pytest.raises(
-        DataError,
-        match=r"must give every cell a value from 0 to 100 as cifar10_test_accuracy\w*, got None for \|none~0\|",
-    ):
+    with pytest.raises(DataError, match=r"must give every cell an accuracy, got none for \|none~0\|"):
         NASBench201Problem(short)
+
+
+def whole_table(
+    path: Path, header: str = "architecture,cifar10_test_accuracy_percent", more: Sequence[str] = ()
+) -> Path:
+    """A right table in which every cell reaches 50 percent, with lines appended or put in the place of the first."""
+    texts = [Cell(edges).text for edges in itertools.product(OPERATIONS, repeat=6)]
+    columns = header.count(",")
+    path.write_text("\n".join([header, *(text + ",50" * columns for text in texts), *more]), encoding="utf-8-sig")
+    return path
+
+
+def test_a_byte_order_mark_is_read_over(tmp_path):
+    """Tables that were saved with a byte-order mark are read."""
+    assert NASBench201Problem(whole_table(tmp_path / "t.csv")).optimum == 50
+
+
+@pytest.mark.parametrize(
+    ("header", "more", "message"),
+    [
+        ("architecture,cifar10_test_accuracy_percent,cifar10_test_accuracy_percent", [], "column .* twice"),
+        (None, [f"{Cell(('none',) * 6).text},99.9"], "in the lines 2 and 15627; remove one"),
+        (None, ["|conv~0|,50"], r"line 15627 of .* names '\|conv~0\|', which is no cell"),
+        (None, ["|conv~0|"], "line 15627 .* has 1 cells for 2 columns"),
+    ],
+)
+def test_doubled_and_foreign_rows_are_told_by_line(tmp_path, header, more, message):
+    """A column or cell that stands twice, and a row that names no cell, are refused with their lines."""
+    path = whole_table(tmp_path / "t.csv", header or HEADER, more)
+    with pytest.raises(DataError, match=message):
+        NASBench201Problem(path)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "value"),
+    [
+        ("cifar10", "0.943733"),
+        ("cifar100", "0.73"),
+        ("cifar10", "nan"),
+        ("cifar10", "inf"),
+        ("cifar10", "101"),
+        ("cifar10", "94,3"),
+    ],
+)
+def test_accuracies_are_in_percent(tmp_path, dataset, value):
+    """One value that is a fraction, no number or above 100 is told with its line: no network is worse than guessing."""
+    path = whole_table(tmp_path / "t.csv", f"architecture,{dataset}_test_accuracy_percent")
+    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    lines[7] = f'{lines[7].split(",")[0]},"{value}"'
+    path.write_text("\n".join(lines))
+    with pytest.raises(DataError, match=r"must give every cell an accuracy in percent, .* in line 8 for"):
+        NASBench201Problem(path, dataset)

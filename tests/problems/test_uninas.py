@@ -17,6 +17,7 @@ from torch import nn
 
 from uninas_evo.contracts import Budget, Objective
 from uninas_evo.errors import ObjectiveError
+from uninas_evo.pool.contract import Job
 from uninas_evo.pool.worker import Settings, Worker
 from uninas_evo.problems.uninas import UninasOptions, UninasProblem
 from uninas_evo.scoring.aggregate import log_normal_share
@@ -31,7 +32,7 @@ QUICK = {"vkdnw": {"inits": 1, "entries": 1}}
 
 def values(*objectives: Any, seed: int = 0, **options: Any) -> dict[str, float]:
     problem = UninasProblem(SPACE, objectives, seed=seed, batch=32, **options)
-    score = Worker(problem, Settings("cpu")).score(SPACE.start.text)
+    score = Worker(problem, Settings("cpu")).score(Job(0, SPACE.start.text))
     assert score.failure is None, score.failure
     assert score.values is not None
     return score.values
@@ -52,8 +53,8 @@ def test_goals_are_known() -> None:
     assert problem.objectives == (
         Objective("vkdnw", "maximize"),
         Objective("te_ntk", "minimize"),
-        Objective("params", "minimize"),
-        Objective("latency_ms", "minimize", repeats=False),
+        Objective("params", "minimize", is_cost=True),
+        Objective("latency_ms", "minimize", repeats=False, unit="ms"),
         Objective("len", "maximize"),
         Objective("zen", "minimize"),
     )
@@ -166,7 +167,7 @@ def test_several_values_must_be_named() -> None:
     """A function that declares values and returns a number is a failure that says so."""
     problem = UninasProblem(SPACE, [{"name": "builtins:len", "values": {"a": "maximize"}}])
     with pytest.raises(ObjectiveError, match="must return a mapping with the values a, since they are declared"):
-        named(1.0, "len", {"a": "maximize"})
+        named(1.0, "len", ["a"], several=True)
     assert problem.objectives == (Objective("a", "maximize"),)
 
 
@@ -193,15 +194,17 @@ def test_an_aggregate_is_an_objective(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("uninas_evo.scoring.aggregate.REFERENCES", 6)
     problem = UninasProblem(SPACE, [], batch=16, aggregate=["naswot", "te_ntk", "params"])
     assert problem.objectives == (Objective("aggregate", "maximize"),)
+    problem.make_ready(None, "cpu", print)
     worker = Worker(problem, Settings("cpu"))
-    score = worker.score(SPACE.start.text)
+    score = worker.score(Job(0, SPACE.start.text))
     assert score.values is not None, score.failure
     assert {"aggregate", "naswot", "te_ntk", "params"} <= score.values.keys()
     better = score.values | {"naswot": score.values["naswot"] + 1, "te_ntk": score.values["te_ntk"] - 1}
-    assert problem._scale.value(better) > score.values["aggregate"] == problem._scale.value(score.values)
-    assert problem.with_seed(3)._scale is problem._scale
+    scale = problem.scorers[-1].scale
+    assert scale.value(better) > score.values["aggregate"] == scale.value(score.values)
+    assert problem.with_seed(3).scorers[-1].scale is scale
     other = Worker(pickle.loads(pickle.dumps(problem)), Settings("cpu"))  # noqa: S301
-    assert other.score(SPACE.start.text).values == score.values
+    assert other.score(Job(0, SPACE.start.text)).values == score.values
 
 
 def test_an_aggregate_in_a_run_file() -> None:
@@ -210,7 +213,7 @@ def test_an_aggregate_in_a_run_file() -> None:
     assert [one.name for one in alone.objectives] == ["aggregate"]
     beside = UninasProblem.from_options(UninasOptions(aggregate=["vkdnw_agg"], objectives=["params"]), 0)
     assert [one.name for one in beside.objectives] == ["params", "aggregate"]
-    assert "jacov" in beside._joined
+    assert "jacov" in beside.scorers[-1].goals
     for name in ("naswott", "latency_ms", "train"):
         with pytest.raises(ObjectiveError, match=f"an aggregate ranks by proxies, and '{name}' is none"):
             UninasProblem(SPACE, [], aggregate=["vkdnw", name])
@@ -228,6 +231,10 @@ def test_the_smoothed_share_grows_everywhere(z: float, step: float) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
+        (
+            {"latency_ms": {"repeats": 0}},
+            r"problem.proxies.latency_ms.repeats: should be greater than or equal to 1, got 0",
+        ),
         ({"vkdnw": {"inits": "x"}}, r"problem.proxies.vkdnw.inits: should be a valid integer.*, got 'x'"),
         ({"vkdnw": {"mode": "quick"}}, r"problem.proxies.vkdnw.mode: should be 'exact', 'probed'.*, got 'quick'"),
         ({"zen": {"step": []}}, r"problem.proxies.zen.step: should be a valid number, got \[\]"),

@@ -1,10 +1,8 @@
-"""Strategies driven by hand over three small problems; run as a program it prints what each strategy asks."""
+"""Strategies driven by hand over three small problems."""
 
 from __future__ import annotations
 
-import json
 import random
-import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
@@ -29,7 +27,7 @@ Bits = tuple[int, ...]
 Score = Callable[[Space[Any], Any], dict[str, float]]
 NAMES = (
     "random_walk", "random", "uninas", "evolution", "aging", "nsga2", "nsga3", "agemoea", "smsemoa", "bayesian",
-    "ladder", "halving", "hyperband", "asha",
+    "ladder", "halving", "hyperband", "asha", "ppo", "reinforce",
 )  # fmt: skip
 GAIN, COST = Objective("gain", "maximize"), Objective("cost", "minimize")
 
@@ -94,10 +92,14 @@ def strategy_class(name: str) -> type[Strategy]:
 def make(name: str, space: Space[Any], seed: int = 0, **options: Any) -> Any:
     """A strategy with as many objectives as it likes most, small enough for tests."""
     cls = strategy_class(name)
-    small = {"population": 8, "offspring": 4, "sample": 5, "startup": 6}
-    fitting = {key: value for key, value in small.items() if key in cls.Options.model_fields}
     objectives = (GAIN, COST) if cls.objectives_allowed == "several" else (GAIN,)
-    return cls(space, objectives, seed=seed, **(fitting | options))
+    return cls(space, objectives, seed=seed, **(small(cls) | options))
+
+
+def small(cls: type[Strategy]) -> dict[str, int]:
+    """Options that are small enough for tests."""
+    options = {"population": 8, "offspring": 4, "sample": 5, "startup": 6}
+    return {key: value for key, value in options.items() if key in cls.Options.model_fields}
 
 
 def score(space: Space[Any], genome: Any) -> dict[str, float]:
@@ -143,13 +145,3 @@ def texts(space: Space[Any], candidates: Sequence[Candidate] | Iterator[Candidat
     """Candidates as plain data."""
     found = [[c.number, space.encode(c.genome), list(c.parents), c.origin] for c in candidates]
     return found[:count]
-
-
-if __name__ == "__main__":
-    count = int(sys.argv[1])
-    asked = {
-        f"{kind} {name}": texts(space, drive(make(name, space, seed=3), count), count)
-        for kind, space in spaces().items()
-        for name in NAMES
-    }
-    print(json.dumps(asked))

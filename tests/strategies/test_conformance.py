@@ -2,46 +2,37 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
-import random
-import subprocess
-import sys
 from importlib.metadata import entry_points
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from strategy_toy import COST, GAIN, NAMES, BitSpace, ask, drive, good, make, score, spaces, strategy_class, texts
+from strategy_toy import (
+    COST,
+    GAIN,
+    NAMES,
+    BitSpace,
+    ask,
+    drive,
+    good,
+    make,
+    score,
+    small,
+    spaces,
+    strategy_class,
+    texts,
+)
 
 from uninas_evo.contracts import Budget, Candidate, Result, StopSearch
 from uninas_evo.errors import ObjectiveError, StrategyError
 from uninas_evo.strategies import check_objectives
+from uninas_evo.testing import StrategyConformance
 
 COUNT = 40
-KINDS = ("bits", "nasbench201", "uninas")
 SAMPLING = ("random", "random_walk", "halving", "hyperband", "asha")
 LEARNING = tuple(name for name in NAMES if name not in SAMPLING)
 
 every = pytest.mark.parametrize("name", NAMES)
-everywhere = pytest.mark.parametrize("kind", KINDS)
-
-
-def asks(name: str, kind: str, **options: Any) -> list[Any]:
-    space = spaces()[kind]
-    return texts(space, drive(make(name, space, seed=3), COUNT, **options), COUNT)
-
-
-@pytest.fixture(scope="module")
-def elsewhere() -> dict[str, Any]:
-    """What every strategy asks in another process, whose strings have other hashes."""
-    environment = {**os.environ, "PYTHONHASHSEED": "12345"}
-    program = Path(__file__).parent / "strategy_toy.py"
-    command = [sys.executable, str(program), str(COUNT)]
-    output = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
-    return json.loads(output)
 
 
 def test_the_suite_covers_every_strategy():
@@ -50,51 +41,31 @@ def test_the_suite_covers_every_strategy():
     assert set(NAMES) == ours
 
 
-@every
-@everywhere
-def test_same_seed_same_asks_in_another_process(name, kind, elsewhere):
-    """The asks are a function of the seed and the results, in every process."""
-    assert asks(name, kind) == elsewhere[f"{kind} {name}"]
+class TestStrategies(StrategyConformance):
+    """Every strategy in a space of tuples, which numpy and DEAP like to take apart."""
+
+    @pytest.fixture(autouse=True, params=NAMES)
+    def subject(self, request):
+        self.strategy = strategy_class(request.param)
+        self.options = small(self.strategy)
+        self.learns = request.param in LEARNING
 
 
-@every
-@everywhere
-def test_tells_may_be_cut_anywhere(name, kind):
-    """One result at a time or many at once: the asks are the same, so workers change nothing."""
-    assert asks(name, kind) == asks(name, kind, cut=random.Random(1)) == asks(name, kind, cut=random.Random(2))
+class TestStrategiesElsewhere(StrategyConformance):
+    """Every strategy in the cells of NAS-Bench-201 and a small UniNAS space."""
 
+    learns = False
 
-@every
-def test_other_seeds_give_other_asks(name):
-    """The seed matters."""
-    space = spaces()["bits"]
-    first, second = (texts(space, drive(make(name, space, seed=seed), 20), 20) for seed in (0, 1))
-    assert first != second
+    @pytest.fixture(autouse=True, params=NAMES)
+    def subject(self, request, kind):
+        self.strategy = strategy_class(request.param)
+        self.options = small(self.strategy)
+        self.space = spaces()[kind]
+        self.samples = 25 if kind == "uninas" else 40
 
-
-@every
-@everywhere
-def test_candidates_are_numbered_and_have_known_parents(name, kind):
-    """Numbers count from 0, parents were asked before, genomes lie inside the budget and decode to themselves."""
-    space = spaces()[kind]
-    candidates = list(drive(make(name, space), COUNT))
-    assert [candidate.number for candidate in candidates] == list(range(len(candidates)))
-    for candidate in candidates:
-        assert all(0 <= parent < candidate.number for parent in candidate.parents)
-        assert space.budget.admits(space.cost(candidate.genome))
-        assert space.decode(space.encode(candidate.genome)) == candidate.genome
-    assert len({candidate.genome for candidate in candidates}) > COUNT / 2
-
-
-@every
-@everywhere
-def test_a_search_where_all_fails_goes_on(name, kind):
-    """Failures only: the strategy keeps asking new genomes and raises nothing."""
-    space = spaces()[kind]
-    strategy = make(name, space)
-    candidates = list(drive(strategy, 3 * COUNT, lambda candidate: Result(candidate, failure="out of memory")))
-    assert len(candidates) >= 3 * COUNT
-    assert len({candidate.genome for candidate in candidates}) > COUNT
+    @pytest.fixture(autouse=True, params=("nasbench201", "uninas"))
+    def kind(self, request):
+        return request.param
 
 
 @every
@@ -149,52 +120,6 @@ def test_a_small_space_is_searched_whole_and_the_end_is_said(name):
 
 
 @every
-def test_it_waits_without_results(name):
-    """With fewer results than asked a strategy asks a bounded number and then nothing, however often it is asked."""
-    strategy = make(name, spaces()["bits"])
-    first = list(ask(strategy))
-    assert 0 < len(first) <= 64
-    assert not ask(strategy)
-    strategy.tell([])
-    assert not ask(strategy)
-    strategy.tell([good(strategy.space)(first[0])])
-    more = list(ask(strategy))
-    assert not ask(strategy)
-    assert len(more) < 64
-
-
-@every
-def test_global_generators_are_left_alone(name):
-    """The global generators of random, numpy and torch have the state that they had, and nothing is drawn from them."""
-    import torch
-
-    space = spaces()["bits"]
-    random.seed(1)
-    np.random.seed(1)
-    torch.manual_seed(1)
-    before = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
-    first = texts(space, drive(make(name, space), COUNT), COUNT)
-    assert before == (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist())
-    random.seed(2)
-    np.random.seed(2)
-    assert first == texts(space, drive(make(name, space), COUNT), COUNT)
-
-
-@every
-def test_results_are_left_alone(name):
-    """Telling changes neither results nor their values."""
-    space = spaces()["bits"]
-    told: list[Result] = []
-
-    def answer(candidate: Candidate) -> Result:
-        told.append(good(space)(candidate))
-        return told[-1]
-
-    list(drive(make(name, space), COUNT, answer))
-    assert [result.values for result in told] == [score(space, result.candidate.genome) for result in told]
-
-
-@every
 def test_results_out_of_order_are_refused(name):
     """A result out of turn, twice or unasked is a StrategyError that names the number that comes next."""
     space = spaces()["bits"]
@@ -208,16 +133,6 @@ def test_results_out_of_order_are_refused(name):
     fresh = make(name, space)
     with pytest.raises(StrategyError, match="candidate 0 was never asked"):
         fresh.tell([good(space)(Candidate(space.start, number=0))])
-
-
-@every
-def test_unknown_options_are_refused(name):
-    """A misspelt option is an error, and every option says what it is for."""
-    with pytest.raises(ValueError, match="Extra inputs are not permitted"):
-        make(name, spaces()["bits"], populaton=3)
-    for field in strategy_class(name).Options.model_fields.values():
-        assert field.description
-        assert not field.is_required()
 
 
 @pytest.mark.parametrize("name", LEARNING)

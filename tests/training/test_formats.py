@@ -46,10 +46,13 @@ def test_weights_tell_how_images_are_scaled(network: Network, tmp_path: Path) ->
     """The file of weights holds the mean and deviation that the network was trained with."""
     from safetensors import safe_open
 
-    formats.save_weights(network, tmp_path, load_protocol("imagenet"))
+    formats.save_weights(network, tmp_path, load_protocol("imagenet"), "abcd")
     with safe_open(str(tmp_path / "weights.safetensors"), "pt") as content:
         notes = json.loads(content.metadata()["images"])
-    assert notes == {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225], "crop_pct": 0.95}
+    assert notes == {
+        "size": [3, 16, 16], "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225], "crop_mode": "center",
+        "crop_pct": 0.95, "classes": ["a", "b", "c", "d"],
+    }  # fmt: skip
 
 
 def test_onnx_computes_the_same(network: Network, tmp_path: Path) -> None:
@@ -99,3 +102,26 @@ def test_damaged_weights_are_told(network: Network, tmp_path: Path) -> None:
     save_file({k: v.contiguous() for k, v in network.state_dict().items()}, file, {"genome": other.text})
     with pytest.raises(TrainingError, match=r"(?s)holds no weights .*size mismatch"):
         formats.load(file)
+
+
+def test_equal_networks_give_equal_files(network: Network, tmp_path: Path) -> None:
+    """The bytes of the weights are the same from call to call."""
+    for i in range(8):
+        formats.save_weights(network, tmp_path / str(i), load_protocol("small"), "abcd")
+    assert len({(tmp_path / str(i) / "weights.safetensors").read_bytes() for i in range(8)}) == 1
+
+
+def test_a_network_tells_what_it_takes_and_gives(network: Network, tmp_path: Path) -> None:
+    """Size, mean, deviation and class names come back with the network and go into both exports."""
+    import onnx
+
+    formats.save_weights(network, tmp_path, load_protocol("small"), ["1", "10", "2", "x"])
+    loaded = formats.load(tmp_path)
+    told = loaded.preparation
+    assert isinstance(told, formats.Preparation)
+    assert (told.size, told.mean, told.classes) == ((3, 16, 16), (0.5, 0.5, 0.5), ("1", "10", "2", "x"))
+    written, _ = formats.export(loaded, tmp_path / "out")
+    notes = {entry.key: json.loads(entry.value) for entry in onnx.load(str(written)).metadata_props}
+    assert notes["classes"] == ["1", "10", "2", "x"]
+    assert notes["std"] == [0.5, 0.5, 0.5]
+    assert json.loads((tmp_path / "out" / "preparation.json").read_text())["size"] == [3, 16, 16]

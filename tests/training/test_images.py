@@ -57,7 +57,7 @@ def test_arrays_are_read_in_every_form(tmp_path: Path, form: str) -> None:
     splits = read_splits(path, 0.1)
     assert [len(s) for s in (splits.train, splits.val, splits.test)] == [36, 4, 6]
     assert np.bincount(splits.val.labels).tolist() == [2, 2]
-    assert np.array_equal(np.asarray(splits.test.open(3))[:, :, 0], xt[3])
+    assert np.array_equal(splits.test.read(3)[:, :, 0], xt[3])
     assert splits.test.labels.tolist() == yt.tolist()
     check(splits, 2)
 
@@ -99,7 +99,7 @@ def test_datasets_in_torchvisions_style_are_taken() -> None:
     for dataset in (items, WithTargets(items)):
         splits = from_datasets(dataset, dataset, val_fraction=0.1)
         check(splits, 2)
-        assert np.array_equal(np.asarray(splits.test.open(7))[:, :, 1], x[7])
+        assert np.array_equal(splits.test.read(7)[:, :, 0], x[7])
 
 
 @pytest.mark.parametrize("place", ["train", "val"])
@@ -114,7 +114,7 @@ def test_broken_images_are_named_before_training(tmp_path: Path, place: str) -> 
 
 def test_broken_headers_are_found_among_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where images are too many to decode, headers are read all the same."""
-    monkeypatch.setattr("uninas_evo.training.images.DECODED", 1)
+    monkeypatch.setattr("uninas_evo.training.check.DECODED", 1)
     write_folders(tmp_path)
     (tmp_path / "val" / "cat" / "1.png").write_bytes(b"")
     with pytest.raises(DataError, match=r"1\.png cannot be read"):
@@ -159,9 +159,12 @@ def test_wrong_class_count_is_told() -> None:
         ),
         (
             {"x_train": np.zeros((2, 4, 4), np.uint8), "y_train": np.zeros(3)},
-            "x_train has 2 images for 3 labels",
+            "x_train: the training part has 2 images for 3 labels",
         ),
-        ({"x_train": np.array([None])}, "is not a readable .npz file: Object arrays cannot be loaded"),
+        (
+            {"x_train": np.array([None]), "y_train": np.zeros(1)},
+            "is not a readable .npz file: Object arrays cannot be loaded",
+        ),
     ],
 )
 def test_wrong_arrays_are_refused(tmp_path: Path, arrays: dict[str, np.ndarray], message: str) -> None:
@@ -186,4 +189,4 @@ def test_fashion_mnist_is_read() -> None:
     splits = read_splits(FASHION, 0.1)
     assert [len(s) for s in (splits.train, splits.val, splits.test)] == [54_000, 6_000, 10_000]
     assert np.bincount(splits.test.labels).tolist() == [1_000] * 10
-    assert splits.train.open(0).size == (28, 28)
+    assert splits.train.read(0).shape == (28, 28, 1)

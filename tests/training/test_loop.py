@@ -51,7 +51,7 @@ def test_learns(splits: Splits, protocol: Protocol, make_net: Make, tmp_path: Pa
     assert result.test_accuracy > 0.9
     assert result.params == sum(p.numel() for p in make_net().parameters())
     assert {p.name for p in tmp_path.iterdir()} == {
-        "training.json", "metrics.jsonl", "last.pt", "best.pt", "result.json"
+        "training.json", "data.txt", "metrics.jsonl", "last.pt", "best.pt", "result.json"
     }  # fmt: skip
     lines = metrics(tmp_path)
     assert [line["epoch"] for line in lines] == list(range(1, 9))
@@ -126,13 +126,15 @@ def test_workers_change_nothing(splits: Splits, protocol: Protocol, make_net: Ma
 
 
 def test_test_data_is_read_once_at_the_end(splits: Splits, protocol: Protocol, make_net: Make, tmp_path: Path) -> None:
-    """No test image is opened before the last epoch has ended, each is once then, and never in a later call."""
+    """Between the check and the end of the last epoch no test image is opened, then each once, in later calls none."""
 
     class Watched:
         def __init__(self, images: Any) -> None:
             self.images, self.read = images, 0
 
         def __getitem__(self, index: int) -> Any:
+            if not (tmp_path / "metrics.jsonl").is_file():
+                return self.images[index]  # the check before the first epoch
             done = (tmp_path / "metrics.jsonl").read_text().count("\n")
             assert done == protocol.epochs
             self.read += 1
@@ -263,3 +265,49 @@ def test_grey_and_odd_sized_images_are_taken(protocol: Protocol, make_net: Make,
     splits = Splits(images, images, images, ("a", "b", "c"))
     loop.train(make_net(), splits, protocol.replace(epochs=2), tmp_path, image_size=16)
     assert (tmp_path / "result.json").is_file()
+
+
+def test_a_folder_in_use_is_told(
+    splits: Splits, protocol: Protocol, make_net: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second training into a folder is refused while the first one is in it, and leaves it alone."""
+    monkeypatch.setattr(loop.checkpoint, "LET_GO_S", 0.05)
+    with loop.checkpoint.owned(tmp_path), pytest.raises(TrainingError, match="is in use by another training"):
+        loop.train(make_net(), splits, protocol, tmp_path, image_size=16)
+    assert not list(tmp_path.iterdir())
+
+
+def test_data_is_stated_before_the_first_epoch(
+    splits: Splits, protocol: Protocol, make_net: Make, tmp_path: Path
+) -> None:
+    """What the data is is said before any epoch and stands in the folder."""
+    told: list[str] = []
+    loop.train(
+        make_net(), splits, protocol.replace(epochs=2), tmp_path, image_size=16, say=told.append,
+        progress=lambda line: told.append("epoch"),
+    )  # fmt: skip
+    assert told[0] == "data: 96 training, 24 validation, 30 test images, 3 classes"
+    assert (tmp_path / "data.txt").read_text().splitlines() == told[: told.index("epoch")]
+
+
+def test_gray_networks_of_any_sides_train(protocol: Protocol, tmp_path: Path) -> None:
+    """A network of one channel and H != W trains on gray images of that size, with color changes switched on."""
+    labels = np.arange(60) % 3
+    images = np.random.default_rng(0).integers(0, 256, (60, 20, 28), dtype=np.uint8)
+    part = ImageSet(images, labels)
+    network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten(), nn.Linear(4 * 18 * 26, 3))
+    settings = protocol.replace(epochs=2, ema_decay=0)
+    loop.train(network, Splits(part, part, part, ("a", "b", "c")), settings, tmp_path, image_size=(1, 20, 28))
+    assert (tmp_path / "result.json").is_file()
+
+
+def test_a_damaged_folder_is_told(splits: Splits, protocol: Protocol, make_net: Make, tmp_path: Path) -> None:
+    """JSON files of a training folder that are damaged get one message."""
+    settings = protocol.replace(epochs=2)
+    loop.train(make_net(), splits, settings, tmp_path, image_size=16)
+    for name, text in (("result.json", '{"a": 1}'), ("result.json", "[1"), ("training.json", "[]")):
+        good = (tmp_path / name).read_text()
+        (tmp_path / name).write_text(text)
+        with pytest.raises(TrainingError, match=name):
+            loop.train(make_net(), splits, settings, tmp_path, image_size=16)
+        (tmp_path / name).write_text(good)

@@ -47,6 +47,22 @@ def test_base_is_extended(tmp_path: Path) -> None:
         ),
         ('base = "small"\nmixup = 1.0\nbatch_size = 31', "pair images: batch_size must be even, got 31"),
         ("epochs = ", "is not TOML"),
+        ("x = " + "[" * 5000, "is not TOML"),
+        ('base = "small"\nepochs = ' + "9" * 5000, "is not TOML"),
+        ('base = "small"\nauto_augment = "evil"', "auto_augment must be one of timm's strings, got 'evil'"),
+        ('base = "small"\nauto_augment = "rand-m9-n999999999"', "auto_augment must be one of timm's strings"),
+        ('base = "small"\ncrop_pct = 1e-9', r"crop_pct: should be greater than or equal to 0\.1, got 1e-09"),
+        ('base = "small"\ncrop_mode = "cut"', "crop_mode: should be 'squash', 'border' or 'center', got 'cut'"),
+        ('base = "small"\nratio = [0, 0]', r"ratio\.0: should be greater than or equal to 0\.1, got 0"),
+        ('base = "small"\nratio = [2.0, 1.0]', r"ratio must be a range from low to high, got 2\.0 and 1\.0"),
+        ('base = "small"\nscale = [1e-9, 1]', r"scale\.0: should be greater than or equal to 0\.01"),
+        ('base = "small"\nstd = [0.5, 0, 0.5]', r"std\.1: should be greater than 0, got 0"),
+        ('base = "small"\nmean = []', "mean: "),
+        ('base = "small"\nlr = inf', "lr: should be a finite number"),
+        ('base = "small"\nlr = nan', "lr: should be a finite number"),
+        ('base = "small"\nepochs = 1000000000', "epochs: should be less than or equal to 100000"),
+        ('base = "small"\nimage_size = 1000000000', "image_size: should be less than or equal to 4096"),
+        ("base = 3", "has the base 3: it must name another protocol"),
         ('base = "large"', "there is no protocol 'large': give one of imagenet, small, or the path"),
     ],
 )
@@ -56,3 +72,30 @@ def test_wrong_files_name_the_fault(tmp_path: Path, text: str, message: str) -> 
     file.write_text(text)
     with pytest.raises(TrainingError, match=message):
         load_protocol(file)
+
+
+def test_a_base_that_leads_back_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two protocols that start from each other are refused."""
+    monkeypatch.chdir(tmp_path)
+    for name, base in (("a", "b"), ("b", "a")):
+        Path(f"{name}.toml").write_text(f'base = "{base}.toml"\n')
+    with pytest.raises(TrainingError, match=r"it must name another protocol that does not start from this one"):
+        load_protocol("a.toml")
+
+
+def test_a_byte_order_mark_is_read_over(tmp_path: Path) -> None:
+    """A protocol saved with a byte-order mark is read; one that is not UTF-8 is told."""
+    file = tmp_path / "mine.toml"
+    file.write_text('base = "small"\n', encoding="utf-8-sig")
+    assert load_protocol(file) == load_protocol("small")
+    file.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(TrainingError, match="is not TOML"):
+        load_protocol(file)
+
+
+@pytest.mark.parametrize("name", ["rand-m9-mstd0.5", "rand-m15-n2-mstd0.5-inc1-p0.5-tweights", "augmix-m5-w4-d2", "v0"])
+def test_timms_augmentations_are_taken(name: str) -> None:
+    """What timm's documentation shows passes, and timm takes it."""
+    from uninas_evo.training.transforms import train_transform
+
+    train_transform(load_protocol("small").replace(auto_augment=name), (3, 16, 16))

@@ -15,7 +15,7 @@ from timm.data import rand_augment_transform
 from timm.scheduler import CosineLRScheduler
 from torch import nn
 
-from uninas_evo.training import recipe
+from uninas_evo.training import recipe, transforms
 from uninas_evo.training.batches import Normalize
 from uninas_evo.training.protocol import Protocol, load_protocol
 from uninas_evo.training.randomness import seeded
@@ -75,8 +75,8 @@ def test_neither_norms_nor_biases_nor_tables_decay() -> None:
 def test_augmentation_policy_is_timms() -> None:
     """The imagenet protocol's transform does what timm's script composes from the same settings."""
     protocol = load_protocol("imagenet")
-    ours = recipe.train_transform(protocol, 64)
-    policy = next(t for t in ours.transforms if type(t).__name__ == "RandAugment")
+    ours = transforms.train_transform(protocol, (3, 64, 64))
+    policy = next(t for t in ours.steps.transforms if type(t).__name__ == "RandAugment")
     theirs = rand_augment_transform(
         "rand-m15-n2-mstd0.5", {"translate_const": 28, "img_mean": (124, 116, 104), "interpolation": Image.BICUBIC}
     )
@@ -88,7 +88,7 @@ def test_augmentation_policy_is_timms() -> None:
     image = Image.effect_noise((90, 70), 80).convert("RGB")
     for step in range(20):
         with seeded(step):
-            mine = normalize(torch.from_numpy(np.asarray(ours(image)))[None])
+            mine = normalize(torch.from_numpy(ours(np.asarray(image)))[None])
         with seeded(step):
             assert torch.allclose(mine[0], reference(image), atol=1e-5)
 
@@ -99,7 +99,7 @@ def test_evaluation_transform_is_timms() -> None:
     reference = timm.data.create_transform(64, interpolation="bicubic", crop_pct=0.95)
     normalize = Normalize(protocol.mean, protocol.std, torch.device("cpu"), channels_last=True)
     image = Image.effect_noise((90, 70), 80).convert("RGB")
-    pixels = torch.from_numpy(np.asarray(recipe.eval_transform(protocol, 64)(image)))
+    pixels = torch.from_numpy(np.asarray(transforms.eval_transform(protocol, (3, 64, 64))(np.asarray(image))))
     assert torch.allclose(normalize(pixels[None])[0], reference(image), atol=1e-5)
 
 

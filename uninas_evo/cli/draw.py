@@ -26,12 +26,15 @@ def draw(
     Example: `uninas-evo draw best.txt --out best.html --against coatnet`
     """
     from uninas_evo.draw.svg import draw as draw_file
-    from uninas_evo.spaces.uninas import PRESETS, load_genome, preset
+    from uninas_evo.spaces.load import load_genome
+    from uninas_evo.spaces.uninas import PRESETS, Genome, preset
 
     first, other = load_genome(genome), None
     if against is not None:
         other = load_genome(against)
-        if against in PRESETS:  # a preset stands on the skeleton of what it is compared with
+        if not (isinstance(first, Genome) and isinstance(other, Genome)):
+            pass
+        elif against in PRESETS:  # a preset stands on the skeleton of what it is compared with
             other = preset(against, first.skeleton)
         elif genome in PRESETS:
             first = preset(genome, other.skeleton)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rich.table import Table
 
 from uninas_evo.config import registry
@@ -39,17 +41,36 @@ def _classes(kind: str) -> list[tuple[str, str]]:
 
 
 def _objectives() -> list[tuple[str, str]]:
-    from uninas_evo.proxies import PROXIES
+    from uninas_evo.proxies import registry as proxies
 
-    rows = [(name, f"{proxy.goal}: {_first_line(proxy.function)}") for name, proxy in PROXIES.items()]
     own = "a function of your own: of the network, of (genome: Genome), or (genome, device)"
     return [
-        *rows,
-        ("latency_ms", "minimize: median time of a forward pass on the worker's device"),
-        ("train", "maximize: validation accuracy after a short training; needs problem.proxies.train.data"),
+        *((name, _told(_proxy, name)) for name in proxies.names()),
+        *((name, _told(_scorer, name)) for name in registry.names("scorer")),
         ("file.py:function", own),
         ("package.module:function", own),
     ]
+
+
+def _told(describe: Callable[[str], str], name: str) -> str:
+    """What an objective is; of one that cannot be imported, why."""
+    try:
+        return describe(name)
+    except UninasEvoError as error:
+        return str(error)
+
+
+def _proxy(name: str) -> str:
+    from uninas_evo.proxies import registry as proxies
+
+    found = proxies.find(name)
+    return f"{found.goal}: {_first_line(found.function)}"
+
+
+def _scorer(name: str) -> str:
+    found = registry.find("scorer", name)
+    goals = dict.fromkeys(objective.goal for objective in found.objectives)
+    return f"{', '.join(goals)}: {_first_line(found)}"
 
 
 def _first_line(thing: object) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rich.table import Table
-    from torch import nn
 
     from uninas_evo.compare.audit import Agreement
 
@@ -29,42 +28,41 @@ def score(
 ) -> None:
     """Score a network without training it.
 
-    `vkdnw` also reports its standard error over initializations; an aggregate's name gives its parts.
+    `vkdnw_se` is the standard error of `vkdnw` over initializations; an aggregate's name gives its parts. `params` and
+    `flops` are the space's exact costs.
 
     Example: `uninas-evo score coatnet --proxy vkdnw --proxy naswot --json`
     """
     import json as json_module
 
-    from uninas_evo.proxies import PROXIES, Inputs, vkdnw
+    from uninas_evo.proxies import Inputs
     from uninas_evo.proxies import score as score_module
+    from uninas_evo.proxies.registry import find, names
     from uninas_evo.spaces.uninas import load_genome
     from uninas_evo.spaces.uninas.network import build
 
     loaded = load_genome(genome)
     size = loaded.skeleton.image_size
     inputs = Inputs(batch=batch, image=(3, size, size), seed=seed, device=device)
-    names = proxy or ["vkdnw"]
-    network = build(loaded)
-    values: dict[str, float | None] = {}
-    if "vkdnw" in names:
-        result = vkdnw(network, inputs)
-        values |= {"vkdnw": result.score, "vkdnw_error": result.error}
-    rest = [name for name in names if name != "vkdnw"]
-    values |= score_module(network, rest, inputs) if rest else {}
+    values = score_module(build(loaded), proxy or ["vkdnw"], inputs, costs=loaded.cost)
     if json:
         typer.echo(json_module.dumps(values))
         return
     for name, value in values.items():
-        goal = f"  ({PROXIES[name].goal})" if name in PROXIES else ""
-        typer.echo(f"{name:18} {value if value is None else format(value, '.6g')}{goal}")
+        goal = f"  ({find(name).goal})" if name in names() else ""
+        typer.echo(f"{name:18} {value:.6g}{goal}")
 
 
 @app.command()
 def audit(
-    table: Annotated[Path, typer.Option(help="CSV of NAS-Bench-201: architecture and test accuracy in percent.")],
-    out: Annotated[Path, typer.Option(help="Folder for scores.jsonl, audit.json and scatter.png.")] = Path("audit"),
+    table: Annotated[Path, typer.Option(help="CSV of NAS-Bench-201, or of the space of --space.")],
+    out: Annotated[Path, typer.Option(help="Folder for journal.jsonl, audit.json and scatter.png.")] = Path("audit"),
     proxies: Annotated[str, typer.Option(help="Names, with commas between them.")] = "vkdnw_single,params,flops,layers",
-    dataset: Annotated[str, typer.Option(help="cifar10 or cifar100.")] = "cifar10",
+    dataset: Annotated[str, typer.Option(help="cifar10 or cifar100, of NAS-Bench-201.")] = "cifar10",
+    space: Annotated[
+        Path | None, typer.Option(help="A run file: the table holds genomes of its space, in a column 'genome'.")
+    ] = None,
+    column: Annotated[str, typer.Option(help="Its column of accuracies in percent, with --space.")] = "accuracy",
     networks: Annotated[int, typer.Option(min=4, help="How many, drawn at random by the seed.")] = 300,
     every_cell: Annotated[
         bool, typer.Option("--every-cell", help="Draw from all 15,625 cells, those with dead edges too.")
@@ -74,9 +72,9 @@ def audit(
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
 ) -> None:
-    """Judge proxies by the real accuracies of NAS-Bench-201.
+    """Judge proxies by the real accuracies of NAS-Bench-201, or of a table of your own.
 
-    Networks are drawn from the 9,445 cells without dead edges, over which the published figures are computed.
+    Networks of NAS-Bench-201 are drawn from the 9,445 cells without dead edges, as the published figures are.
     Prints Kendall's τ, Spearman's ρ and nDCG with 95 % bootstrap intervals, and draws the scatter. Scores are
     written as they come: the same command goes on where it was interrupted, and more networks or proxies add to it.
 
@@ -85,39 +83,42 @@ def audit(
     import json
     import random
     from dataclasses import asdict
-    from functools import partial
 
     from rich.console import Console
 
-    from uninas_evo.compare.audit import agreements, score_networks
+    from uninas_evo.compare.audit import agreements, read_accuracies, score_networks
+    from uninas_evo.config.runfile import load_run_file
+    from uninas_evo.contracts import Space
     from uninas_evo.errors import ProxyError
+    from uninas_evo.files import write_text
+    from uninas_evo.pool.open import PoolOptions
     from uninas_evo.problems.nasbench201 import read_table
     from uninas_evo.proxies import Inputs
-    from uninas_evo.spaces.nasbench201.space import Cell
+    from uninas_evo.spaces.nasbench201.space import Cell, NASBench201Space
 
-    accuracies = read_table(table, dataset)
     names = [name.strip() for name in proxies.split(",") if name.strip()]
     if not names:
         raise ProxyError("audit needs a proxy, and --proxies names none; give names such as vkdnw_single,naswot")
+    house: Space[Any]
+    if space is None:
+        house = NASBench201Space({"cifar10": 10, "cifar100": 100}[dataset])
+        accuracies = read_table(table, dataset)
+    else:
+        house = load_run_file(space).problem().space
+        accuracies = read_accuracies(table, column, house)
     order = sorted(accuracies)
     random.Random(seed).shuffle(order)  # so that more networks extend fewer
-    chosen = [text for text in order if every_cell or Cell.from_text(text).is_whole][:networks]
-    inputs = Inputs(batch=batch, seed=seed, device=device)
-    classes = {"cifar10": 10, "cifar100": 100}[dataset]
-    scores = score_networks(chosen, partial(_build_cell, classes=classes), names, inputs, out / "scores.jsonl", workers)
+    every = every_cell or space is not None
+    chosen = [text for text in order if every or Cell.from_text(text).is_whole][:networks]
+    inputs = Inputs(batch=batch, image=house.image, seed=seed, device=device)
+    pool = PoolOptions(devices=[device] * workers)
+    scores = score_networks(house, chosen, names, inputs, out, pool)
     rows = agreements(scores, accuracies, names, seed=seed)
-    (out / "audit.json").write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+    write_text(out / "audit.json", json.dumps([asdict(row) for row in rows], indent=1) + "\n")
     console = Console()
     console.width = max(console.width, 110)
     console.print(_table(rows))
     _scatter(scores, accuracies, rows, out / "scatter.png")
-
-
-def _build_cell(text: str, classes: int) -> nn.Module:
-    from uninas_evo.spaces.nasbench201.space import NASBench201Space
-
-    space = NASBench201Space(classes)
-    return space.build(space.decode(text))
 
 
 def _table(rows: list[Agreement]) -> Table:

@@ -125,15 +125,17 @@ class _Lines:
 
 def _table(comparison: Comparison) -> Table:
     """The final table of one problem."""
+    from rich.markup import escape
     from rich.table import Table
 
-    from uninas_evo.compare.page import method
+    from uninas_evo.compare.page import method, power
     from uninas_evo.compare.tables import HEADINGS, final_table, for_people
 
     rows = for_people(final_table(comparison))
-    table = Table(*(HEADINGS[key] for key in rows[0]), title=comparison.problem, caption=method(comparison))
+    told = f"{method(comparison)} {power(comparison)}"
+    table = Table(*(HEADINGS[key] for key in rows[0]), title=escape(comparison.problem), caption=escape(told))
     for row in rows:
-        table.add_row(*row.values())
+        table.add_row(*map(escape, row.values()))
     return table
 
 

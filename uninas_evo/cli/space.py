@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from enum import StrEnum
 from pathlib import Path
@@ -26,18 +27,22 @@ def cost(
     genome: GenomeArgument,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Parameters, FLOPs and nodes of a network, from formulas.
+    """Parameters, FLOPs, further costs of its space, and nodes of a network, from formulas.
 
     Example: `uninas-evo cost coatnet --json`
     """
-    from uninas_evo.spaces.uninas import load_genome
+    from uninas_evo.spaces.load import load_space
 
-    loaded = load_genome(genome)
-    values = {"params": loaded.params, "flops": loaded.flops, "nodes": len(loaded), "id": loaded.id}
+    space, loaded = load_space(genome)
+    digest = hashlib.sha256(space.encode(loaded).encode()).hexdigest()[:12]
+    nodes = {"nodes": len(loaded)} if hasattr(loaded, "__len__") else {}
+    values: dict[str, float | str] = {**space.cost(loaded), **nodes, "id": digest}
     if as_json:
         print(json.dumps(values))
         return
-    print(f"params {loaded.params:>20,}\nflops  {loaded.flops:>20,}\nnodes  {len(loaded):>20,}\nid     {loaded.id:>20}")
+    width = max(map(len, values))
+    for name, value in values.items():
+        print(f"{name:<{width}} {value if isinstance(value, str) else f'{value:,}':>20}")
 
 
 @app.command()
@@ -51,18 +56,20 @@ def convert(
     Example: `uninas-evo convert coatnet --to text`
     """
     from uninas_evo.errors import GenomeError
-    from uninas_evo.spaces.uninas import genome_to_json, genome_to_package, load_genome
+    from uninas_evo.spaces.load import load_space
+    from uninas_evo.spaces.uninas import Genome, genome_to_json, genome_to_package
 
-    loaded = load_genome(genome)
+    space, loaded = load_space(genome)
     if to is Form.onnx:
         if out is None:
             raise GenomeError("an ONNX network is binary and needs a file; add --out network.onnx")
-        from uninas_evo.spaces.uninas.network import build
         from uninas_evo.spaces.uninas.network.onnx import export_onnx
 
-        export_onnx(build(loaded), out)
+        export_onnx(space.build(loaded), out)
         return
-    write = {Form.text: lambda g: g.text, Form.json: genome_to_json, Form.uninas: genome_to_package}[to]
+    if to is not Form.text and not isinstance(loaded, Genome):
+        raise GenomeError(f"genomes of UniNAS alone have the form {to.value!r}; write this one as text or onnx")
+    write = {Form.text: space.encode, Form.json: genome_to_json, Form.uninas: genome_to_package}[to]
     if out is None:
         print(write(loaded), end="")
         return

@@ -64,7 +64,16 @@ def train(
     with process_group(device) as process, _progress(settings.epochs, process.first) as progress:
         splits = read_splits(data, settings.val_fraction)
         result = train_in_space(
-            space, genome, splits, settings, folder, seed=seed, process=process, workers=workers, progress=progress
+            space,
+            genome,
+            splits,
+            settings,
+            folder,
+            seed=seed,
+            process=process,
+            workers=workers,
+            progress=progress,
+            say=_say,
         )
         if process.first:
             print(f"test accuracy {result.test_accuracy:.2%}")

@@ -1,31 +1,36 @@
-"""How well proxies rank networks whose accuracy is known: scores of a table's networks, and their agreement."""
+"""How well proxies rank networks whose accuracy is known: scores of a table's networks, and their agreement.
+
+Scores are kept in a journal like that of a search: a candidate is a network and the proxies that are computed in one
+call, named by its origin.
+"""
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+import csv
+import datetime
+import gzip
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from torch import nn
 
-from uninas_evo.errors import ProxyError
+from uninas_evo.contracts import Problem, Space
+from uninas_evo.engine.journal import FILE_NAME, AskEvent, Event, Header, Journal, Measured, ResultEvent
+from uninas_evo.engine.versions import host, versions
+from uninas_evo.errors import DataError, GenomeError, ProxyError
+from uninas_evo.pool.contract import Job
+from uninas_evo.pool.open import PoolOptions, open_pool
 from uninas_evo.proxies._module import Inputs
-from uninas_evo.proxies.registry import AGGREGATES, PROXIES, aggregate, parts_of, score
+from uninas_evo.proxies.registry import find, parts_of, score
+from uninas_evo.stats.fronts import FloatArray, IntArray
+from uninas_evo.stats.ranks import Interval, bootstrapped, kendall, ndcg, rank_aggregate, spearman
 
-Build = Callable[[str], nn.Module]
-"""Builds the network of an architecture's text; sent to other processes, so a module's function."""
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """An estimate with a 95 % bootstrap interval."""
-
-    value: float
-    low: float
-    high: float
+Scores = dict[str, dict[str, float | None]]
+"""Genome text -> proxy -> value; None where it failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,94 +45,127 @@ class Agreement:
     ndcg: Interval
 
 
-def score_networks(
-    architectures: Sequence[str],
-    build: Build,
-    proxies: Sequence[str],
-    inputs: Inputs,
-    journal: Path,
-    workers: int = 1,
-) -> dict[str, dict[str, float | None]]:
-    """Scores networks by proxies, writing each score down as it comes; called again, it goes on where it was.
+class ProxyProblem(Problem):
+    """Networks scored by proxies; a fidelity is a way to score: proxies that share a function, in one call.
 
     Args:
-        architectures: the texts of the networks.
-        build: makes a network of a text.
+        space: builds the networks; each way gets one of its own, freshly built.
+        ways: the proxies of each call.
+        inputs: what they are scored on.
+    """
+
+    def __init__(self, space: Space[Any], ways: Sequence[tuple[str, ...]], inputs: Inputs) -> None:
+        self.space, self.ways, self.inputs, self.seed = space, ways, inputs, inputs.seed
+        self.objectives = ()
+
+    @classmethod
+    def from_options(cls, options: Any, seed: int) -> Problem:
+        """Audits have no run file."""
+        raise ProxyError("an audit is no problem of a run file; use the command `uninas-evo audit`")
+
+    def evaluate(
+        self, genome: Any, device: str, *, fidelity: int | None = None, lineage: Sequence[Any] = ()
+    ) -> Mapping[str, float]:
+        """The scores of one way."""
+        return score(self.space.build(genome), self.ways[fidelity or 0], replace(self.inputs, device=device))
+
+
+def score_networks(
+    space: Space[Any],
+    networks: Sequence[str],
+    proxies: Sequence[str],
+    inputs: Inputs,
+    folder: Path,
+    pool: PoolOptions,
+) -> Scores:
+    """Scores networks by proxies, recording each score as it comes; called again, it goes on where it was.
+
+    Args:
+        space: builds the networks.
+        networks: the texts of their genomes.
         proxies: names of proxies or aggregates.
         inputs: what they are scored on.
-        journal: a JSON Lines file, made or continued: the inputs, then {"architecture", "proxy", "value", "seconds"}.
-        workers: processes.
-
-    Returns:
-        For each architecture the value of each proxy; None where it failed with a ProxyError.
+        folder: holds the journal, made or continued.
+        pool: where they are scored, and what one call may take.
 
     Raises:
         ProxyError: the journal was written with other inputs.
+        PoolError: the workers cannot be started.
+        JournalError: the journal is damaged, in use, or cannot be written.
     """
     parts = parts_of(proxies)
-    values = _read(journal, inputs)
-    unscored = [(text, [p for p in parts if p not in values.get(text, {})]) for text in architectures]
-    unscored = [(text, missing) for text, missing in unscored if missing]
-    with journal.open("a") as file:
-        for text, scored in _run(unscored, build, inputs, workers):
-            for proxy, (value, seconds) in scored.items():
-                line = {"architecture": text, "proxy": proxy, "value": value, "seconds": round(seconds, 4)}
-                file.write(json.dumps(line) + "\n")
-                values.setdefault(text, {})[proxy] = value
-            file.flush()
-    return {text: {part: values[text][part] for part in parts} for text in architectures}
+    functions = dict.fromkeys(find(name).function for name in parts)
+    ways = [tuple(name for name in parts if find(name).function is function) for function in functions]
+    folder.mkdir(parents=True, exist_ok=True)
+    with closing(Journal(folder / FILE_NAME)) as journal:
+        _begin(journal, inputs)
+        known = _read(journal.events)
+        wanted = [
+            (text, way)
+            for text in networks
+            for way, names in enumerate(ways)
+            if not set(names) <= known.get(text, {}).keys()
+        ]
+        if wanted:
+            first = sum(isinstance(event, AskEvent) for event in journal.events)
+            journal.append(*(_ask(space, first + n, text, ways[way]) for n, (text, way) in enumerate(wanted)))
+            jobs = [Job(first + n, text, fidelity=way) for n, (text, way) in enumerate(wanted)]
+            with open_pool(pool, ProxyProblem(space, ways, inputs)) as workers:
+                for done in workers.map(jobs):
+                    measured = Measured(seconds=done.seconds, device=done.device, worker=done.worker, at=0)
+                    values = None if done.values is None else dict(done.values)
+                    event = ResultEvent(number=done.job.number, values=values, failure=done.failure, measured=measured)
+                    journal.append(event)
+            known = _read(journal.events)
+    return {text: {part: known[text][part] for part in parts} for text in networks}
 
 
-def _read(journal: Path, inputs: Inputs) -> dict[str, dict[str, float | None]]:
-    """The scores of a journal; writes the head line of a new one. A torn last line is dropped."""
-    head = json.dumps({"inputs": asdict(inputs)})
-    if not journal.exists() or not journal.read_text():
-        journal.parent.mkdir(parents=True, exist_ok=True)
-        journal.write_text(head + "\n")
-        return {}
-    text = journal.read_text()
-    whole = text[: text.rfind("\n") + 1]
-    if whole != text:
-        journal.write_text(whole)
-    first, *lines = whole.splitlines()
-    if first != head:
+def _begin(journal: Journal, inputs: Inputs) -> None:
+    """Writes the header of a new journal, or checks that of an old one."""
+    now = {"audit": asdict(inputs) | {"image": list(inputs.image)}}
+    if journal.header is None:
+        started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        header = Header(run=now, seed=inputs.seed, objectives={}, versions=versions(), host=host(), started=started)
+        journal.append(header)
+    elif journal.header.run != now:
         raise ProxyError(
-            f"{journal} holds scores of other inputs, and scores are only compared with equal ones: it has {first}, "
-            f"asked for {head}; name another folder, or the same inputs"
+            f"{journal.path} holds scores of other inputs, and scores are only compared with equal ones: it has "
+            f"{journal.header.run}, asked for {now}; name another folder, or the same inputs"
         )
-    values: dict[str, dict[str, float | None]] = {}
-    for line in map(json.loads, lines):
-        values.setdefault(line["architecture"], {})[line["proxy"]] = line["value"]
-    return values
 
 
-Scored = tuple[str, dict[str, tuple[float | None, float]]]
+def _ask(space: Space[Any], number: int, text: str, names: Sequence[str]) -> AskEvent:
+    return AskEvent(number=number, genome=text, origin=",".join(names), costs=dict(space.cost(space.decode(text))))
 
 
-def _run(unscored: Sequence[tuple[str, Sequence[str]]], build: Build, inputs: Inputs, workers: int) -> Iterator[Scored]:
-    if workers == 1 or not unscored:
-        yield from (_score_one(text, names, build, inputs) for text, names in unscored)
-        return
-    from joblib import Parallel, delayed
+def _read(events: Sequence[Event]) -> Scores:
+    """The scores of a journal; what was asked and has no result yet is not among them."""
+    asks = {event.number: event for event in events if isinstance(event, AskEvent)}
+    scores: Scores = {}
+    for event in events:
+        if isinstance(event, ResultEvent):
+            ask, values = asks[event.number], event.values or {}
+            scores.setdefault(ask.genome or "", {}).update({name: values.get(name) for name in ask.origin.split(",")})
+    return scores
 
-    with Parallel(workers, return_as="generator_unordered", pre_dispatch="2*n_jobs") as pool:
-        yield from pool(delayed(_score_one)(text, names, build, inputs) for text, names in unscored)
 
+def read_accuracies(table: Path, column: str, space: Space[Any]) -> dict[str, float]:
+    """Genome text -> accuracy of a CSV file, plain or gzipped, with the columns `genome` and the one that is named.
 
-def _score_one(text: str, names: Sequence[str], build: Build, inputs: Inputs) -> Scored:
-    """The scores and seconds of one network; proxies that share a function share one call."""
-    module = build(text)
-    scored: dict[str, tuple[float | None, float]] = {}
-    for function in dict.fromkeys(PROXIES[name].function for name in names):
-        together = [name for name in names if PROXIES[name].function is function]
-        start = time.perf_counter()
-        try:
-            values: Mapping[str, float | None] = score(module, together, inputs)
-        except ProxyError:
-            values = dict.fromkeys(together)
-        seconds = (time.perf_counter() - start) / len(together)
-        scored |= {name: (values[name], seconds) for name in together}
-    return text, scored
+    Raises:
+        DataError: the file or a column is missing, or a row is no genome of the space with a number.
+    """
+    accuracies: dict[str, float] = {}
+    try:
+        with (gzip.open if table.suffix == ".gz" else open)(table, "rt", encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                accuracies[space.encode(space.decode(row["genome"]))] = float(row[column])
+    except (KeyError, ValueError, TypeError, OSError, EOFError, csv.Error, GenomeError) as error:
+        raise DataError(
+            f"{table} must be a CSV with a column 'genome' of genomes of {type(space).__name__} and a column "
+            f"{column!r} of numbers, got {error!r}; export it so, or name another column"
+        ) from error
+    return accuracies
 
 
 def agreements(
@@ -140,78 +178,58 @@ def agreements(
 ) -> list[Agreement]:
     """Kendall's τ (b), Spearman's ρ and nDCG of each proxy, with bootstrap intervals over networks.
 
-    A failed network gets the worst rank. Aggregates are ranked within each bootstrap sample's networks once.
+    A failed network gets the worst rank. Aggregates are ranked anew among the networks of each bootstrap sample.
 
     Args:
-        scores: for each architecture its values, as `score_networks` gave them.
-        accuracies: for each architecture its accuracy in percent.
+        scores: for each network its values, as `score_networks` gave them.
+        accuracies: for each network its accuracy in percent.
         proxies: names of proxies or aggregates.
         seed: of the bootstrap.
         draws: bootstrap samples.
     """
-    architectures = list(scores)
-    truth = np.array([accuracies[text] for text in architectures])
-    picks = np.random.default_rng(seed).integers(len(truth), size=(draws, len(truth)))
+    truth = np.array([accuracies[text] for text in scores])
     result = []
     for name in proxies:
-        predicted, failures = ranking(scores, name)
-        intervals = []
-        for measure in (kendall, spearman, ndcg):
-            drawn = [measure(predicted[pick], truth[pick]) for pick in picks]
-            low, high = np.nanpercentile(drawn, [2.5, 97.5]) if draws else (np.nan, np.nan)
-            intervals.append(Interval(measure(predicted, truth), float(low), float(high)))
-        result.append(Agreement(name, len(truth), failures, *intervals))
+        columns = _columns(scores, name)
+        intervals = [
+            bootstrapped(partial(_agreement, measure, columns, truth), len(truth), draws=draws, seed=seed)
+            for measure in (kendall, spearman, ndcg)
+        ]
+        result.append(Agreement(name, len(truth), ranking(scores, name)[1], *intervals))
     return result
 
 
-def ranking(scores: Mapping[str, Mapping[str, float | None]], name: str) -> tuple[np.ndarray, int]:
+def _agreement(
+    measure: Callable[[FloatArray, FloatArray], float],
+    columns: Mapping[str, FloatArray],
+    truth: FloatArray,
+    pick: IntArray,
+) -> float:
+    """A measure of agreement over some networks."""
+    return measure(_predicted(columns, pick), truth[pick])
+
+
+def ranking(scores: Mapping[str, Mapping[str, float | None]], name: str) -> tuple[FloatArray, int]:
     """A proxy's or aggregate's values over networks, larger is better, failures below all; and their count."""
-    columns: dict[str, list[float]] = {}
-    failed: set[str] = set()
+    failed = sum(any(values[part] is None for part in parts_of([name])) for values in scores.values())
+    return _predicted(_columns(scores, name), np.arange(len(scores))), failed
+
+
+def _columns(scores: Mapping[str, Mapping[str, float | None]], name: str) -> dict[str, FloatArray]:
+    """The values of a proxy, or of each part of an aggregate: larger is better, failures are the worst."""
+    columns = {}
     for part in parts_of([name]):
-        sign = 1 if PROXIES[part].goal == "maximize" else -1
-        raw = {text: values[part] for text, values in scores.items()}
-        worst = min((sign * v for v in raw.values() if v is not None), default=0.0) - 1
-        failed |= {text for text, value in raw.items() if value is None}
-        columns[part] = [sign * (worst if v is None else sign * v) for v in raw.values()]
-    values = aggregate([name], columns) if name in AGGREGATES else columns[name]
-    sign = 1 if name in AGGREGATES or PROXIES[name].goal == "maximize" else -1
-    return sign * np.array(values), len(failed)
+        sign = 1.0 if find(part).goal == "maximize" else -1.0
+        raw = [values[part] for values in scores.values()]
+        signed = np.array([np.nan if value is None else sign * value for value in raw])
+        worst = -1.0 if np.isnan(signed).all() else float(np.nanmin(signed)) - 1
+        columns[part] = np.where(np.isnan(signed), worst, signed)
+    return columns
 
 
-def kendall(predicted: np.ndarray, truth: np.ndarray) -> float:
-    """Kendall's τ-b; 0 for a constant."""
-    from scipy.stats import kendalltau
-
-    return _or_zero(kendalltau(predicted, truth).statistic)
-
-
-def spearman(predicted: np.ndarray, truth: np.ndarray) -> float:
-    """Spearman's ρ; 0 for a constant."""
-    from scipy.stats import rankdata
-
-    a, b = rankdata(predicted), rankdata(truth)
-    a, b = a - a.mean(), b - b.mean()
-    return _or_zero(a @ b / np.sqrt((a @ a) * (b @ b) or np.nan))
-
-
-def ndcg(predicted: np.ndarray, truth: np.ndarray, share: float = 1000 / 9445) -> float:
-    """Normalized discounted cumulative gain of the best-ranked share of networks, gain 2^accuracy − 1.
-
-    Source: Tybl & Neumann, CVPR 2025, who take the best 1,000 of 9,445, which is the default share.
-
-    Args:
-        predicted: scores (T,), larger is better.
-        truth: accuracies (T,) in percent.
-        share: of the networks that count, at least one.
-    """
-    top = max(1, round(share * len(truth)))
-    gain = 2 ** (truth / 100) - 1
-    discount = 1 / np.log2(np.arange(2, top + 2))
-    chosen = gain[np.argsort(-predicted, kind="stable")[:top]]
-    best = np.sort(gain)[::-1][:top]
-    return float(chosen @ discount / (best @ discount))
-
-
-def _or_zero(value: float) -> float:
-    return float(value) if np.isfinite(value) else 0.0
+def _predicted(columns: Mapping[str, FloatArray], pick: IntArray) -> FloatArray:
+    """The values of some networks; parts of an aggregate are ranked among just these."""
+    if len(columns) == 1:
+        values: FloatArray = next(iter(columns.values()))[pick]
+        return values
+    return np.array(rank_aggregate({part: column[pick].tolist() for part, column in columns.items()}))

@@ -47,7 +47,7 @@ def train_table(run_dir: str | Path) -> dict[str, Any]:
     header, _ = read_journal(Path(run_dir))
     file = Path(run_dir) / FILE_NAME
     try:
-        content = tomllib.loads(file.read_text(encoding="utf-8")) if file.is_file() else header.run
+        content = tomllib.loads(file.read_text(encoding="utf-8-sig")) if file.is_file() else header.run
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RunFileError(f"{file} cannot be read: {error}; delete it to take the run as it was started") from None
     return dict(content.get("train") or {})

@@ -83,6 +83,12 @@ def load_compare_file(path: Path, settings: Sequence[str] = ()) -> CompareFile:
         options = _without(content, {re.split(r"[.:]", mistake)[0] for mistake in mistakes})
     if options is None:
         raise listed(mistakes, str(path))
+    mistakes += [
+        f"{kind}: {name!r} names a folder of the comparison and must hold no separator nor begin with a dot; rename it"
+        for kind, named in (("strategies", options.strategies), ("problems", options.problems))
+        for name in named
+        if not re.fullmatch(r"[^/\\\x00-\x1f.][^/\\\x00-\x1f]*", name)
+    ]
     runs = _runs(options, path, mistakes)
     if options.baseline not in (*options.strategies, UNKNOWN):
         mistakes.append(

@@ -10,6 +10,7 @@ from uninas_evo.compare.tables import HEADINGS, final_table, for_people, number,
 from uninas_evo.pages import template
 from uninas_evo.report.pareto_plots import attainment_figure
 from uninas_evo.report.plots import curves_figure, inline_svg, label
+from uninas_evo.stats.tests import least_p
 
 
 def render(title: str, comparisons: Sequence[Comparison], settings: str) -> str:
@@ -64,5 +65,13 @@ def legend(comparison: Comparison) -> str:
         f"Interval: bootstrap (BCa) of the mean over seeds. p: two-sided Wilcoxon signed-rank test against "
         f"{comparison.baseline}, Holm-corrected over the strategies. A12: chance that a run beats one of "
         f"{comparison.baseline}; + / = / −: seeds on which it did better, as well, worse. {optimum}"
-        f"Seconds are means of one run, asking in CPU time; a shared score counts with the time it took."
+        f"{power(comparison)} Seconds are means of one run, asking in CPU time; a shared score counts with the time it "
+        f"took."
     )
+
+
+def power(comparison: Comparison) -> str:
+    """What so few seeds can show at all."""
+    least = least_p(len(comparison.seeds), max(1, len(comparison.against)))
+    limit = f"With {len(comparison.seeds)} seeds no corrected p can lie below {least:.2g}"
+    return limit + (": they cannot show a difference at the 5 % level; run more." if least >= 0.05 else ".")

@@ -136,15 +136,16 @@ def compare(
 ) -> list[Row]:
     """Trains every entrant with every seed; the first entrant is the one that gaps are counted from."""
     process = Process(device_of(options.device))
-    rows = []
+    rows: list[Row] = []
     for entrant in entrants:
-        genome, accuracies = entrant.genome, []
+        genome, accuracies = entrant.genome, list[float]()
         text, cost = _text(space, genome), _cost(space, genome)
         for seed in range(options.seeds):
             place = baselines.folder_of(folder, entrant.label, text, seed)
             report(f"{entrant.label} ({cost['params']:,} params), seed {seed}: trains into {place}")
+            say = report if not rows and not accuracies else (lambda line: None)  # the data is the same for all
             result = train_in_space(
-                space, genome, splits, protocol, place, seed=seed, process=process, workers=options.workers
+                space, genome, splits, protocol, place, seed=seed, process=process, workers=options.workers, say=say
             )
             accuracies.append(result.test_accuracy)
             report(f"{entrant.label}, seed {seed}: {result.test_accuracy:.2%} in {result.seconds:.0f} s")

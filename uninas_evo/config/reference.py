@@ -66,6 +66,11 @@ def reference() -> str:
                 continue
             parts += [f'## `[{kind}]` with `name = "{name}"`\n', _text(found), _table(found.Options)]
             parts += [part for field, model in _inner(found.Options) for part in _section(f"{kind}.{field}", model)]
+    for name in registry.names("scorer"):
+        try:
+            parts += _section(f"problem.proxies.{name}", registry.find("scorer", name).Options)
+        except UninasEvoError:
+            continue
     return "\n".join(parts).rstrip() + "\n"
 
 

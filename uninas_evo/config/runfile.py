@@ -138,7 +138,7 @@ def read_toml(path: Path, settings: Sequence[str] = ()) -> tuple[str, dict[str, 
         RunFileError: the file cannot be read or is not TOML, or a setting is wrong.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         content = tomllib.loads(text)
     except OSError as error:
         raise RunFileError(f"{path} cannot be read ({error.strerror}); name an existing file") from None

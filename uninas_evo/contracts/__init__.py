@@ -17,7 +17,7 @@ Every operator takes an explicit `random.Random` last and leaves its arguments u
 
 from uninas_evo.contracts.costs import Budget, Cost, CostModel
 from uninas_evo.contracts.decision import Choose, Decision
-from uninas_evo.contracts.policy import Policy
+from uninas_evo.contracts.policy import Choice, Episode, Policy
 from uninas_evo.contracts.predictor import Predictor
 from uninas_evo.contracts.problem import Constraint, Goal, Objective, Problem, Progress
 from uninas_evo.contracts.scorer import Scorer, Subject
@@ -29,12 +29,14 @@ __all__ = [
     "Anchored",
     "Budget",
     "Candidate",
+    "Choice",
     "Choose",
     "Constraint",
     "Cost",
     "CostModel",
     "Decision",
     "Draft",
+    "Episode",
     "G",
     "Goal",
     "Mixture",

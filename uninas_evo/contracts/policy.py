@@ -2,54 +2,80 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from uninas_evo.contracts.decision import Decision
+from uninas_evo.contracts.decision import Choose, Decision
 
-if TYPE_CHECKING:
-    from uninas_evo.contracts.array import Array, FloatArray
+_DIGITS = 12
+"""Cumulated probabilities are rounded before a draw, so that the last bit of an exponential never decides."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One answer of a composition: the option's place, and how probable it was when it was drawn."""
+
+    decision: Decision
+    index: int
+    probability: float
+
+
+Episode = Sequence[Choice]
+"""The choices of one composition, in the order they were asked; compositions may differ in length."""
 
 
 class Policy(ABC):
-    """Probabilities of each decision's options, given what was chosen before it in the same genome."""
+    """Probabilities of each decision's options, given what was chosen before it in the same genome.
+
+    Decisions are met as `compose` asks them; those never met before begin uniform.
+    """
 
     @abstractmethod
     def begin(self) -> None:
-        """Starts a new genome: nothing was chosen yet."""
+        """Starts a new composition: nothing was chosen yet."""
 
     @abstractmethod
-    def probabilities(self, decision: Decision) -> FloatArray:
-        """(options,) probabilities of a decision, summing to 1."""
+    def probabilities(self, decision: Decision) -> Sequence[float]:
+        """(options,) probabilities of the next decision, summing to 1."""
+
+    def chose(self, decision: Decision, index: int) -> None:  # noqa: B027 - a policy without memory needs not know
+        """Is told which option of the decision was taken."""
 
     @abstractmethod
-    def chose(self, decision: Decision, index: int) -> None:
-        """Is told which option of a decision was taken."""
+    def update(self, episodes: Sequence[Episode], advantages: Sequence[float]) -> None:
+        """Learns from compositions: what has a positive advantage becomes more probable.
 
-    @abstractmethod
-    def update(self, episodes: Sequence[Sequence[tuple[Decision, int]]], advantages: Sequence[float]) -> None:
-        """One learning step from whole genomes, as sequences of choices, and their advantages."""
+        Args:
+            episodes: n compositions.
+            advantages: (n,) how much better each was than expected.
+        """
 
-    def choose(self, rng: random.Random) -> tuple[list[tuple[Decision, int]], object]:
-        """A record of choices and a `Choose` that draws from the policy and fills it."""
+    def sample(self, rng: random.Random) -> tuple[Choose, list[Choice]]:
+        """Answers for one composition, drawn by one `rng.random()` a decision, and the record that they fill."""
         self.begin()
-        taken: list[tuple[Decision, int]] = []
+        episode: list[Choice] = []
 
-        def draw(decision: Decision) -> str:
+        def choose(decision: Decision) -> str:
             chances = self.probabilities(decision)
-            index = rng.choices(range(len(chances)), chances.tolist())[0]
+            draw, limits = rng.random(), itertools.accumulate(chances[:-1])
+            index = next((i for i, limit in enumerate(limits) if draw < round(limit, _DIGITS)), len(chances) - 1)
+            episode.append(Choice(decision, index, chances[index]))
             self.chose(decision, index)
-            taken.append((decision, index))
             return decision.options[index]
 
-        return taken, draw
+        return choose, episode
 
-    @abstractmethod
-    def state(self) -> Mapping[str, Array]:
-        """Everything that was learned, as arrays."""
+    def derive(self) -> Choose:
+        """Answers for one composition: always the most probable option, of equals the first."""
+        self.begin()
 
-    @abstractmethod
-    def load_state(self, state: Mapping[str, Array]) -> None:
-        """Takes up what `state` returned."""
+        def choose(decision: Decision) -> str:
+            chances = self.probabilities(decision)
+            index = max(range(len(chances)), key=chances.__getitem__)
+            self.chose(decision, index)
+            return decision.options[index]
+
+        return choose

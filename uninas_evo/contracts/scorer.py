@@ -5,12 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from uninas_evo.contracts.problem import Objective
+from uninas_evo.contracts.problem import Objective, Progress
 from uninas_evo.contracts.space import Shape, Space
 
 if TYPE_CHECKING:
+    import pydantic
     from torch import nn
 
 
@@ -30,17 +31,31 @@ class Subject(Protocol):
     def network(self) -> nn.Module:
         """A network of the scorer's own, freshly initialized by the seed, on the CPU and in training mode."""
 
+    def scored(self, scorer: Scorer, device: str) -> Mapping[str, float]:
+        """What another scorer gives this genome, computed once a genome: for scorers that join several."""
+
 
 class Scorer(ABC):
     """Scores genomes of any space.
 
     Attributes:
+        Options: its settings in a run file, for scorers that are found by name: `Class(**settings)` makes one.
         objectives: the values it gives that a search may follow, with their own goals and units.
         sources: files of the user's own that the values depend on.
+        fidelities: ways to score from cheap to full, by which a problem's are set; empty where there is one way.
+        is_pure: whether it looks at the genome alone, builds nothing and draws nothing: it needs no isolation.
     """
 
+    Options: ClassVar[type[pydantic.BaseModel]]
     objectives: tuple[Objective, ...]
     sources: tuple[Path, ...] = ()
+    fidelities: tuple[Mapping[str, float], ...] = ()
+    is_pure: bool = False
+
+    def make_ready(  # noqa: B027 - most have nothing to make
+        self, space: Space[Any], seed: int, folder: Path | None, device: str, progress: Progress
+    ) -> None:
+        """Called once a run, before the workers start: what all scores share, see `Problem.make_ready`."""
 
     def prepare(self, space: Space[Any], device: str) -> None:  # noqa: B027 - most have nothing to prepare
         """Called once in each worker before the first score."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 from uninas_evo.contracts import Cost
-from uninas_evo.draw.parts import KINDS, Part, amount, any_marked, shape_text
+from uninas_evo.draw.parts import Part, amount, any_marked, kinds_of, shape_text
 from uninas_evo.draw.svg import Titled, describe
 from uninas_evo.pages import template
 
@@ -25,7 +25,8 @@ def widget(networks: Sequence[Titled]) -> str:
     drawn = "".join(_network(*network) for network in networks)
     marked = any(any_marked(parts) for _, _, parts in networks)
     jump = '<button data-do="next">next difference</button>' if marked else ""
-    kinds = " ".join(f'<span class="box {kind}">{kind}</span>' for kind in KINDS)
+    shown = kinds_of([part for _, _, parts in networks for part in parts])
+    kinds = " ".join(f'<span class="box {kind}">{kind}</span>' for kind in shown)
     return f"""<div class="drawing" data-shade="kind">
 <div class="bar">
 <button data-do="fold">fold blocks</button><button data-do="open">open all</button>{jump}

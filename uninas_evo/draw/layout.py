@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from uninas_evo.draw.parts import KINDS, Part, amount, any_marked, shape_text
-from uninas_evo.spaces.uninas import Genome
+from uninas_evo.draw.parts import Part, amount, any_marked, kinds_of, shape_text
 
 NAME_SIZE, DETAIL_SIZE, TITLE_SIZE = 11.0, 8.5, 13.0
 PAD = 8.0
@@ -92,7 +91,7 @@ def text_width(content: str, size: float, bold: bool = False) -> float:
     return round(SAFETY * float(width), 2)
 
 
-def layout(networks: Sequence[tuple[str, Genome, Sequence[Part]]]) -> Box:
+def layout(networks: Sequence[tuple[str, Any, Sequence[Part]]]) -> Box:
     """Networks side by side, each under a title with its totals, and one legend.
 
     Args:
@@ -107,16 +106,16 @@ def layout(networks: Sequence[tuple[str, Genome, Sequence[Part]]]) -> Box:
         placed = _network(title, genome, parts).moved(x, MARGIN + 26)
         columns.append(placed)
         x = placed.x + placed.width + 3 * GAP
-    legend = _legend().moved(MARGIN, MARGIN)
+    legend = _legend(kinds_of([part for _, _, parts in networks for part in parts])).moved(MARGIN, MARGIN)
     width = max(x - 3 * GAP, legend.x + legend.width) + MARGIN
     height = max(column.y + column.height for column in columns) + MARGIN
     return Box(Part("", "page"), 0, 0, width, height, children=(legend, *columns))
 
 
-def _legend() -> Box:
+def _legend(kinds: Sequence[str]) -> Box:
     boxes: list[Box] = []
     x = 0.0
-    for kind in KINDS:
+    for kind in kinds:
         text = _text(kind, NAME_SIZE, bold=False)
         box = Box(Part(kind, kind), 0, 0, text.width + 2 * PAD, 20, (replace(text, x=PAD, y=14),))
         boxes.append(box.moved(x, 0))
@@ -125,8 +124,9 @@ def _legend() -> Box:
     return Box(Part("", "legend"), 0, 0, x + 6 + rule.width, 20, (replace(rule, x=x + 6, y=14),), tuple(boxes))
 
 
-def _network(title: str, genome: Genome, parts: Sequence[Part]) -> Box:
-    facts = f"{amount(genome.params)} parameters · {amount(genome.flops)} FLOPs · {len(genome)} nodes"
+def _network(title: str, genome: Any, parts: Sequence[Part]) -> Box:
+    counted = getattr(genome, "counted", "nodes")
+    facts = f"{amount(genome.params)} parameters · {amount(genome.flops)} FLOPs · {len(genome)} {counted}"
     if any_marked(parts):
         facts += " · thick outline: not in the other"
     texts = (replace(_text(title, TITLE_SIZE, bold=True), y=14), replace(_text(facts, NAME_SIZE), y=32))

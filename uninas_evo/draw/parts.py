@@ -13,8 +13,8 @@ from uninas_evo.contracts import Cost
 from uninas_evo.spaces.uninas import HEAD_CHAINS, HEAD_WIDTH, Chain, Genome, Node
 from uninas_evo.spaces.uninas.operations import Shape
 
-KINDS = ("convolution", "attention", "norm", "activation", "shape", "skeleton")
-"""Kinds of boxes: those of operations, and what the search does not change."""
+KINDS = ("convolution", "attention", "norm", "activation", "mlp", "shape", "skeleton")
+"""Kinds of boxes: those of operations, MLPs over positions, and what the search does not change."""
 FREE = Cost(0, 0)
 
 Flow = Literal["down", "across", "along"]
@@ -198,6 +198,12 @@ class _Builder:
 def _norm(shape: Shape, place: str) -> Part:
     c, h, w = shape
     return Part("layernorm", "skeleton", place, shape, Cost(2 * c, 2 * c * h * w))
+
+
+def kinds_of(parts: Sequence[Part]) -> tuple[str, ...]:
+    """The kinds of boxes in the parts, in the order of `KINDS`."""
+    found = {part.kind for part in parts} | {kind for part in parts for kind in kinds_of(part.parts)}
+    return tuple(kind for kind in KINDS if kind in found)
 
 
 def any_marked(parts: Sequence[Part]) -> bool:

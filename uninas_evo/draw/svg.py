@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
+from typing import Any
 
+from uninas_evo.draw import uninet as uninet_drawing
 from uninas_evo.draw.layout import Box, layout
 from uninas_evo.draw.parts import Part, amount, network_parts, shape_text
 from uninas_evo.errors import GenomeError
 from uninas_evo.pages.template import asset
+from uninas_evo.spaces import uninet
 from uninas_evo.spaces.uninas import Genome
 from uninas_evo.spaces.uninas.diff import edits
 
@@ -18,6 +21,7 @@ COLORS = {
     "attention": "#d55e00",
     "norm": "#009e73",
     "activation": "#e69f00",
+    "mlp": "#009e73",
     "shape": "#cc79a7",
     "skeleton": "#8a8f98",
 }
@@ -25,7 +29,7 @@ COLORS = {
 FORMATS = ("svg", "png", "html")
 
 
-def draw(genome: Genome, out: Path, title: str = "", against: Genome | None = None, other_title: str = "") -> Path:
+def draw(genome: Any, out: Path, title: str = "", against: Any = None, other_title: str = "") -> Path:
     """Draws a genome into a file.
 
     Args:
@@ -58,11 +62,21 @@ def draw(genome: Genome, out: Path, title: str = "", against: Genome | None = No
     return out
 
 
-Titled = tuple[str, Genome, tuple[Part, ...]]
+Titled = tuple[str, Any, tuple[Part, ...]]
 
 
-def titled_parts(genome: Genome, title: str, against: Genome | None, other_title: str) -> list[Titled]:
-    """The networks of a drawing: one, or two with the marks of what differs."""
+def titled_parts(genome: Any, title: str, against: Any, other_title: str) -> list[Titled]:
+    """The networks of a drawing: one, or two with the marks of what differs.
+
+    Raises:
+        GenomeError: the genomes are of different spaces, or a space's genomes have no drawing.
+    """
+    if against is not None and type(against) is not type(genome):
+        raise GenomeError("two genomes are drawn side by side where they are of one space; draw each by itself")
+    if isinstance(genome, uninet.Genome):
+        return _uninet_parts(genome, title, against, other_title)
+    if not isinstance(genome, Genome):
+        raise GenomeError(f"a {type(genome).__name__} has no drawing; genomes of UniNAS and UniNet have")
     if against is None:
         return [(title or genome.id, genome, network_parts(genome))]
     found = edits(genome, against)
@@ -70,6 +84,16 @@ def titled_parts(genome: Genome, title: str, against: Genome | None, other_title
     return [
         (title or genome.id, genome, network_parts(genome, marks["removed"])),
         (other_title or against.id, against, network_parts(against, marks["added"])),
+    ]
+
+
+def _uninet_parts(genome: uninet.Genome, title: str, against: uninet.Genome | None, other_title: str) -> list[Titled]:
+    if against is None:
+        return [(title or genome.id, genome, uninet_drawing.network_parts(genome))]
+    pairs = ((title, genome, against), (other_title, against, genome))
+    return [
+        (name or own.id, own, uninet_drawing.network_parts(own, uninet_drawing.differences(own, other)))
+        for name, own, other in pairs
     ]
 
 

@@ -9,16 +9,20 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from uninas_evo.contracts import Candidate, Draft, Problem, Result, StopSearch, Strategy, numbered
-from uninas_evo.engine.journal import AskEvent, Journal, Measured, Note, ResultEvent
+from uninas_evo.engine import snapshots
+from uninas_evo.engine.journal import AskEvent, Journal, Measured, Note, ResultEvent, SnapshotEvent
 from uninas_evo.engine.versions import differences
 from uninas_evo.errors import JournalError, StrategyError
 from uninas_evo.pool.contract import Done, Job, Pool
+
+if TYPE_CHECKING:
+    from uninas_evo.contracts.array import Array
 
 LOOKAHEAD = 64
 """Candidates that may wait for results before the strategy is asked again; it bounds strategies that never wait.
@@ -112,6 +116,7 @@ class Loop:
         What was recorded was inside the limits when it was recorded; how long that took says nothing now.
         """
         with _interrupts(self._interrupt):
+            self._restore()
             self._ask()
             while not self._interrupted and self._tell_next():
                 self._ask()
@@ -137,6 +142,7 @@ class Loop:
                     if self.ended() is None:
                         self._ask()
                         self._write()
+                        self._snapshot()
                 else:
                     self._wait(pool)
                 self.watch(self)
@@ -179,15 +185,52 @@ class Loop:
 
     def _number(self, draft: Draft) -> None:
         """Makes a draft the next trial, which must be what the journal holds, as far as it holds anything."""
-        number = len(self.trials)
-        text = self.problem.space.encode(draft.genome)
-        rank = len(self._first)
-        trial = Trial(numbered(draft, number), text, self._first.setdefault((text, draft.fidelity), number), rank)
-        self.trials.append(trial)
+        trial = self._trial(draft, self.problem.space.encode(draft.genome))
+        number = trial.candidate.number
         if number < len(self._recorded):
             _compare(self._recorded[number], trial, self.journal)
         else:
             self._unwritten.append(self._event(trial))
+
+    def _trial(self, draft: Draft, text: str) -> Trial:
+        number, rank = len(self.trials), len(self._first)
+        trial = Trial(numbered(draft, number), text, self._first.setdefault((text, draft.fidelity), number), rank)
+        self.trials.append(trial)
+        return trial
+
+    def _snapshot(self) -> None:
+        """Saves the strategy's state, where it has one and it is time."""
+        if self.journal.path is None or self.told % snapshots.EVERY:
+            return
+        state = self.strategy.snapshot()
+        if state is not None:
+            folder = self.journal.path.parent
+            self.journal.append(snapshots.write(folder, self.told, len(self.trials), state))
+
+    def _restore(self) -> None:
+        """Takes up the last snapshot that is whole, with what was asked and told before it."""
+        if self.journal.path is None:
+            return
+        for event in reversed(self.journal.events):
+            if isinstance(event, SnapshotEvent):
+                state = snapshots.read(self.journal.path.parent, event)
+                if state is not None and event.asked <= len(self._recorded):
+                    self._take_up(event, state)
+                    return
+
+    def _take_up(self, event: SnapshotEvent, state: Mapping[str, Array]) -> None:
+        self.strategy.restore(state)
+        for ask in self._recorded[: event.asked]:
+            text = ask.genome if ask.same_as is None else self.trials[ask.same_as].text
+            genome = self.problem.space.decode(text or "")
+            self._trial(Draft(genome, ask.parents, ask.origin, ask.fidelity, ask.inherits), text or "")
+        for trial in self.trials[: event.told]:
+            self._count(trial)
+
+    def _count(self, trial: Trial) -> None:
+        self.told += 1
+        self.scored += trial.new
+        self._repeats = 0 if trial.new else self._repeats + 1
 
     def _write(self) -> None:
         """Records what was asked, in one write."""
@@ -224,9 +267,7 @@ class Loop:
         if event is None:
             return False
         self.strategy.tell([Result(trial.candidate, event.values or {}, event.failure)])
-        self.told += 1
-        self.scored += trial.new
-        self._repeats = 0 if trial.new else self._repeats + 1
+        self._count(trial)
         return True
 
     def _wait(self, pool: Pool) -> None:

@@ -24,7 +24,7 @@ from uninas_evo.engine.versions import file_hashes, git_state, host, versions
 from uninas_evo.errors import JournalError, RunFileError
 from uninas_evo.files import write_text
 from uninas_evo.pool.contract import Pool
-from uninas_evo.pool.open import PoolOptions, open_pool
+from uninas_evo.pool.open import PoolOptions, make_ready, open_pool
 from uninas_evo.progress import Display, open_display
 
 
@@ -138,7 +138,7 @@ def reopen(folder: Path, settings: Sequence[str] = ()) -> tuple[RunFile, dict[st
         )
     path = folder / runfile.FILE_NAME
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else dict(recorded)
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig")) if path.exists() else dict(recorded)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise RunFileError(f"{path} cannot be read: {error}; delete it to go on as the run was started") from None
     for setting in settings:
@@ -255,7 +255,7 @@ def execute(
         if journal.events:
             loop.replay()
         with contextlib.ExitStack() as stack:
-            workers = cache(lambda: pool or stack.enter_context(open_pool(plan.pool, plan.problem)))
+            workers = cache(lambda: pool or stack.enter_context(_open(plan, folder, display)))
             end = loop.ended() if journal.events else None
             if end is None or end.kind == "interrupted":
                 stack.callback(display.ended)
@@ -270,6 +270,12 @@ def execute(
             return _conclude(plan, loop, end, workers, folder)
     finally:
         journal.close()
+
+
+def _open(plan: Plan, folder: Path | None, display: Display) -> Pool:
+    """Workers for a problem that was made ready."""
+    make_ready(plan.pool, plan.problem, folder, display.say)
+    return open_pool(plan.pool, plan.problem)
 
 
 def _conclude(plan: Plan, loop: Loop, end: Note, pool: Callable[[], Pool], folder: Path | None) -> SearchResult:

@@ -14,7 +14,7 @@ from uninas_evo.engine.journal import AskEvent, ResultEvent, lineage, read_journ
 from uninas_evo.engine.search import check_sources, reopen
 from uninas_evo.errors import JournalError
 from uninas_evo.pool.contract import Done, Job
-from uninas_evo.pool.open import open_pool, pool_on
+from uninas_evo.pool.open import make_ready, open_pool, pool_on
 from uninas_evo.stats import fronts
 
 TOLERANCE = 1e-3
@@ -59,6 +59,7 @@ def verify(
         raise JournalError(f"{folder} holds no scored genome to verify; let the run score some first")
     options = run.options.pool if device is None else pool_on(device, run.options.pool.threads)
     rows: list[Row] = []
+    make_ready(options, problem, folder, lambda _: None)
     with open_pool(options, problem) as pool:
         jobs = [
             Job(number, asks[number].genome or "", fidelity=asks[number].fidelity, lineage=lineage(asks, number))

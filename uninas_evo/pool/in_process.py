@@ -19,7 +19,9 @@ class InProcessPool(Pool):
     """
 
     def __init__(self, problem: Problem, device: str = "cpu", threads: int = 1) -> None:
-        self._worker = worker.Worker(problem, Settings(device, threads))
+        self._threads = threads
+        with worker.fixed_threads(threads):
+            self._worker = worker.Worker(problem, Settings(device, threads))
         self.devices = [worker.describe(device)]
         self._jobs: deque[Job] = deque()
 
@@ -37,5 +39,6 @@ class InProcessPool(Pool):
         if not self._jobs:
             return []
         job = self._jobs.popleft()
-        score = self._worker.score(job)
+        with worker.fixed_threads(self._threads):
+            score = self._worker.score(job)
         return [Done(job, score.values, score.failure, score.seconds, self.devices[0], 0, score.memory_bytes)]

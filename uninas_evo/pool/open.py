@@ -9,15 +9,17 @@ A pool takes jobs while it has idle workers and gives each back done, in whateve
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
-from uninas_evo.contracts import Problem
+from uninas_evo.contracts import Problem, Progress
 from uninas_evo.errors import RunFileError
 from uninas_evo.pool import devices
 from uninas_evo.pool.contract import Pool
 from uninas_evo.pool.in_process import InProcessPool
+from uninas_evo.pool.worker import fixed_threads
 
 
 class CpuWorkers(BaseModel):
@@ -93,6 +95,16 @@ def open_pool(options: PoolOptions, problem: Problem) -> Pool:
         time_limit_s=options.time_limit_s,
         memory_limit_bytes=memory_limit_bytes(options, len(names)),
     )
+
+
+def make_ready(options: PoolOptions, problem: Problem, folder: Path | None, progress: Progress) -> None:
+    """Has a problem make what its evaluations share, once and here, on the first worker's device and threads."""
+    wanted = options.devices
+    device = "cpu"
+    if wanted != "in-process" and not isinstance(wanted, DaskCluster):
+        device = device_names(wanted, options.threads)[0]
+    with fixed_threads(options.threads):
+        problem.make_ready(folder, device, progress)
 
 
 def memory_limit_bytes(options: PoolOptions, workers: int) -> int:

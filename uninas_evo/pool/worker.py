@@ -182,6 +182,24 @@ def _set_threads(threads: int) -> None:
         torch.set_num_threads(threads)
 
 
+@contextlib.contextmanager
+def fixed_threads(threads: int) -> Iterator[None]:
+    """Fixes torch's threads inside, for what is computed in a process of the user's own, which gets its own back."""
+    from uninas_evo.pool.devices import cpu_count
+
+    environment = os.environ.get("OMP_NUM_THREADS")
+    before = sys.modules["torch"].get_num_threads() if "torch" in sys.modules else int(environment or cpu_count())
+    _set_threads(threads)
+    try:
+        yield
+    finally:
+        _set_threads(before)
+        if environment is None:
+            del os.environ["OMP_NUM_THREADS"]
+        else:
+            os.environ["OMP_NUM_THREADS"] = environment
+
+
 def describe(device: str) -> str:
     """The model of a device, as it stands in journals: results are equal bit for bit on one model only."""
     if device.startswith("cuda"):

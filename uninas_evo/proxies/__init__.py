@@ -13,7 +13,8 @@ never touched, and no global random generator is drawn from.
 - `activations`: `zen`, `naswot`, `az`, `te_regions`, `te_ntk`
 - `size`: `params`, `flops`
 - `rank`: `rank_aggregate`, `size_correlation`
-- `registry`: `PROXIES`, `AGGREGATES`, `score`, `aggregate`
+- `registry`: `PROXIES`, `AGGREGATES`, `Proxy`, `score`, `aggregate`
+- `scorable`: `Scorable`, what a network may tell proxies about itself
 - `taps`: `tap`, to teach VKDNW a layer of your own
 """
 
@@ -21,6 +22,7 @@ from uninas_evo.proxies._module import Inputs
 from uninas_evo.proxies.activations import AzScores, az, naswot, te_ntk, te_regions, zen
 from uninas_evo.proxies.gradients import fisher, grad_norm, grasp, jacov, snip, synflow, zico
 from uninas_evo.proxies.registry import AGGREGATES, PROXIES, Proxy, aggregate, score
+from uninas_evo.proxies.scorable import Scorable
 from uninas_evo.proxies.size import flops, params
 from uninas_evo.proxies.taps import tap
 from uninas_evo.proxies.vkdnw import VkdnwResult, vkdnw, vkdnw_single
@@ -32,6 +34,7 @@ __all__ = [
     "AzScores",
     "Inputs",
     "Proxy",
+    "Scorable",
     "VkdnwResult",
     "aggregate",
     "az",

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from uninas_evo.errors import ProxyError
+from uninas_evo.proxies.scorable import Scorable
 
 NORMS = (nn.modules.batchnorm._BatchNorm, nn.GroupNorm, nn.LayerNorm)
 
@@ -96,15 +97,15 @@ def prepare(module: nn.Module, inputs: Inputs, *, training: bool = False) -> nn.
 def initialize(net: nn.Module, seed: int) -> None:
     """Draws a module's weights anew, in place, keyed by the seed and each parameter's name.
 
-    UniNAS networks use their own `uninas_evo.spaces.uninas.network.initialize`. In any other module convolutions and
-    linear layers get Kaiming normal weights (fan in, ReLU: what the proxies' papers use) and zero biases, norms become
-    the identity with fresh statistics, and parameters of other layers keep their values.
+    A `Scorable` network knows how, and may have `initialize_for_scoring(seed)` where training begins elsewhere. In any
+    other module convolutions and linear layers get Kaiming normal weights (fan in, ReLU: what the proxies' papers use)
+    and zero biases, norms become the identity with fresh statistics, and parameters of other layers keep their values.
     """
-    from uninas_evo.spaces.uninas.network import Network
-    from uninas_evo.spaces.uninas.network import initialize as initialize_network
-
-    if isinstance(net, Network):
-        initialize_network(net, seed)
+    if callable(getattr(net, "initialize_for_scoring", None)):
+        net.initialize_for_scoring(seed)  # type: ignore[operator]
+        return
+    if isinstance(net, Scorable):
+        net.reinitialize(seed)
         return
 
     def kaiming(weight: Tensor, generator: torch.Generator) -> Tensor:
@@ -174,9 +175,7 @@ def is_activation(layer: nn.Module) -> bool:
 
 def is_norm(layer: nn.Module) -> bool:
     """Whether a layer normalizes its input."""
-    from uninas_evo.spaces.uninas.network.layers import ChannelNorm
-
-    return isinstance(layer, (*NORMS, ChannelNorm))
+    return isinstance(layer, NORMS) or getattr(layer, "normalizes", False) is True
 
 
 def features_of(net: nn.Module) -> list[nn.Module]:

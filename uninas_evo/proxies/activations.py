@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -27,9 +28,11 @@ from uninas_evo.proxies._module import (
 def zen(module: nn.Module, inputs: Inputs | None = None, *, step: float = 0.01) -> float:
     """Log of E‖f(x) − f(x + 0.01 ε)‖₁ + Σ over batch norms of log √mean(σ²); larger is better.
 
-    f is the last feature map before pooling, weights are standard normal.
+    f is the last feature map before pooling, σ² a batch norm's variances over the batch x, weights are standard normal.
     Source: Lin et al., "Zen-NAS", ICCV 2021, with its step.
-    Deviations: one draw of the weights; `inputs.reinitialize=False` keeps the module's own weights.
+    Deviations: one draw of the weights. The published code reads the running variances, which come near the batch's
+    only after its many repeats; after one forward pass they are mostly their initial 1.
+    `inputs.reinitialize=False` keeps the module's own weights.
     """
     inputs = inputs or Inputs()
     net = prepare(module, inputs, training=True)
@@ -37,19 +40,31 @@ def zen(module: nn.Module, inputs: Inputs | None = None, *, step: float = 0.01) 
         redraw(net, inputs.seed, lambda weight, generator: torch.randn(weight.shape, generator=generator))
     images = inputs.images()
     with torch.no_grad():
-        before = last_map(net, images)
+        with _variances(net) as variances:
+            before = last_map(net, images)
         after = last_map(net, images + step * inputs.images("step"))
-        variances = [
-            float(norm.running_var.double().mean())
-            for norm in net.modules()
-            if isinstance(norm, nn.modules.batchnorm._BatchNorm) and norm.running_var is not None
-        ]
     change = float((before - after).double().abs().flatten(1).sum(1).mean())
     if change == 0:
         raise ProxyError(
             "zen is log 0: the features do not depend on the image; connect the network, or score it with another proxy"
         )
     return finite(math.log(change) + sum(0.5 * math.log(v) for v in variances if v > 0), "zen")
+
+
+@contextmanager
+def _variances(net: nn.Module) -> Iterator[list[float]]:
+    """The mean over channels of the variance over the batch, of what each batch norm is given inside."""
+    found: list[float] = []
+
+    def keep(_norm: nn.Module, args: tuple[Any, ...]) -> None:
+        values = args[0].detach().double()
+        found.append(float(values.transpose(0, 1).flatten(1).var(1, unbiased=False).mean()))
+
+    with ExitStack() as hooks:
+        for norm in net.modules():
+            if isinstance(norm, nn.modules.batchnorm._BatchNorm):
+                hooks.callback(norm.register_forward_pre_hook(keep).remove)
+        yield found
 
 
 def naswot(module: nn.Module, inputs: Inputs | None = None) -> float:

@@ -19,8 +19,6 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from uninas_evo.errors import ProxyError
-from uninas_evo.spaces.uninas.network.layers import NORM_EPS, ChannelNorm, RelPosBias
-from uninas_evo.spaces.uninas.network.pairs import HeadGroup
 
 Pull = Callable[[Tensor], Tensor]
 """Takes the gradient with respect to a layer's output, returns (N, E): the derivative for each chosen entry."""
@@ -28,7 +26,7 @@ Tap = Callable[[Any, Tensor, str, Tensor], Pull]
 """Takes a layer, its input, the parameter's name in the layer and flat indices (E,), and returns the pull."""
 
 TAPS: dict[type[nn.Module], Tap] = {}
-"""The taps by layer type; add one for a layer of your own with `@tap(Layer)`."""
+"""The taps by layer type; a layer of your own has one as its method `tap(inputs, name, index)`, or by `@tap(Layer)`."""
 
 
 def tap(*layers: type[nn.Module]) -> Callable[[Tap], Tap]:
@@ -191,14 +189,15 @@ def _frozen(module: nn.Module) -> Iterator[None]:
 
 
 def _unfuse(module: nn.Module) -> None:
-    """Makes attention heads call their bias tables as layers, instead of handing them to a fused kernel."""
+    """Makes layers with a fused kernel call the layers inside them, so that hooks see these."""
     for layer in module.modules():
-        if isinstance(layer, HeadGroup) and any(isinstance(node, RelPosBias) for node in layer.scores.nodes):
-            layer.is_fused = False
+        if callable(getattr(layer, "unfuse", None)):
+            layer.unfuse()  # type: ignore[operator]
 
 
 def _find_tap(layer: nn.Module) -> Tap | None:
-    return next((TAPS[kind] for kind in type(layer).__mro__ if kind in TAPS), None)
+    own = getattr(type(layer), "tap", None)
+    return own or next((TAPS[kind] for kind in type(layer).__mro__ if kind in TAPS), None)
 
 
 def _bare_parameters(module: nn.Module, entries: Sequence[Entries]) -> set[str]:
@@ -228,7 +227,7 @@ def _bare_parameters(module: nn.Module, entries: Sequence[Entries]) -> set[str]:
 
 def _check_subclass(layer: nn.Module, images: Tensor, output: Tensor) -> None:
     """A subclass with a `forward` of its own (a norm fused with its activation) must do what its base does."""
-    base = next(kind for kind in type(layer).__mro__ if kind in TAPS)
+    base: Any = next(kind for kind in type(layer).__mro__ if kind in TAPS or "tap" in vars(kind))
     if type(layer).forward is base.forward:
         return
     with torch.no_grad():
@@ -317,30 +316,3 @@ def _layer_norm(layer: nn.LayerNorm, inputs: Tensor, name: str, index: Tensor) -
     positions = inputs.dim() - len(shape)
     pull = affine_pull(F.layer_norm(inputs, shape, eps=layer.eps).flatten(positions).movedim(-1, 1), name, index)
     return lambda gradient: pull(gradient.flatten(positions).movedim(-1, 1))
-
-
-@tap(ChannelNorm)
-def _channel_norm(layer: ChannelNorm, images: Tensor, name: str, index: Tensor) -> Pull:
-    split = torch.unflatten(images, 1, (-1, layer.channels)).movedim(2, -1)  # (N, copies, H, W, C)
-    normalized = F.layer_norm(split, (layer.channels,), eps=NORM_EPS).movedim(-1, 2).flatten(1, 2)
-    return affine_pull(normalized, name, index)
-
-
-@tap(RelPosBias)
-def _relative_position_bias(layer: RelPosBias, scores: Tensor, name: str, index: Tensor) -> Pull:
-    side, copies = layer.side, len(layer.table)
-    copy, row, column = torch.unravel_index(index, (copies, 2 * side - 1, 2 * side - 1))
-    offsets = [(int(c), int(y) - side + 1, int(x) - side + 1) for c, y, x in zip(copy, row, column, strict=True)]
-
-    def pull(gradient: Tensor) -> Tensor:
-        """Sums over the pairs of positions i, j whose offset i − j is the entry's: diagonals."""
-        pairs = torch.unflatten(gradient, 1, (copies, -1)).sum(2).view(-1, copies, side, side, side, side)
-        return torch.stack(
-            [
-                pairs[:, c].diagonal(-y, 1, 3).diagonal(-x, 1, 2).flatten(1).sum(1)  # (N, iy, ix, jy, jx)
-                for c, y, x in offsets
-            ],
-            1,
-        )
-
-    return pull

@@ -14,6 +14,7 @@ from torch.func import functional_call, jacrev, vmap
 
 from uninas_evo.errors import ProxyError
 from uninas_evo.proxies._module import Inputs, check_logits, count_layers, finite, initialize, keyed_generator, prepare
+from uninas_evo.proxies.scorable import Scorable
 from uninas_evo.proxies.spectrum import (
     covariance,
     covariance_factor,
@@ -76,7 +77,7 @@ def vkdnw(
         mode: "exact": K − 1 backward passes; "probed": `probes` of them, an unbiased estimate of F;
             "definition": jacrev and vmap, slow, for modules with layers that have no tap. None: "probed" by block,
             "exact" for whole networks, whose many parameters would need as many probes.
-        per_block: score each block of a UniNAS network by itself; of other modules the whole network is one group.
+        per_block: score each block of a `Scorable` network by itself; of other modules the whole network is one group.
         entries: E, choices of one entry for each tensor, evenly spaced; all share the same backward passes.
         inits: initializations; each has its own images.
         probes: M, random cotangents for each sample with `mode="probed"`.
@@ -131,9 +132,8 @@ def init_seed(seed: int, init: int) -> int:
 
 def _groups(net: nn.Module, entries: int, per_block: bool) -> tuple[list[list[Entries]], bool]:
     """The parameters that share a Fisher matrix, and whether the groups are blocks."""
-    from uninas_evo.spaces.uninas.network import Block
-
-    blocks = [layer for layer in net.modules() if isinstance(layer, Block)] if per_block else []
+    scorable = [module for module in net.modules() if isinstance(module, Scorable)] if per_block else []
+    blocks = [block for module in scorable for block in module.blocks]
     chosen = choose_entries(net, entries)
     if not blocks:
         return [chosen], False

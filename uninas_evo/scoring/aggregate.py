@@ -9,21 +9,27 @@ growing beyond the best of them: Σ over proxies of log Φ((score − mean) / de
 
 from __future__ import annotations
 
+import json
 import math
 import random
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
-from uninas_evo.contracts import Goal, Space
+from uninas_evo.contracts import Goal, Objective, Progress, Scorer, Space, Subject
 from uninas_evo.errors import ProxyError
+from uninas_evo.files import write_text
+from uninas_evo.scoring.subject import GenomeSubject
 
 REFERENCES = 24
-"""Reference networks: their mean is known to a fifth of a deviation, at the price of as many scores a worker."""
+"""Reference networks: their mean is known to a fifth of a deviation, at the price of as many scores a run."""
 STRIDE = 5
 """Search steps between two of them: fewer, and they are near copies of the start."""
 _ENOUGH = 6
+FILE_NAME = "aggregate.json"
+"""Where a run folder keeps the scale."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,60 @@ class Scale:
             )
             for name, goal in self.goals.items()
         )
+
+
+class AggregateScorer(Scorer):
+    """Joins the values of other scorers into `aggregate`.
+
+    Args:
+        scorers: whose values are joined; no others are computed for the reference networks.
+        goals: the joined values, and which way each is better.
+    """
+
+    objectives = (Objective("aggregate", "maximize"),)
+
+    def __init__(self, scorers: Sequence[Scorer], goals: Mapping[str, Goal]) -> None:
+        self.scorers, self.goals = tuple(scorers), dict(goals)
+        self.scale: Scale | None = None
+
+    def prepare(self, space: Space[Any], device: str) -> None:
+        """Prepares the joined scorers."""
+        for scorer in self.scorers:
+            scorer.prepare(space, device)
+
+    def make_ready(self, space: Space[Any], seed: int, folder: Path | None, device: str, progress: Progress) -> None:
+        """Scores the reference networks, or reads the scale that the run folder keeps."""
+        file = None if folder is None else folder / FILE_NAME
+        self.scale = self.scale or self._kept(file) or self._scaled(space, seed, device, progress)
+        if file is not None:
+            write_text(file, json.dumps(asdict(self.scale), indent=2) + "\n")
+
+    def _kept(self, file: Path | None) -> Scale | None:
+        """The scale of a file, None where there is none, or one of other proxies."""
+        try:
+            kept = json.loads(file.read_text(encoding="utf-8")) if file is not None else {}
+            mean, deviation = ({n: float(kept[side][n]) for n in self.goals} for side in ("mean", "deviation"))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return Scale(mean, deviation, self.goals) if kept.get("goals") == self.goals else None
+
+    def _scaled(self, space: Space[Any], seed: int, device: str, progress: Progress) -> Scale:
+        progress(f"scoring {REFERENCES} reference networks of the aggregate")
+
+        def scores(genome: Any) -> Mapping[str, float]:
+            return self._scores(GenomeSubject(genome, space, seed), device)
+
+        return scale_of(space, self.goals, seed, scores)
+
+    def _scores(self, subject: Subject, device: str) -> dict[str, float]:
+        return {name: value for one in self.scorers for name, value in subject.scored(one, device).items()}
+
+    def score(self, subject: Subject, device: str) -> Mapping[str, float]:
+        """`aggregate`, and the values that it joins."""
+        if self.scale is None:
+            raise ProxyError("the aggregate's reference networks were not scored; call make_ready of its problem first")
+        values = self._scores(subject, device)
+        return values | {"aggregate": self.scale.value(values)}
 
 
 def scale_of(
@@ -78,9 +138,9 @@ def scale_of(
 
 
 def references(space: Space[Any], seed: int) -> Sequence[Any]:
-    """Networks of a random walk from the start, `STRIDE` steps from one to the next."""
+    """Networks of a random walk from the start (a sample, without one), `STRIDE` steps from one to the next."""
     rng = random.Random(f"reference networks of {seed}")
-    genome, found = space.start, []
+    genome, found = space.sample(rng) if space.start is None else space.start, []
     for _ in range(REFERENCES):
         for _ in range(STRIDE):
             genome = space.mutate(genome, rng) or genome

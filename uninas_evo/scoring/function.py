@@ -9,17 +9,21 @@ Source text is executed by `load` alone, never when a run file is read.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.machinery
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
+from uninas_evo.contracts import Objective, Scorer, Space, Subject
 from uninas_evo.errors import ObjectiveError
 
 Form = Literal["network", "genome", "genome and device"]
@@ -50,6 +54,11 @@ class UserFunction:
         target = self.reference.rpartition(":")[0]
         return Path(target) if target.endswith(".py") else _module_file(target)
 
+    def beside(self) -> AbstractContextManager[None]:
+        """Inside, modules that lie beside the function's file can be imported."""
+        file = self.reference.rpartition(":")[0] if isinstance(self.reference, str) else ""
+        return _beside(Path(file).absolute().parent) if file.endswith(".py") else nullcontext()
+
     def load(self) -> Callable[..., Any]:
         """The function; this executes the user's file.
 
@@ -60,7 +69,8 @@ class UserFunction:
             return self.reference
         target, _, name = self.reference.rpartition(":")
         try:
-            module = _load_file(Path(target)) if target.endswith(".py") else importlib.import_module(target)
+            with self.beside():
+                module = _load_file(Path(target)) if target.endswith(".py") else importlib.import_module(target)
         except Exception as error:  # whatever the user's file raises
             raise ObjectiveError(
                 f"the objective {self.reference!r} cannot be imported: {type(error).__name__}: {error}; "
@@ -96,31 +106,104 @@ def form_of(function: Callable[..., Any]) -> Form:
     )
 
 
-def named(raw: Any, name: str, declared: Mapping[str, Any]) -> dict[str, Any]:
+class FunctionScorer(Scorer):
+    """Scores by a function of the user's own.
+
+    Args:
+        function: what computes the values.
+        objectives: the values that count; other names than theirs, and theirs with `_se` behind, are refused.
+        several: whether the function must return a mapping.
+    """
+
+    def __init__(self, function: UserFunction, objectives: Sequence[Objective], *, several: bool = False) -> None:
+        self.function, self.objectives, self.several = function, tuple(objectives), several
+        self.sources = () if function.file is None else (function.file,)
+
+    def prepare(self, space: Space[Any], device: str) -> None:
+        """Imports the function and looks at its form."""
+        form_of(self._loaded)
+
+    @cached_property
+    def _loaded(self) -> Callable[..., Any]:
+        return self.function.load()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The loaded function stays behind: each worker loads its own."""
+        return {key: value for key, value in self.__dict__.items() if key != "_loaded"}
+
+    def score(self, subject: Subject, device: str) -> Mapping[str, float]:
+        """What the function returns, by name."""
+        with self.function.beside():
+            match form_of(self._loaded):
+                case "network":
+                    raw = self._loaded(subject.network().to(device))
+                case "genome":
+                    raw = self._loaded(subject.genome)
+                case _:
+                    raw = self._loaded(subject.genome, device)
+        return named(raw, self.function.name, [one.name for one in self.objectives], several=self.several)
+
+
+def named(raw: Any, name: str, declared: Sequence[str], *, several: bool) -> dict[str, Any]:
     """What a function returned, as named values: a single number gets the objective's name.
 
     Raises:
-        ObjectiveError: a single number where several values were declared.
+        ObjectiveError: a single number where several values were declared, or a value that was not declared.
     """
-    if isinstance(raw, Mapping):
-        return dict(raw)
-    if declared:
+    if not isinstance(raw, Mapping):
+        if several:
+            raise ObjectiveError(
+                f"{name} must return a mapping with the values {', '.join(declared)}, since they are declared; "
+                f"got {raw!r}"
+            )
+        return {name: raw}
+    allowed = {*declared, *(f"{one}_se" for one in declared)}
+    for unknown in sorted(map(str, raw.keys() - allowed)):
         raise ObjectiveError(
-            f"{name} must return a mapping with the values {', '.join(declared)}, since they are declared; got {raw!r}"
+            f"{name} may return only what it declares ({', '.join(declared)}, and their standard errors with _se "
+            f"behind), got {unknown!r}; declare it under `values`, or leave it out"
         )
-    return {name: raw}
+    return dict(raw)
+
+
+_HELPERS: dict[Path, dict[str, ModuleType]] = {}
+"""The modules that were imported from a folder of the user's: two folders may have helpers of one name."""
+
+
+@contextmanager
+def _beside(folder: Path) -> Iterator[None]:
+    """Inside, what lies in a folder can be imported, whatever another folder has under the same names."""
+    path, own = list(sys.path), _importable(folder)
+    hidden = {name: module for name, module in sys.modules.items() if name.partition(".")[0] in own}
+    for name in hidden:
+        del sys.modules[name]
+    sys.modules.update(_HELPERS.get(folder, {}))
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path[:] = path
+        for name in [name for name in sys.modules if name.partition(".")[0] in own]:
+            _HELPERS.setdefault(folder, {})[name] = sys.modules.pop(name)
+        sys.modules.update(hidden)
+
+
+@cache
+def _importable(folder: Path) -> frozenset[str]:
+    """The names under which files and packages of a folder are imported; the library's own and Python's stay theirs."""
+    files = {path.stem for path in folder.glob("*.py")}
+    packages = {path.parent.name for path in folder.glob("*/*.py")}
+    return frozenset(files | packages) - sys.stdlib_module_names - {"uninas_evo"}
 
 
 def _load_file(path: Path) -> ModuleType:
     """Executes a file as a module; what lies beside it can be imported by it."""
-    name = f"uninas_evo_objective_{path.stem}"
+    name = f"uninas_evo_objective_{path.stem}_{hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None or not path.is_file():
         raise FileNotFoundError(f"there is no file {path}")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    if str(path.parent) not in sys.path:
-        sys.path.append(str(path.parent))
     spec.loader.exec_module(module)
     return module
 

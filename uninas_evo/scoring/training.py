@@ -2,249 +2,326 @@
 
 from __future__ import annotations
 
+import json
 import math
+import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import torch
+import pydantic
 
-from uninas_evo.errors import ObjectiveError, TrainingError
-from uninas_evo.spaces.sized import random_networks
-from uninas_evo.spaces.uninas import Genome, UninasSpace
-from uninas_evo.spaces.uninas.network import build
-from uninas_evo.training.batches import batches
-from uninas_evo.training.cache import BatchCache
-from uninas_evo.training.fit import CHECKED, Fit
-from uninas_evo.training.images import Splits, check
-from uninas_evo.training.process import Process
-from uninas_evo.training.protocol import Protocol, load_protocol
-from uninas_evo.training.randomness import seed_of
-from uninas_evo.training.readers import read_splits
+from uninas_evo.contracts import Budget, Objective, Progress, Rebudgeted, Scorer, Shape, Space, Subject
+from uninas_evo.errors import TrainingError
+from uninas_evo.files import write_text
+from uninas_evo.scoring.subject import GenomeSubject
+
+if TYPE_CHECKING:
+    from uninas_evo.training.cache import BatchCache
+    from uninas_evo.training.images import Splits
+    from uninas_evo.training.protocol import Protocol
 
 PEERS_SEED = 0x5EED
 """Walks to the networks whose curves set the pruning's bar start from this seed and the run's."""
-NO_LIMIT = math.inf
+SMALLEST = 0.8
+"""Peers have at least this share of the start's parameters: less would be another size."""
+WALK = 300
+"""Search steps from the start to a peer: some times as many as a network has nodes."""
+FILE_NAME = "train_bar.json"
+"""Where a run folder keeps the bars."""
+
+
+class Fidelity(pydantic.BaseModel):
+    """A schedule of `train`: `{ epochs = 1, images = 5_000 }`."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    epochs: int = pydantic.Field(ge=1, description="of the schedule")
+    images: int = pydantic.Field(
+        0, ge=0, description="training images that are used, the first of one permutation; 0 for all"
+    )
+
+    @property
+    def cost(self) -> float:
+        """Images seen; infinite for all."""
+        return self.epochs * (self.images or math.inf)
+
+
+class TrainScorerOptions(pydantic.BaseModel):
+    """Settings of `train`."""
+
+    model_config = pydantic.ConfigDict(extra="forbid")
+
+    data: str = pydantic.Field(
+        description="data to train on: a folder or .npz file as `uninas-evo train --data` takes it"
+    )
+    protocol: str = pydantic.Field("small", description="a protocol's name or path")
+    epochs: int = pydantic.Field(2, ge=1, description="of the short schedule")
+    images: int = pydantic.Field(
+        0, ge=0, description="training images that are used, the first of one permutation; 0 for all"
+    )
+    fidelities: list[Fidelity] = pydantic.Field(
+        [],
+        description="schedules from cheap to full in the place of `epochs` and `images`, for strategies that climb; "
+        "each has a training seed of its own, so that luck at one says nothing about the next",
+    )
+    peers: int = pydantic.Field(0, ge=0, description="networks that set the bar of pruning; 0 switches it off")
+    stop: float = pydantic.Field(
+        0.0,
+        ge=0,
+        description="ends a training whose mean loss over its first 50 steps lies so many nats above the start's, at "
+        "the cheapest schedule; 0 ends none",
+    )
+    cache_mb: float = pydantic.Field(
+        1000,
+        ge=0,
+        description="what decoded and augmented batches may take that all candidates of a worker share, in files that "
+        "are gone with it; 0 shares none",
+    )
+
+    @pydantic.field_validator("fidelities")
+    @classmethod
+    def _cheapest_first(cls, fidelities: list[Fidelity]) -> list[Fidelity]:
+        costs = [one.cost for one in fidelities]
+        if costs != sorted(costs):
+            raise ValueError(f"fidelities begin with the cheapest, by epochs times images, got {costs}; reorder them")
+        return fidelities
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """A way to train: how long, on how many images, with which draws.
+    """A way to train.
 
     Attributes:
         protocol: with its epochs.
-        images: training images, the first of one permutation; 0 for all.
-        seed: of weights, order and augmentation.
+        images: training images; 0 for all.
+        key: tells its random draws from those of other schedules; None where there is one only.
     """
 
     protocol: Protocol
     images: int
-    seed: int
+    key: int | None = None
+
+    def seed(self, seed: int) -> int:
+        """The seed of weights, order and augmentation."""
+        from uninas_evo.training.randomness import seed_of
+
+        return seed if self.key is None else seed_of(seed, self.key) % 2**31
 
 
-class TrainFitness:
+class TrainScorer(Scorer):
     """Trains each genome for a short schedule and returns its accuracy on the validation part.
 
     The test part is never read. Equal genomes, seeds and fidelities give equal values, whatever was trained before.
     Batches are decoded and augmented once for all candidates of a worker that train with the same seed.
 
-    Hopeless candidates are pruned in two ways, both by bars that are fixed for the whole run, since bars of earlier
-    candidates would make a value depend on what was scored before and by which worker. With `peers`, after each epoch
-    but the last, as by Optuna's median rule: a candidate below the median of its peers at that epoch stops; the peers
-    are random networks of the start's size, trained once in each worker. With `stop`, once, after the first 50 steps
-    of the cheapest schedule: a candidate whose mean loss so far lies more than `stop` above the start's stops. Either
-    keeps the accuracy that it has.
+    Hopeless candidates are pruned in two ways, both by bars that are found once a run, before the workers start, since
+    bars of earlier candidates would make a value depend on what was scored before and by which worker. With `peers`,
+    as by Optuna's median rule, after each epoch but the last: a candidate below the median of its peers at that epoch
+    stops; the peers are random networks of the start's size. With `stop`, after the first 50 steps of the cheapest
+    schedule: a candidate whose mean loss so far lies more than `stop` above the start's stops. Either keeps the
+    accuracy that it has.
 
     Args:
-        start: where the search begins; the peers are walked to from it.
-        data: as `uninas-evo train` takes it.
-        protocol: a protocol's name or path.
-        epochs: of the short schedule.
-        images: how many training images are used, the first of one permutation; 0 for all.
-        fidelities: schedules in the place of `epochs` and `images`, cheapest first, each `{epochs, images}` and
-            with a training seed of its own, so that luck at one says nothing about the next.
-        peers: networks that set the bar; 0 switches that pruning off.
-        stop: nats above the start's loss; 0 switches that pruning off.
-        cache_mb: what the shared batches may take, in files that are gone with the worker; 0 shares none.
-        seed: of weights, order and augmentation.
+        settings: the fields of `TrainScorerOptions`.
 
     Raises:
         DataError, TrainingError: the data or the protocol is wrong.
-        ObjectiveError: a fidelity is wrong.
     """
 
-    def __init__(
-        self,
-        start: Genome,
-        *,
-        data: str,
-        protocol: str = "small",
-        epochs: int = 2,
-        images: int = 0,
-        fidelities: Sequence[Mapping[str, float]] = (),
-        peers: int = 0,
-        stop: float = 0.0,
-        cache_mb: float = 1000,
-        seed: int = 0,
-    ) -> None:
-        settings = load_protocol(protocol)
-        self.start, self.data, self.seed = start, data, seed
-        self.peers, self.stop, self.cache_mb = peers, stop, cache_mb
-        if fidelities:
-            check_fidelities(fidelities)
-            self.schedules = [
-                _schedule(settings, int(one["epochs"]), int(one.get("images", 0)), seed_of(seed, index) % 2**31)
-                for index, one in enumerate(fidelities)
-            ]
-        else:
-            self.schedules = [_schedule(settings, epochs, images, seed)]
-        self._bars: dict[tuple[int, str], list[float]] = {}
-        self._limits: dict[str, float] = {}
-        self._caches: dict[int, BatchCache] = {}
+    Options = TrainScorerOptions
+    objectives = (Objective("train", "maximize"),)
 
-    def __call__(self, genome: Genome, device: str = "cpu", fidelity: int | None = None) -> dict[str, float]:
-        """Trains a genome by one of the schedules.
+    def __init__(self, **settings: Any) -> None:
+        from uninas_evo.training.protocol import load_protocol
 
-        Args:
-            genome: what is trained.
-            device: where.
-            fidelity: which schedule; None for the last.
+        options = TrainScorerOptions(**settings)
+        protocol = load_protocol(options.protocol)
+        rungs = options.fidelities or [Fidelity(epochs=options.epochs, images=options.images)]
+        self.schedules = [
+            Schedule(_for(protocol, one.epochs), one.images, index if options.fidelities else None)
+            for index, one in enumerate(rungs)
+        ]
+        self.fidelities = tuple(one.model_dump() for one in options.fidelities)
+        self.data, self.peers, self.stop, self.cache_mb = options.data, options.peers, options.stop, options.cache_mb
+        self.bars: list[list[float]] | None = None if self.peers else [[] for _ in rungs]
+        self.limit = None if self.stop else math.inf
+        self._caches: dict[Shape, BatchCache] = {}
 
-        Returns:
-            `train`, the accuracy that it reached, and `train_epochs`, how long it was trained.
-        """
-        index = len(self.schedules) - 1 if fidelity is None else fidelity
-        limit = self._limit(device) if self.stop and index == 0 else NO_LIMIT
-        return self._train(genome, index, device, self._bar(index, device), limit).values
+    def make_ready(self, space: Space[Any], seed: int, folder: Path | None, device: str, progress: Progress) -> None:
+        """Trains the peers and the start's first steps, or reads what the run folder keeps of them."""
+        if not self.peers and not self.stop:
+            return
+        file = None if folder is None else folder / FILE_NAME
+        self._recall(file)
+        if self.bars is None:
+            self.bars = [self._bar(index, space, seed, device, progress) for index in range(len(self.schedules))]
+        if self.limit is None:
+            progress("training the start's first steps")
+            start = GenomeSubject(space.start or space.sample(random.Random(seed)), space, seed)
+            self.limit = self._train(start, 0, device, (), -math.inf).loss + self.stop
+        if file is not None:
+            kept = {"bars": self.bars, "limit": self.limit if self.stop else None}
+            write_text(file, json.dumps(kept) + "\n")
 
-    def _train(self, genome: Genome, index: int, device: str, bar: Sequence[float], limit: float) -> _Curve:
+    def _recall(self, file: Path | None) -> None:
+        """Takes up what a run folder keeps, as far as it fits."""
+        try:
+            kept = json.loads(file.read_text(encoding="utf-8")) if file else {}
+            bars = [[float(height) for height in bar] for bar in kept["bars"]]
+            limit = float(kept["limit"]) if self.stop else math.inf
+        except (OSError, ValueError, TypeError, KeyError):
+            return
+        if not self.peers or [len(bar) for bar in bars] == [one.protocol.epochs - 1 for one in self.schedules]:
+            self.bars, self.limit = self.bars or bars, self.limit or limit
+
+    def _bar(self, index: int, space: Space[Any], seed: int, device: str, progress: Progress) -> list[float]:
+        """The median accuracy of the peers after each epoch but the last of a schedule."""
+        import numpy as np
+
+        epochs = self.schedules[index].protocol.epochs
+        curves = []
+        for number in range(self.peers if epochs > 1 else 0):
+            progress(f"training peer {number + 1} of {self.peers}")
+            peer = GenomeSubject(_peer(space, f"{seed ^ PEERS_SEED}/{number}"), space, seed)
+            curve = self._train(peer, index, device, (), math.inf).accuracies
+            curves.append(curve + [curve[-1]] * (epochs - len(curve)))
+        return [float(m) for m in np.median(curves, axis=0)[:-1]] if curves else []
+
+    def score(self, subject: Subject, device: str) -> Mapping[str, float]:
+        """`train`, the accuracy that was reached, and `train_epochs`, how long it was trained."""
+        if self.bars is None or self.limit is None:
+            raise TrainingError("the peers of `train` were not trained; call make_ready of its problem or scorer first")
+        index = len(self.schedules) - 1 if subject.fidelity is None else subject.fidelity
+        curve = self._train(subject, index, device, self.bars[index], math.inf if index else self.limit)
+        return {"train": curve.accuracies[-1], "train_epochs": curve.epochs}
+
+    def _train(self, subject: Subject, index: int, device: str, bar: Sequence[float], limit: float) -> Curve:
         """Trains up to the first epoch that ends below the bar, or the first look at a loss above the limit."""
-        schedule, curve = self.schedules[index], _Curve(limit)
-        size, place = genome.skeleton.image_size, Process(torch.device(device))
-        splits, cache = self._splits[schedule.images], self._cache(size)
+        import torch
+
+        from uninas_evo.training.batches import batches
+        from uninas_evo.training.fit import Fit
+        from uninas_evo.training.process import Process
+
+        schedule, curve = self.schedules[index], Curve(limit)
+        seed, splits = schedule.seed(subject.seed), self._splits[schedule.images]
         fit = Fit(
-            build(genome, schedule.seed),
+            GenomeSubject(subject.genome, subject.space, seed).network(),
             splits,
             schedule.protocol,
-            size,
-            schedule.seed,
-            place,
+            subject.image,
+            seed,
+            Process(torch.device(device)),
             progress=curve.look,
-            reader=cache or batches,
-            checked=True,
+            reader=self._cache(subject.image) or batches,
+            checked=subject.image in self._checked,
         )
+        self._checked.add(subject.image)
         try:
             for epoch in range(schedule.protocol.epochs):
                 curve.add(fit.epoch(epoch)["val_accuracy"])
                 if epoch < len(bar) and curve.accuracies[-1] < bar[epoch]:
                     break
-        except _StoppedError:
+        except StoppedError:
             curve.accuracies.append(fit.evaluate(fit.evaluated, splits.val)[0])
         except TrainingError:
             if not curve.accuracies:
                 raise  # else it diverged late, and keeps what it had reached
         return curve
 
-    def _bar(self, index: int, device: str) -> list[float]:
-        """The median accuracy of the peers after each epoch but the last."""
-        if self.peers and (index, device) not in self._bars:
-            peers = random_networks(UninasSpace(self.start), self.start, self.peers, seed=self.seed ^ PEERS_SEED)
-            curves = [self._train(peer, index, device, (), NO_LIMIT).accuracies for peer in peers]
-            reached = [c + [c[-1]] * (self.schedules[index].protocol.epochs - len(c)) for c in curves]
-            self._bars[index, device] = [float(m) for m in np.median(reached, axis=0)[:-1]]
-        return self._bars.get((index, device), [])
-
-    def _limit(self, device: str) -> float:
-        """The loss that ends a training at the first look: the start's own and `stop`."""
-        if device not in self._limits:
-            self._limits[device] = self._train(self.start, 0, device, (), -math.inf).loss + self.stop
-        return self._limits[device]
-
-    def _cache(self, size: int) -> BatchCache | None:
+    def _cache(self, image: Shape) -> BatchCache | None:
         """The shared batches of an image size."""
-        if not self.cache_mb:
-            return None
-        return self._caches.setdefault(size, BatchCache(int(self.cache_mb * 1e6)))
+        from uninas_evo.training.cache import BatchCache
+
+        if image not in self._caches and self.cache_mb:
+            self._caches[image] = BatchCache(int(self.cache_mb * 1e6))
+        return self._caches.get(image)
+
+    @cached_property
+    def _checked(self) -> set[Shape]:
+        """Image sizes for which the data was found good: reading thousands of files again tells nothing new."""
+        return set()
 
     @cached_property
     def _splits(self) -> dict[int, Splits]:
-        """The data of each schedule, by its number of images; it was checked, and holds no test image."""
+        """The data of each schedule, by its number of images."""
+        import numpy as np
+
+        from uninas_evo.training.readers import read_splits
+
         whole = read_splits(self.data, self.schedules[0].protocol.val_fraction)
-        check(whole, self.start.skeleton.classes)
         order = np.random.default_rng(0).permutation(len(whole.train))
         found = {}
-        for images in {schedule.images for schedule in self.schedules}:
+        for images in sorted({schedule.images for schedule in self.schedules}):
             few = 0 < images < len(whole.train)
             train = whole.train.subset(np.sort(order[:images])) if few else whole.train
-            found[images] = Splits(train, whole.val, whole.val, whole.classes)
+            found[images] = replace(whole, train=train)
         return found
 
     def __getstate__(self) -> dict[str, Any]:
-        """Data, bars and batches stay behind: each worker makes its own."""
-        kept = {key: value for key, value in self.__dict__.items() if key != "_splits"}
-        return kept | {"_bars": {}, "_limits": {}, "_caches": {}}
+        """Data and batches stay behind: each worker reads its own."""
+        kept = {key: value for key, value in self.__dict__.items() if key not in ("_splits", "_checked")}
+        return kept | {"_caches": {}}
 
 
-class _StoppedError(Exception):
+class StoppedError(Exception):
     """A training was ended at its first look."""
 
 
-class _Curve:
+class Curve:
     """What a training reached.
+
+    Args:
+        limit: a loss at the first look above it ends the training.
 
     Attributes:
         accuracies: after each epoch, or where the first one was stopped.
         loss: mean over the steps before the first look.
-        values: as the objective returns them.
+        epochs: how long it was trained.
     """
 
     def __init__(self, limit: float) -> None:
         self.limit = limit
         self.accuracies: list[float] = []
         self.loss = math.nan
-        self._epochs = 0.0
+        self.epochs = 0.0
 
     def look(self, line: Mapping[str, float]) -> None:
-        """Takes the loss of some steps; those before the first look decide whether the training goes on."""
+        """Takes the loss of some steps; those before the first look decide whether the training goes on.
+
+        Raises:
+            StoppedError: it does not.
+        """
+        from uninas_evo.training.fit import CHECKED
+
         if line["epoch"] == 1 and line["step"] <= CHECKED:
-            self.loss, self._epochs = line["loss"], line["step"] / line["steps"]
+            self.loss, self.epochs = line["loss"], line["step"] / line["steps"]
             if self.loss > self.limit:
-                raise _StoppedError
+                raise StoppedError
 
     def add(self, accuracy: float) -> None:
         """Takes an epoch's accuracy."""
         self.accuracies.append(accuracy)
-        self._epochs = float(len(self.accuracies))
-
-    @property
-    def values(self) -> dict[str, float]:
-        return {"train": self.accuracies[-1], "train_epochs": self._epochs}
+        self.epochs = float(len(self.accuracies))
 
 
-def _schedule(settings: Protocol, epochs: int, images: int, seed: int) -> Schedule:
-    warmup = min(settings.warmup_epochs, epochs - 1)
-    return Schedule(settings.replace(epochs=epochs, warmup_epochs=warmup), images, seed)
+def _for(protocol: Protocol, epochs: int) -> Protocol:
+    """A protocol with other epochs: its whole schedule in them, with a warm-up where there is time for one."""
+    return protocol.replace(epochs=epochs, warmup_epochs=min(protocol.warmup_epochs, epochs - 1))
 
 
-def check_fidelities(fidelities: Sequence[Mapping[str, float]]) -> None:
-    """Checks that fidelities are schedules, each dearer than the one before.
-
-    Raises:
-        ObjectiveError: one is not.
-    """
-    before = 0.0
-    for one in fidelities:
-        if not one.keys() <= {"epochs", "images"} or any(value != int(value) or value < 1 for value in one.values()):
-            raise ObjectiveError(
-                f"a fidelity of training is {{epochs, images}}, whole numbers from 1 up, got {dict(one)}; "
-                f"write for example {{ epochs = 1, images = 5000 }}"
-            )
-        cost = one.get("epochs", 0) * one.get("images", math.inf)
-        if "epochs" not in one or cost < before:
-            raise ObjectiveError(
-                f"fidelities need epochs, and stand in the order of what they cost, got {list(map(dict, fidelities))}; "
-                f"begin with the cheapest"
-            )
-        before = cost
+def _peer(space: Space[Any], key: str) -> Any:
+    """A random network of the start's size: the end of a walk that never leaves it. Without a start, a sample."""
+    rng = random.Random(key)
+    genome = space.start
+    if genome is None:
+        return space.sample(rng)
+    if isinstance(space, Rebudgeted):
+        params = space.cost(genome).params
+        space = space.with_budget(Budget(SMALLEST * params, params))
+    for _ in range(WALK):
+        genome = space.mutate(genome, rng) or genome
+    return genome

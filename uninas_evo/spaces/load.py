@@ -35,43 +35,45 @@ class SpaceEntry:
     Attributes:
         begins: what its texts begin with, such as ``("toy 1",)``.
         load: gives (space, genome) of a text, or of the name of a preset; the space has no budget. Raises
-            GenomeError where the text is wrong.
+            GenomeError where the text is wrong. A skeleton is passed on as a second argument where one is given.
         presets: names of known networks, different from those of all other spaces.
         space_of: gives the space, without budget, of a genome alone, or None for genomes of other spaces. Left out
             by spaces whose genomes do not say for which images they are.
     """
 
     begins: tuple[str, ...]
-    load: Callable[[str], tuple[Space[Any], Any]]
+    load: Callable[..., tuple[Space[Any], Any]]
     presets: tuple[str, ...] = ()
     space_of: Callable[[Any], Space[Any] | None] = lambda genome: None
 
 
-def load_genome(source: str | Path) -> Any:
+def load_genome(source: str | Path, skeleton: Any = None) -> Any:
     """A genome of any space.
 
     Args:
         source: a preset's name, the path of a file, or a text.
+        skeleton: what a preset or a printed cell stands on, for spaces that have skeletons; their own by default.
 
     Raises:
         GenomeError: there is no such preset or file, it cannot be read, or it holds no genome.
     """
-    return load_space(source)[1]
+    return load_space(source, skeleton)[1]
 
 
-def load_space(source: str | Path) -> tuple[Space[Any], Any]:
+def load_space(source: str | Path, skeleton: Any = None) -> tuple[Space[Any], Any]:
     """A genome of any space, and before it the space it lies in, without budget: gives its cost and builds it.
 
     Args:
         source: a preset's name, the path of a file, or a text.
+        skeleton: what a preset or a printed cell stands on, for spaces that have skeletons; their own by default.
 
     Raises:
         GenomeError: there is no such preset or file, it cannot be read, or it holds no genome.
     """
-    text = str(source)
+    text, given = str(source), () if skeleton is None else (skeleton,)
     entry = _by_preset().get(text) or _entry(text)
     if entry is not None:
-        return entry.load(text)
+        return entry.load(text, *given)
     if "\n" in text:
         raise GenomeError(f"no space reads a text that begins with {text.splitlines()[0]!r}; {_known()}")
     content = read_source(text, presets())
@@ -79,7 +81,7 @@ def load_space(source: str | Path) -> tuple[Space[Any], Any]:
     if entry is None:
         raise GenomeError(f"{text}: no space reads a text that begins with {content[:40].splitlines()[:1]}; {_known()}")
     try:
-        return entry.load(content)
+        return entry.load(content, *given)
     except GenomeError as error:
         raise GenomeError(f"{text}: {error}") from None
 
@@ -144,7 +146,7 @@ def read_source(name: str, known: Sequence[str]) -> str:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise GenomeError(f"{path} has over {MAX_BYTES >> 20} MiB and is no genome; give another file")
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         near = get_close_matches(name, known, 1)
         hint = f" (did you mean {near[0]!r}?)" if near else ""

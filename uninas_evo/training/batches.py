@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from uninas_evo.training.images import ImageSet
 from uninas_evo.training.randomness import seed_of, seeded
-from uninas_evo.training.recipe import Transform
+from uninas_evo.training.transforms import Transform, per_channel
 
 EVAL_BATCH = 256
 """Images a batch in evaluation, where no gradients take memory."""
@@ -44,7 +44,7 @@ def eval_tasks(count: int, rank: int = 0, world: int = 1) -> list[Task]:
 
 
 class _Reader(Dataset[tuple[Tensor, Tensor]]):
-    """Reads whole batches, so that the seed is set once a batch: images uint8 (N, 3, H, W) and labels (N,)."""
+    """Reads whole batches, so that the seed is set once a batch: images uint8 (N, C, H, W) and labels (N,)."""
 
     def __init__(self, images: ImageSet, transform: Transform) -> None:
         self.images = images
@@ -52,7 +52,7 @@ class _Reader(Dataset[tuple[Tensor, Tensor]]):
 
     def __getitem__(self, task: Task) -> tuple[Tensor, Tensor]:
         with seeded(*task.key):
-            batch: list[Any] = [np.asarray(self.transform(self.images.open(i))) for i in task.indices]
+            batch: list[Any] = [self.transform(self.images.read(i)) for i in task.indices]
         return torch.from_numpy(np.stack(batch)), torch.from_numpy(self.images.labels[list(task.indices)])
 
 
@@ -77,13 +77,28 @@ Reader = Callable[[ImageSet, Transform, list[Task], torch.device, int], Iterator
 
 
 class Normalize:
-    """Turns uint8 pixels (N, 3, H, W) into floats of zero mean and unit deviation on their device."""
+    """Turns uint8 pixels (N, C, H, W) into floats of zero mean and unit deviation on their device.
 
-    def __init__(self, mean: tuple[float, ...], std: tuple[float, ...], device: torch.device, channels_last: bool):
-        self.mean = torch.tensor([255 * m for m in mean], device=device).view(1, -1, 1, 1)
-        self.std = torch.tensor([255 * s for s in std], device=device).view(1, -1, 1, 1)
+    Args:
+        mean: of pixels from 0 to 1, for each channel or for all.
+        std: their deviation.
+        device: where the pixels are.
+        channels_last: the memory layout of the floats.
+        channels: C.
+    """
+
+    def __init__(
+        self,
+        mean: tuple[float, ...],
+        std: tuple[float, ...],
+        device: torch.device,
+        channels_last: bool,
+        channels: int = 3,
+    ) -> None:
+        self.mean = torch.tensor([255 * m for m in per_channel(mean, channels)], device=device).view(1, -1, 1, 1)
+        self.std = torch.tensor([255 * s for s in per_channel(std, channels)], device=device).view(1, -1, 1, 1)
         self.layout = torch.channels_last if channels_last else torch.contiguous_format
 
     def __call__(self, pixels: Tensor) -> Tensor:
-        """Floats (N, 3, H, W) in the chosen memory layout."""
+        """Floats (N, C, H, W) in the chosen memory layout."""
         return pixels.to(torch.float32, memory_format=self.layout).sub_(self.mean).div_(self.std)

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from typing import IO
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from uninas_evo.training.batches import Task, batches
 from uninas_evo.training.images import ImageSet
-from uninas_evo.training.recipe import Transform
+from uninas_evo.training.pixels import Pixels
+from uninas_evo.training.transforms import Transform
 
 Key = tuple[int, int, int]
 """Which images, which tasks, how many: enough to tell the epochs of a process apart."""
@@ -39,7 +39,7 @@ class BatchCache:
     def __init__(self, limit_bytes: int) -> None:
         self.limit_bytes = limit_bytes
         self.held_bytes = 0
-        self._epochs: OrderedDict[Key, tuple[npt.NDArray[np.uint8], list[Tensor], ImageSet]] = OrderedDict()
+        self._epochs: OrderedDict[Key, tuple[Pixels, list[Tensor], ImageSet]] = OrderedDict()
 
     def __call__(
         self, images: ImageSet, transform: Transform, tasks: list[Task], device: torch.device, workers: int
@@ -51,7 +51,7 @@ class BatchCache:
             yield from self._kept(key, tasks, device)
             return
         read = batches(images, transform, tasks, torch.device("cpu"), workers)
-        store: npt.NDArray[np.uint8] | None = None
+        store: Pixels | None = None
         labels: list[Tensor] = []
         row = 0
         for pixels, own in read:
@@ -76,10 +76,11 @@ class BatchCache:
             row += len(task.indices)
             yield pixels.to(device, non_blocking=True), own.to(device, non_blocking=True)
 
-    def _room(self, count: int, pixels: Tensor) -> npt.NDArray[np.uint8] | None:
+    def _room(self, count: int, pixels: Tensor) -> Pixels | None:
         """A mapped array for `count` images like those of a batch; None where it cannot fit."""
         shape = (count, *pixels.shape[1:])
-        size = int(np.prod(shape))
+        kind = pixels.numpy().dtype
+        size = int(np.prod(shape)) * kind.itemsize
         if size > self.limit_bytes:
             return None
         while self._epochs and self.held_bytes + size > self.limit_bytes:
@@ -87,4 +88,4 @@ class BatchCache:
             self.held_bytes -= oldest.nbytes
         file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - the map holds it open
         file.truncate(size)
-        return np.memmap(file, np.uint8, "r+", shape=shape)
+        return np.memmap(file, kind, "r+", shape=shape)

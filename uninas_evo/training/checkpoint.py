@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import shutil
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,9 @@ import torch
 
 from uninas_evo.errors import TrainingError
 from uninas_evo.files import write_atomically
+
+LET_GO_S = 2.0
+"""How long a folder in use is waited for: a training that was just killed lets go of it when its readers are gone."""
 
 
 def save_tensors(path: Path, state: Mapping[str, Any]) -> None:
@@ -44,6 +51,59 @@ def save_lines(path: Path, lines: list[Any]) -> None:
     """Writes JSON Lines."""
     text = "".join(json.dumps(line) + "\n" for line in lines)
     write_atomically(path, lambda file: file.write(text.encode()), TrainingError)
+
+
+def save_text(path: Path, text: str) -> None:
+    """Writes text."""
+    write_atomically(path, lambda file: file.write(text.encode()), TrainingError)
+
+
+def load_json(path: Path) -> dict[str, Any]:
+    """Reads what `save_json` wrote.
+
+    Raises:
+        TrainingError: the file is damaged or holds no table.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise TrainingError(f"{path} is damaged ({error}); remove its folder and start anew") from error
+    if not isinstance(content, dict):
+        raise TrainingError(f"{path} holds no table; remove its folder and start anew")
+    return content
+
+
+@contextmanager
+def owned(folder: Path) -> Iterator[None]:
+    """Makes a folder and keeps other trainings out of it until the block ends or the process dies.
+
+    Raises:
+        TrainingError: another training is in it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    file = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if not _lock(file):
+            raise TrainingError(
+                f"folder {folder} is in use by another training; wait for its end or give another folder"
+            )
+        yield
+    finally:
+        os.close(file)
+
+
+def _lock(file: int) -> bool:
+    """Whether an open folder could be locked for this process alone, within `LET_GO_S`."""
+    end = time.monotonic() + LET_GO_S
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                return False
+            time.sleep(0.01)
+        else:
+            return True
 
 
 def check_space(folder: Path, params: int) -> None:

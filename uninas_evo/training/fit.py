@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from uninas_evo.errors import DataError, TrainingError
-from uninas_evo.training import recipe
+from uninas_evo.training import recipe, transforms
 from uninas_evo.training.batches import Normalize, Reader, batches, eval_tasks, training_tasks
-from uninas_evo.training.images import ImageSet, Splits, check
+from uninas_evo.training.check import Shape, check, statement
+from uninas_evo.training.images import ImageSet, Splits
 from uninas_evo.training.process import Process
 from uninas_evo.training.protocol import Protocol
 from uninas_evo.training.randomness import seeded
@@ -33,10 +34,11 @@ class Fit:
     """A network in training: every random draw is a function of the seed, the epoch and the step.
 
     Args:
-        network: (N, 3, H, W) -> (N, K), initialized; trained in place.
+        network: (N, C, H, W) -> (N, K), initialized; trained in place.
         splits: the data, checked here.
         protocol: the settings.
-        image_size: pixels, where the protocol states none.
+        image_size: (C, H, W) of the network's images, or the pixels of square RGB ones; the protocol's `image_size`
+            replaces H and W.
         seed: of order, augmentation and drop path.
         process: the device and, under `torchrun`, the place among several.
         workers: processes that read images ahead.
@@ -45,6 +47,7 @@ class Fit:
         checked: whether the data was found good already.
 
     Attributes:
+        shape: (C, H, W) of the images.
         evaluated: the network whose accuracy counts: the moving average where the protocol has one.
 
     Raises:
@@ -56,7 +59,7 @@ class Fit:
         network: nn.Module,
         splits: Splits,
         protocol: Protocol,
-        image_size: int,
+        image_size: int | Shape,
         seed: int,
         process: Process,
         workers: int = 0,
@@ -64,19 +67,20 @@ class Fit:
         reader: Reader = batches,
         checked: bool = False,
     ) -> None:
-        size = protocol.image_size or image_size
+        channels, height, width = (3, image_size, image_size) if isinstance(image_size, int) else image_size
+        self.shape: Shape = (channels, protocol.image_size or height, protocol.image_size or width)
         self.reader, self.checked = reader, checked
         self.splits, self.protocol, self.seed = splits, protocol, seed
         self.process, self.workers, self.progress = process, workers, progress
         self.steps = len(splits.train) // protocol.batch_size
-        self._check(_logits(network, size))
+        self._check(_logits(network, self.shape))
         device = process.device
         layout = torch.channels_last if protocol.channels_last else torch.contiguous_format
         self.network = network.to(device, memory_format=layout)  # type: ignore[call-overload]
         recipe.set_drop_path(network, protocol.drop_path)
-        self.augment = recipe.train_transform(protocol, size)
-        self.prepare = recipe.eval_transform(protocol, size)
-        self.normalize = Normalize(protocol.mean, protocol.std, device, protocol.channels_last)
+        self.augment = transforms.train_transform(protocol, self.shape)
+        self.prepare = transforms.eval_transform(protocol, self.shape)
+        self.normalize = Normalize(protocol.mean, protocol.std, device, protocol.channels_last, channels)
         self.optimizer = recipe.make_optimizer(network, protocol)
         self.schedule = recipe.make_schedule(self.optimizer, protocol, self.steps)
         self.mixer = recipe.make_mixup(protocol, len(splits.classes))
@@ -91,7 +95,7 @@ class Fit:
     def _check(self, classes: int) -> None:
         """Everything that can be known before the first epoch."""
         if not self.checked:
-            check(self.splits, classes)
+            check(self.splits, classes, self.shape[0])
         if not self.steps:
             raise DataError(
                 f"the training part has {len(self.splits.train)} images, fewer than one batch of "
@@ -103,6 +107,10 @@ class Fit:
                 f"a batch of {self.protocol.batch_size} cannot be shared by {self.process.world} processes: it must "
                 "be a multiple of them, with an even share under mixup or cutmix; change batch_size"
             )
+
+    def statement(self) -> list[str]:
+        """What the data is and what is done to it, a line each."""
+        return statement(self.splits, self.shape, self.protocol)
 
     def state(self) -> dict[str, Any]:
         """All that an epoch changes."""
@@ -216,11 +224,11 @@ class Fit:
         )
 
 
-def _logits(network: nn.Module, image_size: int) -> int:
+def _logits(network: nn.Module, shape: Shape) -> int:
     """How many logits a network has: K of its output (1, K) for one image."""
     training = network.training
     device = next(network.parameters()).device
     with torch.inference_mode():
-        logits: Tensor = network.eval()(torch.zeros(1, 3, image_size, image_size, device=device))
+        logits: Tensor = network.eval()(torch.zeros(1, *shape, device=device))
     network.train(training)
     return logits.shape[1]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from copy import deepcopy
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,38 @@ from uninas_evo.training.protocol import Protocol
 
 WEIGHTS = "weights.safetensors"
 GENOME = "genome.txt"
+PREPARATION = "preparation.json"
 FORMATS = {"onnx": "network.onnx", "torch": "network.pt2"}
 """File names of the exported forms."""
 TOLERANCE = 1e-4
 """Largest difference of a logit between an exported network and ours, relative to the logits' size."""
 
 
-def save_weights(network: Network, folder: str | Path, protocol: Protocol | None = None) -> None:
-    """Writes `genome.txt` and `weights.safetensors`, which holds the genome and the images' scaling too.
+@dataclass(frozen=True)
+class Preparation:
+    """What a trained network takes and gives.
+
+    Attributes:
+        size: (C, H, W) of its images.
+        mean: what is taken off pixels from 0 to 1, for each channel or for all.
+        std: what they are divided by then.
+        crop_mode: how images of other proportions were brought to it.
+        crop_pct: the share of each side that evaluation looks at.
+        classes: the names of its outputs, in their order.
+    """
+
+    size: tuple[int, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    crop_mode: str
+    crop_pct: float
+    classes: tuple[str, ...]
+
+
+def save_weights(
+    network: Network, folder: str | Path, protocol: Protocol | None = None, classes: Sequence[str] = ()
+) -> None:
+    """Writes `genome.txt` and `weights.safetensors`, which holds the genome and the `Preparation` of images too.
 
     Raises:
         MissingExtraError: safetensors is not installed.
@@ -39,15 +64,34 @@ def save_weights(network: Network, folder: str | Path, protocol: Protocol | None
     text = network.genome.text
     notes = {"genome": text}
     if protocol is not None:
-        notes["images"] = json.dumps({"mean": protocol.mean, "std": protocol.std, "crop_pct": protocol.crop_pct})
+        notes["images"] = json.dumps(asdict(_preparation(network, protocol, classes)))
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    content = need("safetensors.torch").save(tensors, notes)
+    content = _sorted_notes(need("safetensors.torch").save(tensors, notes))
     write_atomically(folder / GENOME, lambda file: file.write(text.encode()), TrainingError)
     write_atomically(folder / WEIGHTS, lambda file: file.write(content), TrainingError)
 
 
+def _preparation(network: Network, protocol: Protocol, classes: Sequence[str]) -> Preparation:
+    size = network.genome.skeleton.image_size
+    return Preparation(
+        (3, size, size), protocol.mean, protocol.std, protocol.crop_mode, protocol.crop_pct, tuple(classes)
+    )
+
+
+def _sorted_notes(content: bytes) -> bytes:
+    """A safetensors file with its notes in the order of their names: the library's order changes from call to call."""
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + content[8 + length :]
+
+
 def load(path: str | Path) -> Network:
     """The trained network of a training folder or a `.safetensors` file, in evaluation mode on the CPU.
+
+    Its attribute `preparation` is the `Preparation` of its images, None where the file tells none.
 
     Raises:
         TrainingError: there are no weights, or they are damaged or of another network.
@@ -62,15 +106,26 @@ def load(path: str | Path) -> Network:
         )
     try:
         with need("safetensors").safe_open(str(file), "pt") as content:
-            text = (content.metadata() or {}).get("genome", "")
+            notes = content.metadata() or {}
             tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118 - it is no mapping
-        network = build(load_genome(text))
+        network = build(load_genome(notes.get("genome", "")))
         network.load_state_dict(tensors)
-    except (GenomeError, RuntimeError, OSError, need("safetensors").SafetensorError) as error:
+        prepared = _read_preparation(notes.get("images"))
+    except (GenomeError, RuntimeError, OSError, ValueError, TypeError, need("safetensors").SafetensorError) as error:
         raise TrainingError(
             f"{file} holds no weights of a uninas-evo network: {str(error)[:200]}; export the network again"
         ) from error
+    setattr(network, "preparation", prepared)  # noqa: B010 - torch's modules type their attributes as tensors
     return network.eval()
+
+
+def _read_preparation(text: str | None) -> Preparation | None:
+    """What a note says; weights of version 0.1 tell less."""
+    if text is None:
+        return None
+    notes = json.loads(text)
+    lists = {name: tuple(value) for name, value in notes.items() if isinstance(value, list)}
+    return Preparation(**({"size": (), "crop_mode": "center", "classes": ()} | notes | lists))
 
 
 def export(source: str | Path | Network, folder: str | Path, forms: Iterable[str] = tuple(FORMATS)) -> list[Path]:
@@ -99,8 +154,24 @@ def export(source: str | Path | Network, folder: str | Path, forms: Iterable[str
         path = folder / FORMATS[form]
         outputs = _write_onnx(network, path) if form == "onnx" else _write_program(network, path)
         _compare(form, outputs, network)
+        if prepared := getattr(network, "preparation", None):
+            _tell(form, path, prepared)
         written.append(path)
     return written
+
+
+def _tell(form: str, path: Path, prepared: Preparation) -> None:
+    """Puts the preparation of images into an ONNX file's metadata, or beside a program."""
+    content = asdict(prepared)
+    if form != "onnx":
+        write_atomically(
+            path.with_name(PREPARATION), lambda file: file.write(json.dumps(content, indent=1).encode()), TrainingError
+        )
+        return
+    onnx = need("onnx")
+    model = onnx.load(str(path))
+    onnx.helper.set_model_props(model, {name: json.dumps(value) for name, value in content.items()})
+    write_atomically(path, lambda file: file.write(model.SerializeToString()), TrainingError)
 
 
 def _probe(network: Network) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ def train_genome(
     process: Process | None = None,
     workers: int = 0,
     progress: Progress | None = None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> TrainResult:
     """Builds a genome's network with the seed's weights and trains it into a folder, or resumes that.
 
@@ -52,9 +54,10 @@ def train_genome(
         process=process,
         workers=workers,
         progress=progress,
+        say=say,
     )
     if process is None or process.first:
-        save_weights(network, folder, protocol)
+        save_weights(network, folder, protocol, splits.classes)
     return result
 
 
@@ -69,6 +72,7 @@ def train_in_space(
     process: Process | None = None,
     workers: int = 0,
     progress: Progress | None = None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> TrainResult:
     """Trains the network of a genome of any space that builds networks, or resumes that; see `train_genome`.
 
@@ -79,7 +83,7 @@ def train_in_space(
     """
     if isinstance(genome, Genome):
         return train_genome(
-            genome, splits, protocol, folder, seed=seed, process=process, workers=workers, progress=progress
+            genome, splits, protocol, folder, seed=seed, process=process, workers=workers, progress=progress, say=say
         )
     image = image_of(space, genome)
     check_image_size(image, protocol)
@@ -91,12 +95,13 @@ def train_in_space(
         splits,
         protocol,
         folder,
-        image_size=image[1],
+        image_size=image,
         seed=seed,
         name=space.encode(genome),
         process=process,
         workers=workers,
         progress=progress,
+        say=say,
     )
 
 
@@ -117,10 +122,11 @@ def check_image_size(image: Shape, protocol: Protocol) -> None:
     Raises:
         TrainingError: the sizes differ.
     """
-    made_for = image[1]
-    if protocol.image_size not in (0, made_for):
+    _, height, width = image
+    if protocol.image_size and (height, width) != (protocol.image_size,) * 2:
+        made_for = f"{height} px" if height == width else f"{width} x {height} px"
         raise TrainingError(
-            f"the genome's skeleton is made for images of {made_for} px and the protocol trains with "
+            f"the genome's skeleton is made for images of {made_for} and the protocol trains with "
             f"{protocol.image_size} px: both must be equal; search on a skeleton of {protocol.image_size} px, or set "
-            f"image_size = {made_for} in the protocol"
+            f"image_size = {height if height == width else 0} in the protocol"
         )

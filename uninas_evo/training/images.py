@@ -1,25 +1,25 @@
-"""Labelled images: sets, the three parts of a data set, and the checks before the first epoch."""
+"""Labeled images: sets, and the three parts of a data set."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from uninas_evo.errors import DataError
+from uninas_evo.training.check import Survey, check, survey
+from uninas_evo.training.labels import Labels, class_labels, class_names
+from uninas_evo.training.pixels import Pixels, decode, shown
 
-Labels = npt.NDArray[np.int64]
+__all__ = ["ImageSet", "Labels", "Splits", "check", "from_datasets", "make_splits"]
 
 SPLIT_SEED = 0
 """The validation split is the same for every network and seed, so that comparisons are paired."""
-DECODED = 5_000
-"""Up to so many files are decoded in the check before training (seconds); of more, headers alone are read."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class ImageSet:
     """T labeled images.
 
     Attributes:
-        images: an array (T, H, W) or (T, H, W, 3) of uint8, a list of paths, or anything whose items are uint8
+        images: an array (T, H, W) or (T, H, W, C) of uint8, a list of paths, or anything whose items are uint8
             arrays or PIL images.
         labels: (T,), classes counted from 0.
     """
@@ -38,20 +38,39 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def open(self, index: int) -> Image.Image:
-        """The decoded RGB image.
+    def read(self, index: int) -> Pixels:
+        """The pixels (H, W, C) of an image.
 
         Raises:
-            DataError: the file is missing or broken.
+            DataError: the file is missing, broken, or of a kind that is not read.
         """
-        item = self.images[index]
+        return decode(self.item(index), self.name(index))[0]
+
+    def item(self, index: int) -> Any:
+        """An image as the source gives it.
+
+        Raises:
+            DataError: the source fails.
+        """
         try:
-            if isinstance(item, np.ndarray):
-                item = Image.fromarray(item.squeeze())
-            return (item if isinstance(item, Image.Image) else Image.open(item)).convert("RGB")
-        except (OSError, SyntaxError, ValueError, TypeError) as error:
-            name = str(item) if isinstance(item, str | Path) else f"number {index}"
-            raise DataError(f"image {name} cannot be read: {error}; replace or remove it") from error
+            return self.images[index]
+        except DataError:
+            raise
+        except Exception as error:  # a foreign dataset raises what it likes
+            reason = f"{type(error).__name__}: {error}"[:200]
+            raise DataError(
+                f"{self.name(index)} cannot be taken from its dataset ({shown(reason)}): items must be pairs (image, "
+                "label); fix the dataset"
+            ) from error
+
+    def name(self, index: int) -> str:
+        """What an image is called in messages."""
+        return f"image {shown(self.images[index])}" if self.files else f"image number {index}"
+
+    @property
+    def files(self) -> bool:
+        """Whether the images are paths."""
+        return isinstance(self.images, list) and bool(self.images) and isinstance(self.images[0], str | Path)
 
     def subset(self, indices: npt.NDArray[np.int64]) -> ImageSet:
         """The images of some indices, in their order."""
@@ -74,6 +93,36 @@ class _Chosen:
 
 
 @dataclass(frozen=True)
+class Splits:
+    """The three parts of a data set.
+
+    Attributes:
+        classes: the names of the K classes.
+        notes: what of the source is left out or was decided on reading, a line each.
+    """
+
+    train: ImageSet
+    val: ImageSet
+    test: ImageSet
+    classes: tuple[str, ...]
+    notes: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def parts(self) -> dict[str, ImageSet]:
+        """The parts by the names that messages use."""
+        return {"training": self.train, "validation": self.val, "test": self.test}
+
+    @cached_property
+    def survey(self) -> Survey:
+        """Sizes, channels and notes of all images, which are opened once for it.
+
+        Raises:
+            DataError: an image cannot be read.
+        """
+        return survey(self.parts.values())
+
+
+@dataclass(frozen=True)
 class _Inputs:
     """The images of a torchvision-style dataset of (image, label) pairs."""
 
@@ -83,90 +132,43 @@ class _Inputs:
         return self.dataset[index][0]
 
 
-@dataclass(frozen=True)
-class Splits:
-    """The three parts of a data set and the names of its K classes."""
-
-    train: ImageSet
-    val: ImageSet
-    test: ImageSet
-    classes: tuple[str, ...]
-
-
 def from_datasets(
     train: Any, test: Any, val: Any = None, classes: Sequence[str] = (), val_fraction: float = 0.1
 ) -> Splits:
     """Splits of torchvision-style datasets: `dataset[i]` is (PIL image or uint8 array, label).
 
     Labels are taken from `targets` or `labels` where the dataset has them, else by reading every item once.
+
+    Raises:
+        DataError: a dataset has no length, its items are no pairs, or its labels are wrong.
     """
-    sets = [ImageSet(_Inputs(d), _labels_of(d)) for d in (train, test, val) if d is not None]
-    names = classes or getattr(train, "classes", ())
-    return make_splits(sets[0], sets[1], sets[2] if val is not None else None, names, val_fraction)
+    given = {"training": train, "test": test, "validation": val}
+    sets = {part: _of_dataset(dataset, part) for part, dataset in given.items() if dataset is not None}
+    names = classes or getattr(train, "classes", None) or ()
+    return make_splits(sets["training"], sets["test"], sets.get("validation"), names, val_fraction)
 
 
 def make_splits(
-    train: ImageSet, test: ImageSet, val: ImageSet | None, classes: Sequence[str], val_fraction: float
+    train: ImageSet,
+    test: ImageSet,
+    val: ImageSet | None,
+    classes: Sequence[str],
+    val_fraction: float,
+    notes: Sequence[str] = (),
 ) -> Splits:
-    """Joins parts; without a validation part, splits one off the training part, class by class."""
-    count = 1 + max(int(s.labels.max(initial=-1)) for s in (train, test))
-    names = tuple(classes) or tuple(map(str, range(count)))
-    if val is None:
-        held_out = _stratified(train.labels, val_fraction)
-        train, val = train.subset(np.flatnonzero(~held_out)), train.subset(np.flatnonzero(held_out))
-    return Splits(train, val, test, names)
-
-
-def check(splits: Splits, classes: int) -> None:
-    """Finds what would spoil the training, before it starts.
+    """Joins parts; without a validation part, splits one off the training part, class by class.
 
     Raises:
-        DataError: the classes are not as many as the network's, a class has no training image, a label is out
-            of range, a part is empty, or an image cannot be read.
+        DataError: the training labels are not counted from 0 without gaps.
     """
-    if len(splits.classes) != classes:
-        raise DataError(
-            f"the data has {len(splits.classes)} classes and the network {classes}: they must be equal; "
-            f"use a network whose skeleton has classes = {len(splits.classes)}"
-        )
-    for part, images in (("training", splits.train), ("validation", splits.val), ("test", splits.test)):
-        labels = images.labels
-        if not len(labels):
-            raise DataError(f"the {part} part has no images; give it at least one of every class")
-        if labels.min() < 0 or labels.max() >= classes:
-            wrong = labels[(labels < 0) | (labels >= classes)][0]
-            raise DataError(
-                f"the {part} part has the label {wrong}: labels must lie in 0..{classes - 1}; fix the labels"
-            )
-    counts = np.bincount(splits.train.labels, minlength=classes)
-    if not counts.all():
-        empty = ", ".join(splits.classes[i] for i in np.flatnonzero(counts == 0)[:10])
-        raise DataError(f"these classes have no training images: {empty}; add images or remove the classes")
-    for images in (splits.train, splits.val, splits.test):
-        _check_files(images)
+    names = class_names(train.labels, classes)
+    if val is None:
+        held_out = stratified(train.labels, val_fraction)
+        train, val = train.subset(np.flatnonzero(~held_out)), train.subset(np.flatnonzero(held_out))
+    return Splits(train, val, test, names, tuple(notes))
 
 
-def _check_files(images: ImageSet) -> None:
-    """Opens every image that is a file; where they are few, decodes them."""
-    if not isinstance(images.images, list):
-        return
-    decode = len(images) <= DECODED
-
-    def readable(index: int) -> None:
-        if decode:
-            images.open(index)
-            return
-        try:
-            Image.open(images.images[index]).close()
-        except (OSError, SyntaxError) as error:
-            raise DataError(f"image {images.images[index]} cannot be read: {error}; replace or remove it") from error
-
-    with ThreadPoolExecutor(8) as pool:
-        for _ in pool.map(readable, range(len(images))):
-            pass
-
-
-def _stratified(labels: Labels, fraction: float) -> npt.NDArray[np.bool_]:
+def stratified(labels: Labels, fraction: float) -> npt.NDArray[np.bool_]:
     """Marks a fraction of every class, drawn with `SPLIT_SEED`; at least one, but never all of a class."""
     rng = np.random.default_rng(SPLIT_SEED)
     marked = np.zeros(len(labels), dtype=bool)
@@ -177,8 +179,37 @@ def _stratified(labels: Labels, fraction: float) -> npt.NDArray[np.bool_]:
     return marked
 
 
-def _labels_of(dataset: Any) -> Labels:
-    for name in ("targets", "labels"):
-        if hasattr(dataset, name):
-            return np.asarray(getattr(dataset, name), dtype=np.int64).reshape(-1)
-    return np.asarray([int(dataset[i][1]) for i in range(len(dataset))], dtype=np.int64)
+def _of_dataset(dataset: Any, part: str) -> ImageSet:
+    try:
+        count = len(dataset)
+    except TypeError as error:
+        raise DataError(f"the {part} dataset has no length ({error}); give one with items by number") from error
+    stated = _stated_labels(dataset)
+    if stated is None:
+        return ImageSet(_Inputs(dataset), class_labels([_label(dataset, i, part) for i in range(count)], count, part))
+    labels = class_labels(stated, count, part)
+    for i in {0, count // 2, count - 1} if count else ():
+        item = class_labels([_label(dataset, i, part)], 1, part)[0]
+        if item != labels[i]:
+            raise DataError(
+                f"item {i} of the {part} dataset has the label {item} and its list of labels {labels[i]}: they must "
+                "be equal; remove target_transform or correct the list"
+            )
+    return ImageSet(_Inputs(dataset), labels)
+
+
+def _stated_labels(dataset: Any) -> Any:
+    return next((v for name in ("targets", "labels") if (v := getattr(dataset, name, None)) is not None), None)
+
+
+def _label(dataset: Any, index: int, part: str) -> Any:
+    try:
+        _, label = dataset[index]
+    except DataError:
+        raise
+    except Exception as error:
+        raise DataError(
+            f"item {index} of the {part} dataset is no pair (image, label) ({type(error).__name__}: {error}); "
+            "give pairs, such as torchvision's datasets hold"
+        ) from error
+    return label.item() if getattr(label, "ndim", None) == 0 and hasattr(label, "item") else label

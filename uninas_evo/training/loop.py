@@ -1,14 +1,15 @@
 """The training loop: epochs of steps, validation after each, checkpoints, exact resume, one reading of the test data.
 
-A training folder holds `training.json` (what is trained), `metrics.jsonl` (a line an epoch), `last.pt` (the whole
-state), `best.pt` (the weights of the best validation accuracy) and, at the end, `result.json`.
+A training folder holds `training.json` (what is trained), `data.txt` (what the data is and what is done to it),
+`metrics.jsonl` (a line an epoch), `last.pt` (the whole state), `best.pt` (the weights of the best validation accuracy)
+and, at the end, `result.json`.
 """
 
 from __future__ import annotations
 
-import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from torch import nn
 
 from uninas_evo.errors import TrainingError
 from uninas_evo.training import checkpoint
+from uninas_evo.training.check import Shape
 from uninas_evo.training.fit import Fit, Metrics, Progress
 from uninas_evo.training.images import Splits
 from uninas_evo.training.process import Process
@@ -51,14 +53,15 @@ def train(
     protocol: Protocol,
     folder: str | Path,
     *,
-    image_size: int,
+    image_size: int | Shape,
     seed: int = 0,
     name: str = "",
     process: Process | None = None,
     workers: int = 0,
     progress: Progress | None = None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> TrainResult:
-    """Trains a network (N, 3, H, W) -> (N, K) in place, or goes on where a training in the folder stopped.
+    """Trains a network (N, C, H, W) -> (N, K) in place, or goes on where a training in the folder stopped.
 
     On a CPU with the same number of threads, a training that was killed at any step and called again ends with the
     same weights, bit for bit, as one that was not.
@@ -68,21 +71,27 @@ def train(
         splits: the data; checked before the first epoch.
         protocol: the settings.
         folder: for checkpoints and metrics; made if missing.
-        image_size: pixels, where the protocol states none.
+        image_size: (C, H, W) of the network's images, or the pixels of square RGB ones; the protocol's `image_size`
+            replaces H and W.
         seed: of order, augmentation and drop path.
         name: what the network is, such as its genome's text; a folder is only resumed under the same name.
         process: the device and, under `torchrun`, the place among several.
         workers: processes that read images ahead; the result does not depend on them.
         progress: called now and then.
+        say: is told before the first epoch what the data is and what is done to it, a line each.
 
     Raises:
         DataError: the data is wrong.
-        TrainingError: the training diverged, its folder belongs to another one, or the disk is full.
+        TrainingError: the training diverged, its folder belongs to another one or is in use, or the disk is full.
         MissingExtraError: timm is not installed.
     """
     process = process or Process(torch.device("cpu"))
     fit = Fit(network, splits, protocol, image_size, seed, process, workers, progress)
-    return _Training(fit, Path(folder), name).result()
+    with checkpoint.owned(Path(folder)) if process.first else nullcontext():
+        training = _Training(fit, Path(folder), name)
+        for line in fit.statement() if process.first else ():
+            say(line)
+        return training.result()
 
 
 class _Training:
@@ -93,9 +102,9 @@ class _Training:
         self.params = sum(p.numel() for p in fit.network.parameters())
         self.history: list[Metrics] = []
         if fit.process.first:
-            folder.mkdir(parents=True, exist_ok=True)
             checkpoint.check_space(folder, self.params)
             self._claim(_identity(fit, name))
+            checkpoint.save_text(folder / "data.txt", "\n".join([*fit.statement(), ""]))
         fit.process.wait()
 
     def _claim(self, mine: Mapping[str, Any]) -> None:
@@ -104,7 +113,7 @@ class _Training:
         if not path.is_file():
             checkpoint.save_json(path, mine)
             return
-        theirs = json.loads(path.read_text(encoding="utf-8"))
+        theirs = checkpoint.load_json(path)
         if differing := [key for key in mine if theirs.get(key) != mine[key]]:
             raise TrainingError(
                 f"folder {self.folder} holds a training with another {' and '.join(differing)}: a training is only "
@@ -116,7 +125,7 @@ class _Training:
         path = self.folder / "result.json"
         if path.is_file():
             self._load_best()
-            return TrainResult(**json.loads(path.read_text(encoding="utf-8")))
+            return self._recorded(path)
         self._resume()
         fit = self.fit
         for epoch in range(len(self.history), fit.protocol.epochs):
@@ -135,6 +144,13 @@ class _Training:
             checkpoint.save_json(path, asdict(result))
         fit.process.wait()
         return result
+
+    @staticmethod
+    def _recorded(path: Path) -> TrainResult:
+        try:
+            return TrainResult(**checkpoint.load_json(path))
+        except TypeError as error:
+            raise TrainingError(f"{path} holds no result of a training ({error}); remove it") from error
 
     def _record(self, line: Metrics) -> None:
         """Saves the state after an epoch; the best weights first, so that a kill in between loses nothing."""

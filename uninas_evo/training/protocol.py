@@ -6,6 +6,7 @@ own may start from another by `base = "small"` and state only what differs.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,9 +20,23 @@ from uninas_evo.mistakes import check
 
 _FOLDER = Path(__file__).parent / "protocols"
 
+CropMode = Literal["squash", "border", "center"]
+"""timm's names for what becomes of images in other proportions than the network's."""
 Fraction = Annotated[float, Field(ge=0, lt=1)]
-Amount = Annotated[float, Field(ge=0)]
-Color = tuple[float, float, float]
+Amount = Annotated[float, Field(ge=0, le=1e6)]
+Channels = Annotated[tuple[Annotated[float, Field(ge=0, le=1)], ...], Field(min_length=1, max_length=16)]
+Deviations = Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1, max_length=16)]
+Area = Annotated[float, Field(ge=0.01, le=1)]
+Proportion = Annotated[float, Field(ge=0.1, le=10)]
+
+AUGMENT = re.compile(
+    r"rand(-(m\d{1,2}|n\d{1,2}|p(0(\.\d+)?|1(\.0+)?)|mstd\d{1,3}(\.\d+)?|mmax\d{1,2}|inc[01]|t(weights|3a|all|original)))*"
+    r"|augmix(-(m\d{1,2}|w[1-9]|d[1-9]|a\d{1,2}(\.\d+)?|b[01]|mstd\d{1,3}(\.\d+)?))*"
+    r"|(original|originalr|v0|v0r|3a)(-mstd\d{1,3}(\.\d+)?)?"
+)
+"""timm's language of augmentations; counts have at most two digits, since each layer is one more pass over an image."""
+MOST_BYTES = 1_000_000
+"""A protocol's file is no larger."""
 
 
 class Protocol(pydantic.BaseModel):
@@ -30,20 +45,20 @@ class Protocol(pydantic.BaseModel):
     Names and meanings are timm's, whose parts apply them. Defaults are off where a part is optional.
     """
 
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    epochs: int = Field(ge=1)
-    batch_size: int = Field(ge=2, description="images a step, over all processes together")
-    image_size: int = Field(0, ge=0, description="pixels; 0: the skeleton's")
+    epochs: int = Field(ge=1, le=100_000)
+    batch_size: int = Field(ge=2, le=1_000_000, description="images a step, over all processes together")
+    image_size: int = Field(0, ge=0, le=4096, description="pixels; 0: the network's")
     val_fraction: float = Field(0.1, gt=0, lt=1, description="of the training part, where there is no val part")
 
     optimizer: Literal["adamw", "sgd"] = "adamw"
-    lr: float = Field(gt=0)
+    lr: float = Field(gt=0, le=1e6)
     weight_decay: Amount = 0.05
     betas: tuple[Fraction, Fraction] = Field((0.9, 0.999), description="of adamw")
     clip_grad: Amount = Field(0.0, description="greatest norm of the whole gradient")
 
-    warmup_epochs: int = Field(0, ge=0)
+    warmup_epochs: int = Field(0, ge=0, le=100_000)
     warmup_lr: Amount = 0.0
     min_lr: Amount = 0.0
 
@@ -54,15 +69,22 @@ class Protocol(pydantic.BaseModel):
     ema_decay: Fraction = 0.0
     ema_warmup: bool = Field(False, description="start from a short average (timm's use_warmup)")
 
-    scale: tuple[float, float] = Field((1.0, 1.0), description="area of the random resized crop")
-    ratio: tuple[float, float] = Field((1.0, 1.0), description="its aspect ratio")
+    scale: tuple[Area, Area] = Field((1.0, 1.0), description="area of the random resized crop")
+    ratio: tuple[Proportion, Proportion] = Field(
+        (1.0, 1.0), description="its width to its height; relative to the image's own, unless crop_mode is center"
+    )
     hflip: Annotated[float, Field(ge=0, le=1)] = 0.0
     color_jitter: Amount = 0.0
     auto_augment: str = Field("", description="timm's configuration string, such as rand-m9-mstd0.5")
     interpolation: Literal["bilinear", "bicubic", "random"] = "bicubic"
-    crop_pct: float = Field(1.0, gt=0, le=1, description="of the center crop in evaluation")
-    mean: Color = (0.5, 0.5, 0.5)
-    std: Color = (0.5, 0.5, 0.5)
+    crop_mode: CropMode = Field(
+        "squash",
+        description="what becomes of images in other proportions than the network's: squeezed, padded (border) or cut "
+        "to their middle (center); squeezing loses nothing",
+    )
+    crop_pct: float = Field(1.0, ge=0.1, le=1, description="share of each side that evaluation looks at")
+    mean: Channels = Field((0.5, 0.5, 0.5), description="of pixels from 0 to 1: a value a channel, or one for all")
+    std: Deviations = (0.5, 0.5, 0.5)
 
     amp: Literal["", "bfloat16", "float16"] = Field("", description="mixed precision, on a GPU only")
     channels_last: bool = Field(True, description="memory layout of images and convolutions")
@@ -76,6 +98,15 @@ class Protocol(pydantic.BaseModel):
             )
         if (self.mixup or self.cutmix) and self.batch_size % 2:
             raise ValueError(f"mixup and cutmix pair images: batch_size must be even, got {self.batch_size}")
+        for name in ("scale", "ratio"):
+            low, high = getattr(self, name)
+            if low > high:
+                raise ValueError(f"{name} must be a range from low to high, got {low} and {high}; turn it round")
+        if self.auto_augment and not AUGMENT.fullmatch(self.auto_augment):
+            raise ValueError(
+                f"auto_augment must be one of timm's strings, got {self.auto_augment!r:.60}; such as rand-m9-mstd0.5, "
+                "augmix-m3-w3 or original"
+            )
         return self
 
     def replace(self, **changes: Any) -> Protocol:
@@ -96,18 +127,28 @@ def load_protocol(name: str | Path) -> Protocol:
     return _validated(_settings(str(name)), f"protocol {str(name)!r}")
 
 
-def _settings(name: str) -> dict[str, Any]:
+def _settings(name: str, chain: tuple[str, ...] = ()) -> dict[str, Any]:
     path = _FOLDER / f"{name}.toml"
-    path = path if path.is_file() else Path(name)
-    if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in _FOLDER.glob("*.toml")))
-        raise TrainingError(f"there is no protocol {name!r}: give one of {known}, or the path of a TOML file")
     try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise TrainingError(f"protocol {name!r} is not TOML: {error}; fix the file") from error
+        path = path if path.is_file() else Path(name)
+        if not path.is_file():
+            known = ", ".join(sorted(p.stem for p in _FOLDER.glob("*.toml")))
+            raise TrainingError(f"there is no protocol {name!r:.200}: give one of {known}, or the path of a TOML file")
+        if path.stat().st_size > MOST_BYTES:
+            raise TrainingError(f"protocol {name!r} has more than {MOST_BYTES:,} bytes; it is no protocol")
+        settings = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        raise TrainingError(f"protocol {name!r:.200} is not TOML: {error}; fix the file") from error
+    except OSError as error:
+        raise TrainingError(f"protocol {name!r:.200} cannot be read ({error.strerror}); give another") from error
     base = settings.pop("base", None)
-    return (_settings(base) if base else {}) | settings
+    if base is None:
+        return settings
+    if not isinstance(base, str) or base in chain:
+        raise TrainingError(
+            f"protocol {name!r} has the base {base!r}: it must name another protocol that does not start from this one"
+        )
+    return _settings(base, (*chain, name, base)) | settings
 
 
 def _validated(settings: Mapping[str, Any], what: str) -> Protocol:

@@ -1,4 +1,4 @@
-"""The recipe's parts, all timm's, made from a protocol: images, optimizer, schedule, mixup, loss, average."""
+"""The recipe's parts, all timm's, made from a protocol: optimizer, schedule, mixup, loss, average."""
 
 from __future__ import annotations
 
@@ -12,38 +12,10 @@ from torch.optim import Optimizer
 from uninas_evo.training.extras import need
 from uninas_evo.training.protocol import Protocol
 
-Transform = Callable[[Any], Any]
 Mixer = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 NO_DECAY = ("*.table",)
 """What weight decay leaves alone beside biases and norms: the bias tables of attention, as timm's Swin does."""
-
-
-def train_transform(protocol: Protocol, image_size: int) -> Transform:
-    """The training transform of timm: a PIL image -> uint8 (3, H, W), normalized later, on the device."""
-    transform: Transform = need("timm.data").create_transform(
-        input_size=image_size,
-        is_training=True,
-        scale=protocol.scale,
-        ratio=protocol.ratio,
-        hflip=protocol.hflip,
-        color_jitter=protocol.color_jitter or None,
-        auto_augment=protocol.auto_augment or None,
-        interpolation=protocol.interpolation,
-        mean=protocol.mean,
-        std=protocol.std,
-        use_prefetcher=True,
-    )
-    return transform
-
-
-def eval_transform(protocol: Protocol, image_size: int) -> Transform:
-    """The evaluation transform of timm (resize, center crop): a PIL image -> uint8 (3, H, W)."""
-    interpolation = "bicubic" if protocol.interpolation == "random" else protocol.interpolation
-    transform: Transform = need("timm.data").create_transform(
-        input_size=image_size, interpolation=interpolation, crop_pct=protocol.crop_pct, use_prefetcher=True
-    )
-    return transform
 
 
 def make_optimizer(network: nn.Module, protocol: Protocol) -> Optimizer:

@@ -12,7 +12,7 @@ import itertools
 import math
 import random
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Generic, Self, cast
 
@@ -23,7 +23,7 @@ from uninas_evo.errors import BudgetError, SpaceError
 from uninas_evo.spaces.choices.genome import Choices
 from uninas_evo.spaces.choices.text import read_choices, write_choices
 
-C = TypeVar("C", bound=Choices, default=Choices)
+C = TypeVar("C", bound=Hashable, default=Choices)
 
 ENUMERABLE = 2**15
 """Spaces of at most so many combinations are listed whole to find the genome nearest to one outside the budget: half a
@@ -86,6 +86,10 @@ class ChoiceSpace(Space[C], Generic[C]):
         """The genome of a list of indices; a subclass with a genome class of its own overrides it."""
         return cast(C, Choices(indices))
 
+    def indices(self, genome: C) -> Choices:
+        """The index of each decision's option; overridden with `genome` where genomes are no `Choices`."""
+        return cast(Choices, genome)
+
     def canonical(self, genome: C) -> C:
         """The one genome that stands for all that give the same network: `genome` itself by default.
 
@@ -141,7 +145,7 @@ class ChoiceSpace(Space[C], Generic[C]):
             return self._repaired(genome)
         if not self.genomes:
             raise BudgetError(f"no genome of {type(self).__name__} is inside {self.budget}; widen the budget")
-        return min(self.genomes, key=lambda inside: _distance(inside, genome))
+        return min(self.genomes, key=lambda inside: self._distance(inside, genome))
 
     def compose(self, choose: Choose) -> C:
         """Asks for every decision in turn; a genome outside the budget becomes the nearest one inside."""
@@ -153,20 +157,21 @@ class ChoiceSpace(Space[C], Generic[C]):
         changes = list(self._changes(genome))
         rng.shuffle(changes)
         for position, index in changes:
-            child = self.canonical(self.genome(genome.replaced(position, index)))
+            child = self.canonical(self.genome(self.indices(genome).replaced(position, index)))
             if child != genome and self.admits(child):
                 return child
         return None
 
     def crossover(self, a: C, b: C, rng: random.Random) -> C | None:
         """Uniform crossover: each decision from either parent; None where the child is outside the budget."""
-        child = self.canonical(self.genome(rng.choice(pair) for pair in zip(a, b, strict=True)))
+        pairs = zip(self.indices(a), self.indices(b), strict=True)
+        child = self.canonical(self.genome(map(rng.choice, pairs)))
         return child if self.admits(child) else None
 
     def features(self, genome: C) -> Mapping[str, float]:
         """The index of each ordered decision, a 0 or 1 for each option of the others, and the costs."""
         numbers: dict[str, float] = {}
-        for decision, chosen in zip(self.decisions, genome, strict=True):
+        for decision, chosen in zip(self.decisions, self.indices(genome), strict=True):
             if decision.ordered:
                 numbers[decision.name] = float(chosen)
             else:
@@ -179,7 +184,7 @@ class ChoiceSpace(Space[C], Generic[C]):
 
     def encode(self, genome: C) -> str:
         """The form, the settings, and a line per decision (see `uninas_evo.spaces.choices.text`)."""
-        return write_choices(self.form, self.settings(), self.decisions, genome)
+        return write_choices(self.form, self.settings(), self.decisions, self.indices(genome))
 
     def decode(self, text: str) -> C:
         """The genome of a text.
@@ -191,30 +196,34 @@ class ChoiceSpace(Space[C], Generic[C]):
 
     def _changes(self, genome: C) -> Iterator[tuple[int, int]]:
         """(position, index) of every single change."""
-        for position, (decision, chosen) in enumerate(zip(self.decisions, genome, strict=True)):
+        for position, (decision, chosen) in enumerate(zip(self.decisions, self.indices(genome), strict=True)):
             yield from ((position, index) for index in range(len(decision.options)) if index != chosen)
 
     def _repaired(self, genome: C) -> C:
         """Best-first search over single changes, by excess and then by the number of changed decisions."""
-        waiting = [(self.budget.excess(self.cost(genome)), 0, genome)]
+        waiting = [(self.budget.excess(self.cost(genome)), 0, self.indices(genome), genome)]
         seen = {genome}
         for _ in range(REPAIRS):
             if not waiting:
                 break
-            excess, _, best = heapq.heappop(waiting)
+            excess, _, _, best = heapq.heappop(waiting)
             if excess <= 0 and self.admits(best):
                 return best
             for position, index in self._changes(best):
-                child = self.canonical(self.genome(best.replaced(position, index)))
+                child = self.canonical(self.genome(self.indices(best).replaced(position, index)))
                 if child not in seen:
                     seen.add(child)
-                    entry = self.budget.excess(self.cost(child)), _distance(child, genome), child
+                    entry = (
+                        self.budget.excess(self.cost(child)),
+                        self._distance(child, genome),
+                        self.indices(child),
+                        child,
+                    )
                     heapq.heappush(waiting, entry)
         raise BudgetError(
             f"no genome of {type(self).__name__} inside {self.budget} was found in {REPAIRS} changes; widen the budget"
         )
 
-
-def _distance(a: Choices, b: Choices) -> int:
-    """How many decisions differ."""
-    return sum(mine != other for mine, other in zip(a, b, strict=True))
+    def _distance(self, a: C, b: C) -> int:
+        """How many decisions differ."""
+        return sum(mine != other for mine, other in zip(self.indices(a), self.indices(b), strict=True))

@@ -91,7 +91,7 @@ _ALL = (
         "relposbias",
         "attention",
         lambda c, h, w: (2 * isqrt(h) - 1) * (2 * isqrt(w) - 1),
-        lambda c, h, w: h * w,
+        _per_value(1),
         rule="H = W and sqrt(H) an integer",
         admits=_is_square_of_squares,
     ),

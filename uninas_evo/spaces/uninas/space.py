@@ -19,6 +19,7 @@ from uninas_evo.spaces.uninas.load import load_genome, parse
 from uninas_evo.spaces.uninas.motifs import insert_motif
 from uninas_evo.spaces.uninas.presets import PRESETS
 from uninas_evo.spaces.uninas.reduce import reduced
+from uninas_evo.spaces.uninas.skeleton import Skeleton
 from uninas_evo.spaces.uninas.starts import starts
 from uninas_evo.spaces.uninas.step import StepRule, step
 from uninas_evo.spaces.uninas.substitution import substitute
@@ -158,8 +159,8 @@ def _patiently(attempt: Callable[[], Genome | None]) -> Genome | None:
     return next((child for _ in range(PATIENCE) if (child := attempt()) is not None), None)
 
 
-def _load(source: str) -> tuple[UninasSpace, Genome]:
-    genome = load_genome(source)
+def _load(source: str, skeleton: Skeleton | None = None) -> tuple[UninasSpace, Genome]:
+    genome = load_genome(source, skeleton)
     return UninasSpace(genome), genome
 
 

@@ -183,6 +183,10 @@ class Network(nn.Module):
         """All blocks in order."""
         return [block for stage in range(len(self.stages)) for block in self._stage(stage) if isinstance(block, Block)]
 
+    def reinitialize(self, seed: int) -> None:
+        """Draws all weights anew (see `initialize`)."""
+        initialize(self, seed)
+
     def forward_features(self, x: Tensor) -> list[Tensor]:
         """(N, 3, H, W) to one map for each stage, at strides 4, 8, …: for detection and segmentation."""
         # Channels last in memory, the layout of layer norms; torch.func.vmap does not take `channels_last` itself.

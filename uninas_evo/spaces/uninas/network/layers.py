@@ -6,6 +6,7 @@ copy, and they share no weights.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import isqrt
 from typing import Any
 
@@ -27,6 +28,8 @@ class ChannelNorm(nn.Module):
         bias: (copies·C,), starts at 0.
     """
 
+    normalizes = True
+
     def __init__(self, channels: int, copies: int = 1) -> None:
         super().__init__()
         self.channels = channels
@@ -41,6 +44,15 @@ class ChannelNorm(nn.Module):
         split = torch.unflatten(x, 1, (-1, self.channels)).movedim(2, -1)
         y = functional.layer_norm(split, (self.channels,), eps=NORM_EPS).movedim(-1, 2).flatten(1, 2)
         return y * self.weight[:, None, None] + self.bias[:, None, None]
+
+    def tap(self, x: Tensor, name: str, index: Tensor) -> Callable[[Tensor], Tensor]:
+        """Derivatives of a proxy by entries of `weight` or `bias` (see `uninas_evo.proxies.taps`)."""
+        if name == "bias":
+            return lambda gradient: gradient[:, index].flatten(2).sum(2)
+        split = torch.unflatten(x, 1, (-1, self.channels)).movedim(2, -1)  # (N, copies, H, W, C)
+        normalized = functional.layer_norm(split, (self.channels,), eps=NORM_EPS).movedim(-1, 2).flatten(1, 2)
+        tangent = normalized[:, index]
+        return lambda gradient: (gradient[:, index] * tangent).flatten(2).sum(2)
 
 
 class RelPosBias(nn.Module):
@@ -82,6 +94,24 @@ class RelPosBias(nn.Module):
         if x.shape[1] == bias.shape[0]:
             return x + bias
         return (torch.unflatten(x, 1, (bias.shape[0], -1)) + bias[:, None]).flatten(1, 2)
+
+    def tap(self, _scores: Tensor, _name: str, index: Tensor) -> Callable[[Tensor], Tensor]:
+        """Derivatives of a proxy by entries of the table: sums over the pairs of positions of an entry's offset."""
+        side, copies = self.side, len(self.table)
+        copy, row, column = torch.unravel_index(index, (copies, 2 * side - 1, 2 * side - 1))
+        offsets = [(int(c), int(y) - side + 1, int(x) - side + 1) for c, y, x in zip(copy, row, column, strict=True)]
+
+        def pull(gradient: Tensor) -> Tensor:
+            pairs = torch.unflatten(gradient, 1, (copies, -1)).sum(2).view(-1, copies, side, side, side, side)
+            return torch.stack(
+                [
+                    pairs[:, c].diagonal(-y, 1, 3).diagonal(-x, 1, 2).flatten(1).sum(1)  # (N, iy, ix, jy, jx)
+                    for c, y, x in offsets
+                ],
+                1,
+            )
+
+        return pull
 
 
 def _resized(maps: Tensor, size: tuple[int, int]) -> Tensor:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from uninas_evo.errors import MissingExtraError
-from uninas_evo.spaces.uninas.network.build import Network
 
 
-def export_onnx(network: Network, path: Path) -> None:
+def export_onnx(network: Any, path: Path) -> None:
     """Writes a network in evaluation mode as one ONNX file: input `image` (N, 3, H, W), output `logits` (N, K).
 
     Args:
-        network: is left as it is.
+        network: one with a `genome` whose skeleton has an `image_size`; is left as it is.
         path: the file to write.
 
     Raises:

@@ -221,6 +221,10 @@ class HeadGroup(Part):
             if bias.grid != (h, w):
                 bias.grid = (h, w)
 
+    def unfuse(self) -> None:
+        """Calls the bias tables as layers from now on, so that hooks see them."""
+        self.is_fused = self.is_fused and not self.biases
+
     def _attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """(N, heads, HW, 32) each to the same shape (paper, equations 1 and 2)."""
         if self.is_fused:

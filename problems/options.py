@@ -1,0 +1,165 @@
+"""What all run-file tables of problems share: objectives, how they are scored, and the budget."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+
+from uninas_evo.contracts import Budget
+from uninas_evo.mistakes import nearest
+from uninas_evo.scoring.cost import COSTS
+from uninas_evo.scoring.named import ObjectiveOptions, check_objective, check_settings, parts_of_aggregate
+
+Bound = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class BudgetOptions(BaseModel):
+    """The `[problem.budget]` table: `min_NAME` and `max_NAME` of any cost, inclusive; unset: no bound.
+
+    Every space has the costs params and flops; others have a table `[problem.costs.NAME]`.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Bound]
+
+    min_params: Bound | None = Field(None, description="fewest parameters")
+    max_params: Bound | None = Field(None, description="most parameters")
+    min_flops: Bound | None = Field(None, description="fewest FLOPs of one image")
+    max_flops: Bound | None = Field(None, description="most FLOPs of one image")
+
+    @model_validator(mode="after")
+    def _are_bounds(self) -> Self:
+        for name in self.__pydantic_extra__:
+            if not re.fullmatch(r"(min|max)_\w+", name):
+                raise ValueError(
+                    f"a bound is written min_NAME or max_NAME, got {name!r}{nearest(name, type(self).model_fields)}"
+                )
+        return self
+
+    def bounded(self) -> dict[str, str]:
+        """The costs that are bounded: cost -> the field that bounds it."""
+        return {field[4:]: field for field in self.model_dump(exclude_none=True)}
+
+    def budget(self) -> Budget:
+        """The bounds as a budget.
+
+        Raises:
+            BudgetError: a lower bound lies above its upper one.
+        """
+        return Budget(**self.model_dump(exclude_none=True))
+
+
+class ScoringOptions(BaseModel):
+    """The part of a `[problem]` table that says what is scored, in any space."""
+
+    model_config = ConfigDict(extra="forbid")
+    own: ClassVar[tuple[str, ...]] = ()
+    """Names of objectives that the problem has beside proxies, costs, scorers and functions."""
+
+    budget: BudgetOptions = Field(
+        default_factory=BudgetOptions, description="bounds on parameters, FLOPs and any other cost of the space"
+    )
+    objectives: list[str | ObjectiveOptions] = Field(
+        ["vkdnw"],
+        description='names of proxies, "params", "flops", "latency_ms", "train", or functions of your own; also '
+        '`objective = "..."` for a single one',
+    )
+    aggregate: list[str] = Field(
+        [],
+        description="proxies that are joined into one objective by their ranks (see `scoring.aggregate`); without "
+        "`objectives` it is the only one",
+    )
+    batch: int = Field(64, ge=1, description="images that proxies score with; 64 as in the proxies' papers")
+    proxies: dict[str, dict[str, Any]] = Field(
+        default_factory=dict,
+        description="settings of a proxy, of latency_ms or of train by its name, such as `vkdnw = {inits = 8}`",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _single(cls, content: Any) -> Any:
+        """`objective = x` is short for `objectives = [x]`."""
+        if isinstance(content, dict) and "objective" in content:
+            if "objectives" in content:
+                raise ValueError("give either objective or objectives, not both")
+            content = {key: value for key, value in content.items() if key != "objective"} | {
+                "objectives": [content["objective"]]
+            }
+        return content
+
+    @model_validator(mode="after")
+    def _alone(self) -> Self:
+        """An aggregate replaces the default objective, not those that were asked for."""
+        if self.aggregate and "objectives" not in self.model_fields_set:
+            self.objectives = []
+        return self
+
+    @classmethod
+    def _costs(cls, info: ValidationInfo) -> tuple[str, ...]:
+        """The names of the costs: the space's own, and those of a field `costs` that stands before."""
+        return (*COSTS, *(info.data.get("costs") or {}))
+
+    @field_validator("budget")
+    @classmethod
+    def _bounds_costs(cls, budget: BudgetOptions, info: ValidationInfo) -> BudgetOptions:
+        costs = cls._costs(info)
+        for cost, field in budget.bounded().items():
+            if cost not in costs:
+                fields = [f"{side}_{name}" for name in costs for side in ("min", "max")]
+                raise ValueError(
+                    f"{field} bounds {cost!r}, which is not a cost here: there are {', '.join(costs)}"
+                    f"{nearest(field, fields)}"
+                )
+        return budget
+
+    @field_validator("aggregate")
+    @classmethod
+    def _known(cls, aggregate: list[str]) -> list[str]:
+        parts_of_aggregate(aggregate)
+        return aggregate
+
+    @field_validator("proxies")
+    @classmethod
+    def _found(cls, proxies: dict[str, dict[str, Any]], info: ValidationInfo) -> dict[str, dict[str, Any]]:
+        """Files that settings name are looked for beside the run file, then in the working folder."""
+        for name in ("data", "protocol"):
+            value = proxies.get("train", {}).get(name)
+            if isinstance(value, str) and (beside := folder_of(info) / value).exists():
+                proxies["train"] = proxies["train"] | {name: str(beside.absolute())}
+        check_settings(proxies)
+        return proxies
+
+    @field_validator("objectives")
+    @classmethod
+    def _located(cls, objectives: list[str | ObjectiveOptions], info: ValidationInfo) -> list[str | ObjectiveOptions]:
+        """Files of functions are looked for beside the run file, then in the working folder."""
+        folder, known = folder_of(info), (*cls._costs(info), *cls.own)
+        located = [_located(one, folder) for one in objectives]
+        for one in located:
+            check_objective(one, known)
+        return located
+
+
+def folder_of(info: ValidationInfo) -> Path:
+    """Where relative paths of a run file are looked for first."""
+    return Path((info.context or {}).get("folder", "."))
+
+
+def _located(objective: str | ObjectiveOptions, folder: Path) -> str | ObjectiveOptions:
+    if isinstance(objective, ObjectiveOptions):
+        return objective.model_copy(update={"name": _located(objective.name, folder)})
+    target, colon, function = objective.rpartition(":")
+    if not colon or not target.endswith(".py"):
+        return objective
+    beside = folder / target
+    return f"{(beside if beside.is_file() else Path(target)).absolute()}:{function}"
+
+
+def scoring(options: ScoringOptions) -> dict[str, Any]:
+    """The arguments of `SearchProblem` that the options give, beside its objectives."""
+    fields: Sequence[str] = ("batch", "proxies", "aggregate")
+    return {field: getattr(options, field) for field in fields}

@@ -1,0 +1,92 @@
+"""Any space times scorers: the problem that all others are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import BaseModel
+
+from uninas_evo.contracts import Problem, Progress, Scorer, Space
+from uninas_evo.scoring.cost import COSTS
+from uninas_evo.scoring.named import Scorers, Written
+from uninas_evo.scoring.subject import GenomeSubject, repeatable
+
+
+class SearchProblem(Problem):
+    """Scores the genomes of any space by scorers, each of which sees a genome as if it were alone.
+
+    Args:
+        space: where genomes come from.
+        scorers: `Scorer` objects, or what a run file may write as an objective: names of proxies, of the space's costs
+            and of scorers ("latency_ms", "train"), functions of your own (see `scoring.function`), or
+            `ObjectiveOptions` where a goal or several values must be told.
+        seed: fixes images and weights.
+        batch: images that proxies score with.
+        proxies: settings of proxies and scorers by their names.
+        aggregate: proxies that are joined into the objective "aggregate" (see `scoring.aggregate`).
+
+    Attributes:
+        scorers: one of a kind, in the order in which they score.
+        own: scorers of the problem itself, whose objectives are found by name.
+
+    Raises:
+        ObjectiveError: an objective does not exist, stands there twice, or has no such setting.
+    """
+
+    Options: ClassVar[type[BaseModel]]
+    own: tuple[Scorer, ...] = ()
+
+    def __init__(
+        self,
+        space: Space[Any],
+        scorers: Sequence[Written],
+        *,
+        seed: int = 0,
+        batch: int = 64,
+        proxies: Mapping[str, Mapping[str, Any]] | None = None,
+        aggregate: Sequence[str] = (),
+    ) -> None:
+        self.space = space
+        self.seed = self.run_seed = seed
+        costs = COSTS if space.start is None else tuple(space.cost(space.start))
+        found = Scorers(scorers, aggregate=aggregate, batch=batch, settings=proxies, own=self.own, costs=costs)
+        self.scorers, self.objectives = tuple(found.scorers), found.objectives
+        self.sources = tuple(file for scorer in self.scorers for file in scorer.sources)
+        self.fidelities = next((scorer.fidelities for scorer in self.scorers if scorer.fidelities), ())
+        self._is_ready = False
+
+    @classmethod
+    def from_options(cls, options: Any, seed: int) -> Problem:
+        """Subclasses of a space make theirs of a run file's `[problem]` table."""
+        raise NotImplementedError(f"{cls.__name__} cannot be named in a run file: it is made in Python, of a space")
+
+    def make_ready(self, folder: Path | None, device: str, progress: Progress) -> None:
+        """Has every scorer make what all its scores share; fresh seeds change nothing of it."""
+        with self._repeatable():
+            for scorer in self.scorers:
+                scorer.make_ready(self.space, self.run_seed, folder, device, progress)
+        self._is_ready = True
+
+    def prepare(self, device: str) -> None:
+        """Imports what scorers need, such as torch and the user's functions."""
+        for scorer in self.scorers:
+            scorer.prepare(self.space, device)
+
+    def evaluate(
+        self, genome: Any, device: str, *, fidelity: int | None = None, lineage: Sequence[Any] = ()
+    ) -> Mapping[str, float]:
+        """A value for every objective, the space's costs, and `NAME_se` where a value has a standard error."""
+        if not self._is_ready:  # a worker of a comparison, or the user's own loop
+            self.make_ready(None, device, lambda _: None)
+        subject = GenomeSubject(genome, self.space, self.seed, fidelity, lineage)
+        values: dict[str, float] = {}
+        with self._repeatable():
+            for scorer in self.scorers:
+                values.update(subject.scored(scorer, device))
+        return values
+
+    def _repeatable(self) -> Any:
+        return nullcontext() if all(scorer.is_pure for scorer in self.scorers) else repeatable()

@@ -1,0 +1,22 @@
+"""The spaces of this project under the suite that users' spaces pass."""
+
+from __future__ import annotations
+
+from uninas_evo.contracts import Budget
+from uninas_evo.spaces.nasbench201.space import NASBench201Space
+from uninas_evo.spaces.uninas import Skeleton, UninasSpace, preset
+from uninas_evo.testing import Bits, SpaceConformance
+
+START = preset("coatnet", Skeleton(image_size=16, classes=10, stem=(8, 8), channels=(16, 32), depths=(1, 1)))
+
+
+class TestUninas(SpaceConformance):
+    space = UninasSpace(START, Budget(max_params=2 * START.params, max_flops=2 * START.flops))
+
+
+class TestNASBench201(SpaceConformance):
+    space = NASBench201Space(10, budget=Budget(min_params=2e5, max_params=8e5))
+
+
+class TestBits(SpaceConformance):
+    space = Bits(16, Budget(max_params=9))

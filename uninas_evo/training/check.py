@@ -1,0 +1,184 @@
+"""The check before the first epoch: finds what would spoil the training, and says what is done to the data."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from uninas_evo.errors import DataError
+from uninas_evo.training import pixels
+from uninas_evo.training.pixels import Facts, decode, examine
+
+if TYPE_CHECKING:
+    from uninas_evo.training.images import ImageSet, Splits
+    from uninas_evo.training.protocol import Protocol
+
+Shape = tuple[int, int, int]
+"""Channels, height and width of the images that a network takes."""
+
+MOST_PROPORTION = 200
+"""A side longer than so many times the other is a damaged header, or a strip of which nothing would be left."""
+DECODED = 5_000
+"""Up to so many images of a part are decoded in the check (seconds); of more files, headers alone are read."""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """All images at a glance.
+
+    Attributes:
+        sizes: how many images have a height and width.
+        channels: how many have a number of channels.
+        notes: how many were read with something done to them, such as `pixels.TURNED`.
+        headers: files of which the header alone was read.
+    """
+
+    sizes: Counter[tuple[int, int]]
+    channels: Counter[int]
+    notes: Counter[str]
+    headers: int
+
+
+def survey(parts: Iterable[ImageSet]) -> Survey:
+    """Opens the images of all parts.
+
+    Raises:
+        DataError: one cannot be read, or all 16-bit images are nearly black.
+    """
+    found = Survey(Counter(), Counter(), Counter(), 0)
+    for images in parts:
+        found = _joined(found, _of_part(images))
+    if found.notes[pixels.DARK] and found.notes[pixels.DARK] == found.notes[pixels.DEEP]:
+        raise DataError(
+            f"all {found.notes[pixels.DEEP]} images of 16 bits use less than a sixteenth of 0..65535, so that "
+            "8 bits would leave 16 grays: scale them to the whole range, or to 8 bits"
+        )
+    return found
+
+
+def _of_part(images: ImageSet) -> Survey:
+    count = len(images)
+    if isinstance(images.images, np.ndarray):
+        facts = decode(images.images[0], "the first image")[1] if count else Facts(0, 0, 0)
+        return Survey(Counter({(facts.height, facts.width): count}), Counter({facts.channels: count}), Counter(), 0)
+    whole = count <= DECODED
+    every = range(count) if whole or images.files else range(0, count, -(-count // DECODED))
+
+    def look(index: int) -> Facts:
+        if images.files:
+            return examine(images.images[index], whole)
+        return decode(images.item(index), images.name(index))[1]
+
+    with ThreadPoolExecutor(8 if images.files else 1) as pool:
+        facts_of_all = list(pool.map(look, every))
+    return Survey(
+        Counter((f.height, f.width) for f in facts_of_all),
+        Counter(f.channels for f in facts_of_all),
+        Counter(note for f in facts_of_all for note in f.notes),
+        0 if whole else count,
+    )
+
+
+def _joined(a: Survey, b: Survey) -> Survey:
+    return Survey(a.sizes + b.sizes, a.channels + b.channels, a.notes + b.notes, a.headers + b.headers)
+
+
+def check(splits: Splits, classes: int, channels: int = 3) -> None:
+    """Finds what would spoil the training, before it starts.
+
+    Args:
+        splits: the data.
+        classes: of the network.
+        channels: of the network's images.
+
+    Raises:
+        DataError: the classes are not as many as the network's, a class has no training image, a label is out
+            of range, a part is empty, an image cannot be read, or its channels are not the network's.
+    """
+    if len(splits.classes) != classes:
+        raise DataError(
+            f"the data has {len(splits.classes)} classes and the network {classes}: they must be equal; "
+            f"use a network whose skeleton has classes = {len(splits.classes)}"
+        )
+    for part, images in splits.parts.items():
+        labels = images.labels
+        if not len(labels):
+            raise DataError(f"the {part} part has no images; give it at least one of every class")
+        if labels.min() < 0 or labels.max() >= classes:
+            wrong = labels[(labels < 0) | (labels >= classes)][0]
+            raise DataError(
+                f"the {part} part has the label {wrong}: labels must lie in 0..{classes - 1}; fix the labels"
+            )
+    if empty := _absent(splits, splits.train):
+        raise DataError(f"these classes have no training images: {empty}; add images or remove the classes")
+    for size in splits.survey.sizes:
+        if max(size) > MOST_PROPORTION * min(size):
+            raise DataError(
+                f"an image has {size[1]} x {size[0]} pixels: a side may be at most {MOST_PROPORTION} times the other; "
+                "cut it into pieces or remove it"
+            )
+    for found, count in splits.survey.channels.items():
+        if found != channels and (found, channels) != (1, 3):
+            raise DataError(
+                f"{count} images have {found} channels and the network takes {channels}: they must be equal (gray "
+                f"images fit 3 channels too); use a network of {found} channels or convert the images"
+            )
+
+
+def statement(splits: Splits, shape: Shape, protocol: Protocol) -> list[str]:
+    """What the data is and what is done to it on the way to a network of images (C, H, W), a line each."""
+    found = splits.survey
+    counts = ", ".join(f"{len(images):,} {part}" for part, images in splits.parts.items())
+    lines = [f"data: {counts} images, {len(splits.classes)} classes", *splits.notes]
+    for part in ("validation", "test"):
+        if missing := _absent(splits, splits.parts[part]):
+            lines.append(f"notice: no {part} images of {missing}")
+    lines += [f"{count:,} images {note}" for note, count in sorted(found.notes.items())]
+    if shape[0] == 3 and found.channels[1]:
+        lines.append(f"{found.channels[1]:,} gray images: the gray is repeated as red, green and blue")
+    if found.headers:
+        lines.append(f"of {found.headers:,} files the headers alone were checked: more than {DECODED:,} in a part")
+    return lines + _sizes(found, shape, protocol)
+
+
+def _sizes(found: Survey, shape: Shape, protocol: Protocol) -> list[str]:
+    """What happens to images whose sides are not in the network's proportion."""
+    _, height, width = shape
+    total = found.sizes.total()
+    other = {size: n for size, n in found.sizes.items() if size[0] * width != size[1] * height}
+    common = ", ".join(f"{w} x {h} ({n:,})" for (h, w), n in found.sizes.most_common(3))
+    more = f" and {len(found.sizes) - 3:,} other sizes" if len(found.sizes) > 3 else ""
+    lines = [f"sizes: {common}{more}"]
+    if other:
+        ways = {
+            "squash": f"squeezed to {width} x {height}, nothing is cut away",
+            "border": f"padded to the proportion of {width} x {height}, nothing is cut away",
+            "center": f"cut to their middle: {_lost(other, height / width):.0%} of their area is cut away",
+        }
+        lines.append(
+            f"{sum(other.values()):,} of {total:,} images are not in the proportion {width} : {height} (such as "
+            f"{' x '.join(map(str, max(other, key=lambda s: other[s])[::-1]))}): {ways[protocol.crop_mode]} "
+            f"(crop_mode = {protocol.crop_mode})"
+        )
+    if protocol.crop_pct < 1:
+        lines.append(
+            f"evaluation looks at the middle {protocol.crop_pct:.0%} of each side (crop_pct = {protocol.crop_pct:g})"
+        )
+    return lines
+
+
+def _lost(sizes: dict[tuple[int, int], int], proportion: float) -> float:
+    """The mean share of area outside the largest middle part of a proportion height / width."""
+    lost = [(1 - min(h / w / proportion, proportion * w / h), n) for (h, w), n in sizes.items()]
+    return sum(share * n for share, n in lost) / sum(n for _, n in lost)
+
+
+def _absent(splits: Splits, images: ImageSet) -> str:
+    """The names of up to ten classes without an image."""
+    present = np.bincount(images.labels, minlength=len(splits.classes))
+    return ", ".join(splits.classes[i] for i in np.flatnonzero(present == 0)[:10])

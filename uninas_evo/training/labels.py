@@ -1,0 +1,82 @@
+"""Labels: whole numbers from 0 on, one an image, found right before anything is made from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from uninas_evo.errors import DataError
+
+Labels = npt.NDArray[np.int64]
+
+
+def class_labels(labels: Any, count: int, part: str) -> Labels:
+    """Labels (T,) of a part with T = `count` images; (T, 1) is taken too.
+
+    Raises:
+        DataError: they are not whole numbers, one an image.
+    """
+    try:
+        found = np.asarray(labels)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise DataError(f"the labels of the {part} part are no array ({error}); give one number an image") from error
+    if found.ndim == 2 and found.shape[1] == 1:
+        found = found[:, 0]
+    if found.ndim != 1:
+        raise DataError(
+            f"the labels of the {part} part must be one number an image, got an array of shape {found.shape}; "
+            "give class numbers (of one-hot rows: labels.argmax(1))"
+        )
+    if len(found) != count:
+        raise DataError(
+            f"the {part} part has {count} images for {len(found)} labels: give one label an image; add or remove some"
+        )
+    return _whole(found, part)
+
+
+def _whole(found: npt.NDArray[Any], part: str) -> Labels:
+    """Numbers as int64, or an error that names the first one that is not whole."""
+    if found.dtype.kind == "O" and all(isinstance(label, int | np.integer) for label in found):
+        small = [int(label) if abs(int(label)) < 2**63 else 2**63 - 1 for label in found]
+        return np.asarray(small, dtype=np.int64)
+    if found.dtype.kind not in "biuf":
+        example = f", got {found[0]!r:.80}" if len(found) else ""
+        raise DataError(
+            f"the labels of the {part} part must be whole numbers, got {found.dtype}{example}; "
+            "number the classes 0..K-1 (numpy.unique(labels, return_inverse=True) does)"
+        )
+    if found.dtype.kind == "f":
+        wrong = np.flatnonzero(~np.isfinite(found) | (found != np.trunc(found)) | (np.abs(found) >= 2.0**63))
+        if len(wrong):
+            raise DataError(
+                f"label {wrong[0]} of the {part} part is {found[wrong[0]]}: labels must be whole numbers 0..K-1; "
+                "correct it"
+            )
+    if found.dtype == np.uint64:
+        found = np.minimum(found, np.uint64(2**63 - 1))
+    return found.astype(np.int64)
+
+
+def class_names(labels: Labels, names: Sequence[str]) -> tuple[str, ...]:
+    """The names of the K classes: those given, or the numbers that the training labels count through.
+
+    Raises:
+        DataError: a label is negative, or a number is left out on the way to the greatest one.
+    """
+    if names:
+        return tuple(map(str, names))
+    present = np.unique(labels)
+    if len(present) and present[0] < 0:
+        raise DataError(f"the training part has the label {present[0]}: labels are counted from 0; correct them")
+    gaps = np.flatnonzero(present != np.arange(len(present)))
+    if len(gaps):
+        first, greatest = int(gaps[0]), int(present[-1])
+        fix = "count from 0" if not first else "number the classes without gaps, or give their names"
+        raise DataError(
+            f"the training part has the label {greatest}, but no image has label {first}: labels must lie in "
+            f"0..{max(first, len(present)) - 1}; {fix}"
+        )
+    return tuple(map(str, range(len(present))))
