@@ -17,19 +17,21 @@ from pydantic import Field
 
 from uninas_evo.contracts import Budget, Objective, Scorer, Subject
 from uninas_evo.errors import DataError
-from uninas_evo.problems.options import ScoringOptions, scoring
+from uninas_evo.problems.options import scoring
 from uninas_evo.problems.search import SearchProblem
+from uninas_evo.problems.shared_weights import SHARED, SharedOptions, shared_scorers
 from uninas_evo.scoring.named import ObjectiveOptions, Written
+from uninas_evo.sharing.options import SupernetOptions
 from uninas_evo.spaces.nasbench201.space import EDGES, OPERATIONS, RESNET, Cell, NASBench201Space
 from uninas_evo.tables import read_rows
 
 __all__ = ["RESNET", "Cell", "NASBench201Options", "NASBench201Problem", "NASBench201Space", "read_table"]
 
 
-class NASBench201Options(ScoringOptions):
+class NASBench201Options(SharedOptions):
     """The `[problem]` table of a run file for NAS-Bench-201."""
 
-    own = ("accuracy",)
+    own = ("accuracy", *SHARED)
 
     table: Path = Field(
         description="CSV file (.csv or .csv.gz) with the columns architecture, "
@@ -99,6 +101,7 @@ class NASBench201Problem(SearchProblem):
         budget: bounds on parameters and FLOPs.
         table_12_epochs: path of the table of short trainings, see `NASBench201Options`; it makes two fidelities.
         seed: of what is scored; the table is exact.
+        supernet: how shared weights are trained, for the objective "supernet".
         scoring: batch, proxies and aggregate, as `SearchProblem` takes them.
 
     Raises:
@@ -108,7 +111,6 @@ class NASBench201Problem(SearchProblem):
 
     Options = NASBench201Options
     space: NASBench201Space
-    lookup = True
 
     def __init__(
         self,
@@ -119,11 +121,13 @@ class NASBench201Problem(SearchProblem):
         *,
         table_12_epochs: str | Path | None = None,
         seed: int = 0,
+        supernet: SupernetOptions | None = None,
         **scoring: Any,
     ) -> None:
         self.accuracy = read_table(Path(table), dataset)
         short = () if table_12_epochs is None else read_short_table(Path(table_12_epochs), dataset)
-        self.own = (TableScorer(self.accuracy, *short),)
+        self.own = (TableScorer(self.accuracy, *short), *shared_scorers(supernet))
+        self.lookup = supernet is None
         space = NASBench201Space(10 if dataset == "cifar10" else 100, budget=budget)
         super().__init__(space, objectives, seed=seed, **scoring)
 
@@ -131,15 +135,8 @@ class NASBench201Problem(SearchProblem):
     def from_options(cls, options: NASBench201Options, seed: int) -> Self:
         """The problem of a run file."""
         budget = options.budget.budget()
-        return cls(
-            options.table,
-            options.dataset,
-            options.objectives,
-            budget,
-            table_12_epochs=options.table_12_epochs,
-            seed=seed,
-            **scoring(options),
-        )
+        more = scoring(options) | {"supernet": options.supernet, "table_12_epochs": options.table_12_epochs}
+        return cls(options.table, options.dataset, options.objectives, budget, seed=seed, **more)
 
     @cached_property
     def optimum(self) -> float:

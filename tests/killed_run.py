@@ -20,7 +20,6 @@ from uninas_evo.config.runfile import AfterOptions
 from uninas_evo.engine.journal import FILE_NAME
 from uninas_evo.engine.search import Plan, execute
 from uninas_evo.pool.open import PoolOptions
-from uninas_evo.progress import Display
 
 KILLS = 25
 EVALUATIONS = 120
@@ -32,7 +31,7 @@ def run(strategy: str, objectives: int, folder: Path, *, resume: bool = False) -
     made = find("strategy", strategy)(problem.space, problem.objectives, seed=0)
     pool, after = PoolOptions(devices="in-process"), AfterOptions(rescore=0, plot=False)
     plan = Plan(problem, made, 0, EVALUATIONS, None, pool, after, {})
-    execute(plan, folder, resume=resume, display=Display())
+    execute(plan, folder, resume=resume)
 
 
 def size(path: Path) -> int:

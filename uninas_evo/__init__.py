@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 from uninas_evo import _moved
 
 if TYPE_CHECKING:
+    from uninas_evo.api import search
     from uninas_evo.contracts import (
         Budget,
         Candidate,
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from uninas_evo.engine.journal import Journal
     from uninas_evo.engine.loop import Loop
     from uninas_evo.engine.results import SearchResult
-    from uninas_evo.engine.search import search
     from uninas_evo.errors import UninasEvoError
     from uninas_evo.problems.uninas import UninasProblem
     from uninas_evo.spaces.choices import ChoiceSpace
@@ -70,7 +70,7 @@ _HOMES = {
     "uninas_evo.engine.journal": ("Journal",),
     "uninas_evo.engine.loop": ("Loop",),
     "uninas_evo.engine.results": ("SearchResult",),
-    "uninas_evo.engine.search": ("search",),
+    "uninas_evo.api": ("search",),
     "uninas_evo.spaces.uninas": ("Genome", "Skeleton", "UninasSpace", "preset"),
     "uninas_evo.training.formats": ("load",),
 }

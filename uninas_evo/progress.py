@@ -6,32 +6,18 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from uninas_evo.engine.preflight import Preflight
+from uninas_evo.engine.display import Display
+from uninas_evo.formats import duration
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.live import Live
 
     from uninas_evo.engine.loop import Loop
+    from uninas_evo.engine.preflight import Preflight
 
 _LINE_EVERY_S = 10.0
 _DRAW_EVERY_S = 0.1
-
-
-class Display:
-    """Shows nothing; the base of the others."""
-
-    def say(self, text: str) -> None:
-        """One line of text."""
-
-    def started(self, loop: Loop, before: Preflight) -> None:
-        """The workers are ready."""
-
-    def update(self, loop: Loop) -> None:
-        """Something changed; called after each result."""
-
-    def ended(self) -> None:
-        """The search is over."""
 
 
 class PlainDisplay(Display):
@@ -108,17 +94,6 @@ def figures(loop: Loop) -> dict[str, str]:
     if left < float("inf"):
         shown["left"] = duration(left)
     return shown
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person says them: 42 s, 3 min 20 s, 2 h 05 min."""
-    seconds = max(0.0, seconds)
-    if seconds < 60:
-        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def _expectation(loop: Loop, before: Preflight) -> str:

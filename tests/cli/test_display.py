@@ -10,8 +10,9 @@ from rich.console import Console
 
 from uninas_evo.engine.journal import Journal
 from uninas_evo.engine.loop import Loop
+from uninas_evo.formats import duration
 from uninas_evo.pool.in_process import InProcessPool
-from uninas_evo.progress import RichDisplay, duration, live_table
+from uninas_evo.progress import RichDisplay, live_table
 
 
 def finished() -> Loop:

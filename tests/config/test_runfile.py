@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uninas_evo.config.runfile import apply_setting, changes, check_changes, load_run_file, parse_run, to_toml
@@ -195,6 +195,7 @@ json_values = st.recursive(
 )
 
 
+@settings(max_examples=40)
 @given(st.dictionaries(st.text(), json_values, max_size=4))
 def test_toml_that_is_written_is_read_back(content: dict[str, Any]) -> None:
     """Whatever keys and values, `tomllib` reads what `to_toml` wrote."""

@@ -67,7 +67,7 @@ class Shuffled(Pool):
 
 
 @pytest.mark.parametrize("kind", TOY)
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(workers=st.integers(1, 9), seed=st.integers(0, 10**6))
 def test_journal_does_not_depend_on_workers(kind: type[Strategy], workers: int, seed: int) -> None:
     """Any number of workers, finishing in any order, gives the same canonical journal."""
@@ -129,7 +129,7 @@ def test_ends() -> None:
 
 
 @pytest.mark.parametrize("kind", [*TOY, Finite])
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(cut=st.integers(0, 60))
 def test_replay_from_any_point_gives_the_same_journal(kind: type[Strategy], cut: int) -> None:
     """A journal cut after any number of events and continued equals the one that was never cut."""

@@ -13,6 +13,7 @@ import pytest
 from engine_toy import ToyOptions, ToyProblem, ToyStrategy
 
 import uninas_evo
+from uninas_evo.api import resume, run_file
 from uninas_evo.config.registry import find
 from uninas_evo.config.runfile import load_run_file
 from uninas_evo.contracts import Objective
@@ -20,9 +21,8 @@ from uninas_evo.engine.finalists import difference, rescore
 from uninas_evo.engine.journal import Journal, Note, canonical, read_journal
 from uninas_evo.engine.loop import Loop
 from uninas_evo.engine.results import Evaluation, ranked
-from uninas_evo.engine.search import resume, run_file
 from uninas_evo.engine.verify import verify
-from uninas_evo.errors import JournalError, PoolError, RunFileError
+from uninas_evo.errors import DataError, JournalError, PoolError, RunFileError
 from uninas_evo.pool.in_process import InProcessPool
 
 POOL = {"devices": "in-process"}
@@ -32,7 +32,7 @@ seed = 3
 problem = {name = "toy", noise = 0.5}
 strategy = {name = "toy"}
 pool = {devices = "in-process"}
-after = {rescore = 4}
+after = {rescore = 4, plot = false}
 """
 
 
@@ -47,7 +47,21 @@ def folder(installed: dict[str, str], tmp_path: Path) -> Path:
 
 
 def search(**options: Any) -> uninas_evo.SearchResult:
+    options = {"after": {"plot": False}} | options
     return uninas_evo.search(ToyProblem(), "evolution", pool=POOL, quiet=True, **options)
+
+
+def test_python_heeds_what_comes_after(tmp_path: Path) -> None:
+    """`[after] plot` draws for a search from Python as for the command; `[train]` needs a folder and its data."""
+    search(evaluations=10, out=tmp_path / "a", after={"plot": True})
+    assert (tmp_path / "a" / "progress.png").exists()
+    search(evaluations=10, out=tmp_path / "b")
+    assert not (tmp_path / "b" / "progress.png").exists()
+    with pytest.raises(RunFileError, match="trained networks are kept in the run folder, and none is given; set out"):
+        search(evaluations=10, train={"data": "nowhere"})
+    with pytest.raises(DataError, match="nowhere"):
+        search(evaluations=10, train={"data": "nowhere"}, out=tmp_path / "c")
+    assert not (tmp_path / "c").exists()
 
 
 def test_one_call_searches() -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from uninas_evo.api import resume, run_file
 from uninas_evo.config.runfile import load_run_file
 from uninas_evo.engine.journal import canonical, read_journal
-from uninas_evo.engine.search import resume, run_file
 from uninas_evo.engine.verify import verify
 from uninas_evo.report.runpage import report
 from uninas_evo.spaces.uninas import PRESETS, load_genome, preset

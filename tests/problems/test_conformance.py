@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from uninas_evo.problems.nasbench201 import NASBench201Problem
+from uninas_evo.problems.search import SearchProblem
 from uninas_evo.problems.uninas import UninasProblem
+from uninas_evo.spaces.nasbench201.space import NASBench201Space
 from uninas_evo.spaces.uninas import Skeleton, UninasSpace, preset
 from uninas_evo.testing import BitsProblem, ProblemConformance
 
@@ -15,6 +17,11 @@ START = preset("coatnet", Skeleton(image_size=16, classes=10, stem=(8, 8), chann
 class TestUninas(ProblemConformance):
     samples = 2
     problem = UninasProblem(UninasSpace(START), ["vkdnw", "params"])
+
+
+class TestAnotherSpace(ProblemConformance):
+    samples = 2
+    problem = SearchProblem(NASBench201Space(), ["naswot", "flops"], batch=8, aggregate=["layers", "params"])
 
 
 class TestBits(ProblemConformance):

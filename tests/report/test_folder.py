@@ -10,7 +10,7 @@ from uninas_evo.cli import app
 from uninas_evo.compare.baselines import winners
 from uninas_evo.report.folder import axes_of, hypervolume_curve, preset_marks
 from uninas_evo.report.record import genome_id, read_run
-from uninas_evo.report.runsections import read
+from uninas_evo.report.run import read
 from uninas_evo.stats.fronts import ranked
 
 RUN = """
@@ -137,6 +137,8 @@ def test_pick_by_a_cost(several, tmp_path):
     [
         (["--params", "10"], "no member of"),
         (["--params", "10"], "the smallest have"),
+        (["--max", "latency_ms=3"], "not a cost of this space"),
+        (["--max", "latency_ms"], "--max takes COST=VALUE"),
         (["--by", "flop"], "did you mean 'flops'?"),
     ],
 )

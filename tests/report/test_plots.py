@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 from uninas_evo.contracts import Objective
+from uninas_evo.pages.palette import INK
 from uninas_evo.report import pareto_plots, plots
 from uninas_evo.stats import tests as statistics
 
 NAN = float("nan")
-SIZE = Objective("params", "minimize")
+SIZE = Objective("params", "minimize", is_cost=True)
 SCORE = Objective("vkdnw", "maximize")
-FLOPS = Objective("flops", "minimize")
+FLOPS = Objective("flops", "minimize", is_cost=True)
 POINTS = np.array([[4e6, 3.0, 9e8], [1e6, 1.0, 1e8], [2e6, 2.9, 2e8], [3e6, 2.0, 8e8], [NAN, 9.0, NAN]])
 IDS = ["big", "small", "middle", "beaten", "failed"]
 
@@ -60,7 +61,7 @@ def test_two_dimensional_figure_names_axes_points_and_marks(data):
     """Axes carry units, the front's members their genome ids, presets stand in the legend."""
     figure = pareto_plots.pareto_figure(data, "title")
     (axes,) = figure.axes
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("parameters", "VKDNW")
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("params", "vkdnw")
     assert sorted(texts(figure)) == ["big", "middle", "small"]
     assert legend_names(figure) == ["dominated", "front", "knee", "ResNet"]
     assert texts(pareto_plots.pareto_figure(data, labels=False)) == []
@@ -73,7 +74,7 @@ def test_three_dimensional_figure_has_three_named_axes():
     data = pareto_plots.pareto_data([SIZE, SCORE, FLOPS], POINTS, IDS, {"ViT": (3e6, 2.0, 5e8)})
     figure = pareto_plots.pareto_figure(data)
     (axes,) = figure.axes
-    assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_zlabel()) == ("parameters", "FLOPs", "VKDNW")
+    assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_zlabel()) == ("params", "flops", "vkdnw")
     assert [text.strip() for text in texts(figure)].count("middle") == 1
     assert legend_names(figure) == ["dominated", "front", "knee", "ViT"]
 
@@ -102,7 +103,9 @@ def test_curves_are_named_best_first_and_zoomed():
     """The legend follows the final medians; the axis leaves out the first evaluations' depths."""
     poor = statistics.anytime(np.array([[0.0] + [50.0] * 99]))
     good = statistics.anytime(np.array([[0.0] + [60.0] * 99]))
-    figure = plots.curves_figure({"poor": poor, "good": good}, "accuracy", optimum=70.0)
+    figure = plots.curves_figure(
+        {"poor": poor, "good": good}, Objective("accuracy", "maximize", unit="%"), optimum=70.0
+    )
     assert legend_names(figure) == ["optimum", "good", "poor"]
     (axes,) = figure.axes
     assert axes.get_ylabel() == "accuracy (%)"
@@ -155,7 +158,7 @@ def test_inline_svg_follows_the_page(data):
     markup = plots.inline_svg(pareto_plots.pareto_figure(data))
     assert markup.startswith("<svg ")
     assert "currentColor" in markup
-    assert plots.INK not in markup
+    assert INK not in markup
     assert "<metadata>" not in markup
     assert 'width="' not in markup[: markup.index(">")]
 

@@ -2,6 +2,7 @@
 
 import random
 import re
+import sys
 import time
 from pathlib import Path
 
@@ -12,11 +13,11 @@ from typer.testing import CliRunner
 from uninas_evo.cli import app
 from uninas_evo.contracts import Cost
 from uninas_evo.engine.journal import AskEvent, Header, Journal, Measured, Note, ResultEvent
-from uninas_evo.report import runsections
 from uninas_evo.report.history import History, Tally
+from uninas_evo.report.run import read
 from uninas_evo.report.runpage import follow, render, report
 from uninas_evo.report.runplots import busy
-from uninas_evo.report.runsections import read
+from uninas_evo.report.sections import ancestry as section
 from uninas_evo.spaces.uninas import Genome, Skeleton, UninasSpace, preset
 from uninas_evo.spaces.uninas.text import parse_chain
 
@@ -137,12 +138,12 @@ def test_busy_shares_are_the_workers_time() -> None:
 
 
 def test_the_page_tells_all(tmp_path) -> None:
-    """Settings, best, ancestry, edits, failures, devices and passport are there; nothing a run holds is markup."""
+    """Settings, best, ancestry, edits, failures, devices, reproducibility are there; nothing a run holds is markup."""
     text = report(family(tmp_path / "run")).read_text()
     for part in (
         "all evaluations are done",
         "5 of 50",
-        "VKDNW 3,",
+        "vkdnw 3,",
         "candidate 4",
         "Score and size",
         "The winner beside the start",
@@ -183,7 +184,7 @@ def test_runs_that_have_just_begun(tmp_path) -> None:
     assert "Nothing has a score yet" in report(folder).read_text()
     folder_of(folder, scored(0, {"vkdnw": 1.5}))
     text = report(folder).read_text()
-    assert "VKDNW 1.5" in text
+    assert "vkdnw 1.5" in text
     assert "going on, or killed" in text
 
 
@@ -208,7 +209,7 @@ def test_several_objectives(tmp_path, count) -> None:
 def test_size_alarm(tmp_path) -> None:
     """A score that follows the number of parameters is told as such."""
     events = [header()]
-    for number in range(12):
+    for number in range(20):
         genome = chained("conv1 " * (number + 1))
         events += [ask(number, genome, origin="sample"), scored(number, {"vkdnw": float(genome.params)})]
     assert "Size alarm" in report(folder_of(tmp_path / "run", *events)).read_text()
@@ -307,12 +308,12 @@ def test_twenty_thousand_evaluations_fit_in_five_megabytes(tmp_path) -> None:
 
 
 def test_a_long_ancestry_is_cut_in_the_middle(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(runsections, "MAX_ROWS", 4)
+    monkeypatch.setattr(sys.modules[section.__module__], "MAX_ROWS", 4)
     events = [header()]
     for number in range(9):
         events += [ask(number, chained("gelu " * (number + 1)), (number - 1,) if number else (), "walk")]
         events += [scored(number, {"vkdnw": float(number)})]
-    text = runsections.ancestry(read(folder_of(tmp_path / "run", *events)))
+    text = section(read(folder_of(tmp_path / "run", *events)))
     assert re.findall(r"<tr><td>(\d+)</td>", text) == ["0", "1", "7", "8"]
     assert "Of 9 steps the first and the last 2 are listed" in text
 

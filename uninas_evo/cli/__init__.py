@@ -1,4 +1,4 @@
-"""The command line: `uninas-evo COMMAND ...`, one module a room.
+"""The command line: `uninas-evo COMMAND ...`, one module a command, named as the command.
 
 Every command prints its result on stdout and everything else on stderr. A user's mistake (`UninasEvoError`)
 is one message and exit code 2. To add a command, define it in a module of this package with `@app.command()`

@@ -51,3 +51,12 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def show(shown: object, at_least: int = 0) -> None:
+    """Prints a table on stdout, as wide as the terminal but not narrower than so many characters."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    console.width = max(console.width, at_least)
+    console.print(shown)

@@ -1,4 +1,4 @@
-"""Commands that show: draw."""
+"""`uninas-evo draw`: a network as SVG, PNG or HTML."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def draw(
 
     Example: `uninas-evo draw best.txt --out best.html --against coatnet`
     """
-    from uninas_evo.draw.svg import draw as draw_file
+    from uninas_evo.draw import draw as draw_file
     from uninas_evo.spaces.load import load_genome
     from uninas_evo.spaces.uninas import PRESETS, Genome, preset
 

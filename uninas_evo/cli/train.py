@@ -1,18 +1,15 @@
-"""Commands on training: train a network, compare winners with presets, export what was trained."""
+"""`uninas-evo train`: trains a network."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from uninas_evo.cli._app import app
-
-if TYPE_CHECKING:
-    from uninas_evo.training.options import TrainOptions
 
 DataOption = Annotated[
     str, typer.Option(help="A folder with train/ and val/ of one folder a class, one of IDX files, or an .npz file.")
@@ -77,56 +74,13 @@ def train(
         )
         if process.first:
             print(f"test accuracy {result.test_accuracy:.2%}")
+            if result.test_f1 is not None:
+                area = "" if result.test_auc is None else f", area under the ROC curve {result.test_auc:.4f}"
+                print(f"test F1       {result.test_f1:.4f}{area}")
             print(f"validation    {result.val_accuracy:.2%} (epoch {result.best_epoch} of {settings.epochs})")
             print(f"params        {result.params:,}")
             print(f"trained in    {result.seconds:.0f} s, {result.images_per_s:.0f} images/s")
             print(f"folder        {folder}")
-
-
-@app.command()
-def handover(
-    run_dir: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a search.")],
-    data: Annotated[
-        str | None, typer.Option(help="As for train; by default what [train] in the run file says.")
-    ] = None,
-    protocol: Annotated[str | None, typer.Option(help="imagenet, small, or the path of a TOML file.")] = None,
-    top: Annotated[int | None, typer.Option(min=1, help="How many winners; 1 by default.")] = None,
-    random: Annotated[int | None, typer.Option(min=0, help="How many random networks; 2 by default.")] = None,
-    seeds: Annotated[int | None, typer.Option(min=1, help="Trainings of each network; 1 by default.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, or auto.")] = None,
-    workers: Annotated[int | None, typer.Option(min=0, help="Processes that read images ahead.")] = None,
-) -> None:
-    """Trains a search's winners, presets at its budget and random networks alike, and prints who is better.
-
-    Options that are not given come from `[train]` in the run file. The same command goes on where it stopped.
-
-    Example: `uninas-evo handover runs/my-search --data /usr/share/datasets/fashion-mnist --seeds 3`
-    """
-    from uninas_evo.compare.train_and_compare import as_markdown, train_and_compare
-
-    given = {
-        "data": data, "protocol": protocol, "top": top, "random": random, "seeds": seeds, "device": device,
-        "workers": workers,
-    }  # fmt: skip
-    options = _options(run_dir, {name: value for name, value in given.items() if value is not None})
-    print(as_markdown(train_and_compare(run_dir, options, _say)), end="")
-
-
-@app.command()
-def export(
-    source: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a training that has ended.")],
-    to: Annotated[list[str] | None, typer.Option(help="onnx or torch; both by default. Repeat for several.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Where the files go; beside the weights by default.")] = None,
-) -> None:
-    """Writes a trained network as ONNX and as a `torch.export` program, each checked to give the same outputs.
-
-    Example: `uninas-evo export trained/6d55139d748d/seed-0 --to onnx`
-    """
-    from uninas_evo.training.formats import FORMATS, export
-
-    folder = out or (source if source.is_dir() else source.parent)
-    for path in export(source, folder, to or tuple(FORMATS)):
-        print(path)
 
 
 def _changes(settings: list[str]) -> dict[str, Any]:
@@ -136,29 +90,6 @@ def _changes(settings: list[str]) -> dict[str, Any]:
     for setting in settings:
         apply_setting(content, setting)
     return content
-
-
-def _options(run_dir: Path, given: Mapping[str, Any]) -> TrainOptions:
-    """The options of the run file's `[train]` table, changed by those given.
-
-    Raises:
-        RunFileError: data is told by neither, or a value is wrong.
-    """
-    from uninas_evo.compare.baselines import train_table
-    from uninas_evo.errors import RunFileError
-    from uninas_evo.mistakes import check
-    from uninas_evo.training.options import TrainOptions
-
-    options, mistakes = check(TrainOptions, train_table(run_dir) | dict(given), ("train",), run_dir)
-    if mistakes:
-        raise RunFileError(
-            f"{run_dir} cannot be handed over: {'; '.join(mistakes)}; give the option, or set it in [train]"
-        )
-    return TrainOptions.model_validate(options)
-
-
-def _say(line: str) -> None:
-    typer.echo(line, err=True)
 
 
 @contextmanager
@@ -186,3 +117,7 @@ def _progress(epochs: int, shown: bool) -> Iterator[Callable[[Mapping[str, float
             )
 
         yield tell
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)

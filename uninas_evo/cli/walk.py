@@ -1,4 +1,4 @@
-"""The walk through the space: walk."""
+"""`uninas-evo walk`: search steps without a score."""
 
 from __future__ import annotations
 
@@ -40,8 +40,9 @@ def walk(
 
     from uninas_evo.config.runfile import apply_setting, load_run_file, parse_run
     from uninas_evo.errors import RunFileError
+    from uninas_evo.report.walkplots import write
     from uninas_evo.spaces.uninas import UninasSpace
-    from uninas_evo.spaces.uninas.walk import summary, write
+    from uninas_evo.spaces.uninas.walk import summary
     from uninas_evo.spaces.uninas.walk import walk as take
 
     fields = {

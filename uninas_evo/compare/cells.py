@@ -26,7 +26,6 @@ from uninas_evo.errors import JournalError, PoolError
 from uninas_evo.files import write_text
 from uninas_evo.pool.caching import CachingPool, Known
 from uninas_evo.pool.contract import Pool
-from uninas_evo.progress import open_display
 from uninas_evo.report.record import read_run
 
 CELL_FILE = "cell.json"
@@ -124,9 +123,7 @@ def run_group(group: Group, start: Callable[[Problem], Pool]) -> None:
 def _run_cell(folder: Path, run: RunFile, group: Group, pool: Pool) -> None:
     plan = plan_of(run)
     timed = Timed(plan.strategy)
-    result = execute(
-        replace(plan, strategy=timed), folder, display=open_display(quiet=True), resume=begun(folder), pool=pool
-    )
+    result = execute(replace(plan, strategy=timed), folder, resume=begun(folder), pool=pool)
     if result.end.kind == "interrupted":
         raise PoolError(f"{folder}: {result.end.text}; compare again to go on from there")
     fresh = rescored(folder, pool, fresh_seeds(group.seed, group.rescore))

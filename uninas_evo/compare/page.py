@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from html import escape
 
 from uninas_evo.compare.analysis import Comparison
-from uninas_evo.compare.tables import HEADINGS, final_table, for_people, number, pair_table
+from uninas_evo.compare.tables import HEADINGS, final_table, for_people, pair_table
+from uninas_evo.formats import number
 from uninas_evo.pages import template
 from uninas_evo.report.pareto_plots import attainment_figure
 from uninas_evo.report.plots import curves_figure, inline_svg, label
@@ -44,7 +45,7 @@ def _section(comparison: Comparison) -> str:
 def method(comparison: Comparison) -> str:
     """One sentence: what was compared, how often, and what is judged."""
     c = comparison
-    names = ", ".join(label(objective.name) for objective in c.objectives)
+    names = ", ".join(label(objective) for objective in c.objectives)
     judged = "by fresh seeds" if c.rescored else "by the score that it had"
     text = (
         f"{len(c.qualities)} strategies, {len(c.seeds)} paired seeds, {c.evaluations} distinct evaluations each; "

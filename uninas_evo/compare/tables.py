@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from uninas_evo.compare.analysis import Comparison
+from uninas_evo.formats import number
 
 Row = dict[str, str | int | float | None]
 
@@ -137,14 +137,3 @@ def _text(key: str, value: str | int | float | None) -> str:
     if key in ("rank", "a12") and isinstance(value, float):
         return f"{value:.2f}"
     return number(value)
-
-
-def number(value: str | int | float | None) -> str:
-    """A number with five digits that count; a dash for what is missing, infinity for never."""
-    if value is None:
-        return "–"
-    if isinstance(value, float):
-        if math.isnan(value):
-            return "–"
-        return "never" if math.isinf(value) else f"{value:.5g}" if abs(value) < 1e5 else f"{value:.3e}"
-    return str(value)

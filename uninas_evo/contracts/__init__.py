@@ -23,7 +23,7 @@ from uninas_evo.contracts.problem import Constraint, Goal, Objective, Problem, P
 from uninas_evo.contracts.scorer import Scorer, Subject
 from uninas_evo.contracts.space import Anchored, G, Rebudgeted, Reducible, Shape, Space, Started, Variation, Varied
 from uninas_evo.contracts.strategy import Candidate, Draft, Result, StopSearch, Strategy, numbered
-from uninas_evo.contracts.supernet import Mixture, Supernet
+from uninas_evo.contracts.supernet import Chosen, Gated, Mixture, Supernet, Weights
 
 __all__ = [
     "Anchored",
@@ -31,6 +31,7 @@ __all__ = [
     "Candidate",
     "Choice",
     "Choose",
+    "Chosen",
     "Constraint",
     "Cost",
     "CostModel",
@@ -38,6 +39,7 @@ __all__ = [
     "Draft",
     "Episode",
     "G",
+    "Gated",
     "Goal",
     "Mixture",
     "Objective",
@@ -58,5 +60,6 @@ __all__ = [
     "Supernet",
     "Variation",
     "Varied",
+    "Weights",
     "numbered",
 ]

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from html import escape
 
 from uninas_evo.contracts import Cost
-from uninas_evo.draw.parts import Part, amount, any_marked, kinds_of, shape_text
-from uninas_evo.draw.svg import Titled, describe
+from uninas_evo.draw.parts import Part, Titled, any_marked, describe, kinds_of, shape_text
+from uninas_evo.formats import amount
 from uninas_evo.pages import template
 
 _LINE = '<i class="v"></i>'

@@ -6,12 +6,13 @@ Boxes are as wide as their texts, measured in DejaVu Sans, the widest of the fon
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from uninas_evo.draw.parts import Part, amount, any_marked, kinds_of, shape_text
+from uninas_evo.draw.parts import Part, any_marked, kinds_of, shape_text
+from uninas_evo.formats import amount
 
 NAME_SIZE, DETAIL_SIZE, TITLE_SIZE = 11.0, 8.5, 13.0
 PAD = 8.0
@@ -89,6 +90,13 @@ def text_width(content: str, size: float, bold: bool = False) -> float:
     font = FontProperties(family="DejaVu Sans", weight="bold" if bold else "normal", size=size)
     width: Any = TextToPath().get_text_width_height_descent(content, font, False)[0]
     return round(SAFETY * float(width), 2)
+
+
+def everything(box: Box) -> Iterator[Box]:
+    """A box and all boxes inside, outer ones first."""
+    yield box
+    for child in box.children:
+        yield from everything(child)
 
 
 def layout(networks: Sequence[tuple[str, Any, Sequence[Part]]]) -> Box:

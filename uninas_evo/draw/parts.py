@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from uninas_evo.contracts import Cost
+from uninas_evo.formats import amount
 from uninas_evo.spaces.uninas import HEAD_CHAINS, HEAD_WIDTH, Chain, Genome, Node
-from uninas_evo.spaces.uninas.operations import Shape
+from uninas_evo.spaces.uninas.operations import Shape, product_cost, projection_cost
 
 KINDS = ("convolution", "attention", "norm", "activation", "mlp", "shape", "skeleton")
 """Kinds of boxes: those of operations, MLPs over positions, and what the search does not change."""
@@ -146,17 +147,14 @@ class _Builder:
 
     def node(self, n: Node, name: str) -> Part:
         """A box, or the frame of a coupled pair."""
-        from uninas_evo.spaces.uninas.flow import HALVES, half_costs
-
         operation = n.operation
         marked = name in self.marks
-        own = Cost(operation.params(*n.shape), operation.flops(*n.shape))
         if not n.branches:
-            return Part(operation.name, operation.kind, name, n.shape, own, marked=marked)
-        if operation.name == "attention":
+            return Part(operation.name, operation.kind, name, n.shape, operation.cost(n.shape), marked=marked)
+        if n.heads:
             return self.attention(n, name, marked)
-        first, second = HALVES[operation.name]
-        opening, closing = half_costs(n, own)
+        first, second = operation.halves
+        opening, closing = operation.half_costs(n.shape)
         branches = [self.chain(branch, f"{name}/{i}") for i, branch in enumerate(n.branches, 1)]
         inner = [_group(parts) if parts else WIRE for parts in branches]
         parts = (
@@ -168,8 +166,8 @@ class _Builder:
 
     def attention(self, n: Node, name: str, marked: bool) -> Part:
         """The projection, the groups of heads side by side, their concatenation."""
-        c, h, w = n.shape
-        project = Part("conv_chunk3", "attention", name, n.shape, Cost(3 * c * c + 3 * c, 6 * c * c * h * w))
+        _, h, w = n.shape
+        project = Part("conv_chunk3", "attention", name, n.shape, projection_cost(*n.shape))
         groups = [self.heads(n, group, f"{name}/heads{group + 1}") for group in range(len(n.heads))]
         concat = Part("concat", "attention", f"{name}/concat", (HEAD_WIDTH, h, w))
         parts = (project, _group(groups, "across") if len(groups) > 1 else groups[0], concat)
@@ -180,9 +178,9 @@ class _Builder:
         _, h, w = n.shape
         area = h * w
         q, k, v, scores, out = (
-            self.chain(n.branches[5 * group + i], f"{name}/{part}") for i, part in enumerate(HEAD_CHAINS)
+            self.chain(chain, f"{name}/{part}") for part, chain in zip(HEAD_CHAINS, n.head_group(group), strict=True)
         )
-        matmul = Cost(0, 2 * HEAD_WIDTH * area**2)
+        matmul = product_cost(h, w)
         first = Part("q · k", "attention", f"{name}/matmul1", (HEAD_WIDTH, h, w), matmul)
         second = Part("scores · v", "attention", f"{name}/matmul2", (1, area, area), matmul)
         labels = [Part(label, "label") for label in "qkv"]
@@ -222,14 +220,22 @@ def head_places(places: Sequence[int]) -> str:
     return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}–{run[-1]}" for run in runs)
 
 
-def amount(number: float) -> str:
-    """A count with three digits that count and an SI prefix: 1.23M."""
-    for limit, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "K")):
-        if number >= 0.9995 * limit:
-            return f"{number / limit:.3g}{unit}"
-    return f"{number:.3g}"
-
-
 def shape_text(shape: Shape) -> str:
     """C×H×W."""
     return "×".join(map(str, shape))
+
+
+def describe(part: Part) -> str:
+    """All that is known of a part, on one line."""
+    words = [part.name or part.kind]
+    if part.shape:
+        words.append(shape_text(part.shape))
+    words.append(f"{amount(part.cost.params)} parameters")
+    words.append(f"{amount(part.cost.flops)} FLOPs")
+    if part.count > 1:
+        words.append(f"× {part.count}")
+    return " · ".join([*words, part.place])
+
+
+Titled = tuple[str, Any, tuple[Part, ...]]
+"""A network of a drawing: its title, its genome, what is drawn."""

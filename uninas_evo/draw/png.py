@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from uninas_evo.draw.layout import Box
-from uninas_evo.draw.svg import COLORS, everything
-from uninas_evo.report.plots import INK
+from uninas_evo.draw.layout import Box, everything
+from uninas_evo.pages.palette import INK, KIND_COLORS, SOFT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,7 +15,6 @@ DPI = 144
 """Two pixels for each of the layout's, so that small letters are crisp."""
 MAX_PIXELS = 2**16
 """The widest and highest picture that Agg can draw; larger drawings are scaled down."""
-_SOFT = "#8a8f98"
 
 
 def write_png(root: Box, path: Path) -> None:
@@ -42,15 +40,15 @@ def _draw_box(axes: Axes, box: Box, scale: float) -> None:
 
     part = box.part
     corner = (box.x, box.y)
-    if part.kind in COLORS or part.framed:
-        color = COLORS.get(part.kind, _SOFT)
-        style: dict[str, Any] = {"facecolor": color, "alpha": 0.2 if part.kind in COLORS else 0.05, "linewidth": 0}
+    if part.kind in KIND_COLORS or part.framed:
+        color = KIND_COLORS.get(part.kind, SOFT)
+        style: dict[str, Any] = {"facecolor": color, "alpha": 0.2 if part.kind in KIND_COLORS else 0.05, "linewidth": 0}
         axes.add_patch(Rectangle(corner, box.width, box.height, **style))
         width = 2.2 if part.marked else 0.7
         edge: dict[str, Any] = {"fill": False, "edgecolor": INK if part.marked else color, "linewidth": scale * width}
         axes.add_patch(Rectangle(corner, box.width, box.height, **edge))
     if part.kind == "port":
-        axes.add_patch(Circle((box.x + 3, box.y + 3), 3, color=_SOFT, linewidth=0))
+        axes.add_patch(Circle((box.x + 3, box.y + 3), 3, color=SOFT, linewidth=0))
     for text in box.texts:
         weight = "bold" if text.bold else "normal"
         axes.text(
@@ -61,7 +59,7 @@ def _draw_box(axes: Axes, box: Box, scale: float) -> None:
 def _draw_lines(axes: Axes, box: Box, scale: float) -> None:
     for line in (*box.lines, *box.arrows):
         xs, ys = zip(*line, strict=True)
-        axes.plot(xs, ys, color=_SOFT, linewidth=scale, zorder=3)
+        axes.plot(xs, ys, color=SOFT, linewidth=scale, zorder=3)
     for arrow in box.arrows:
-        style = {"arrowstyle": "-|>", "color": _SOFT, "linewidth": scale, "shrinkA": 0, "shrinkB": 0}
+        style = {"arrowstyle": "-|>", "color": SOFT, "linewidth": scale, "shrinkA": 0, "shrinkB": 0}
         axes.annotate("", arrow[-1], arrow[-2], arrowprops=style)

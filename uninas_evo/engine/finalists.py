@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from uninas_evo.contracts import Objective, Problem
+from uninas_evo.contracts import Cost, Objective, Problem
 from uninas_evo.engine.journal import Journal, RescoreEvent
 from uninas_evo.engine.loop import Loop
 from uninas_evo.engine.results import Difference, Evaluation, Rescored, SearchResult
@@ -140,16 +140,23 @@ def summary(loop: Loop, result: SearchResult, size: SizeAlarm) -> dict[str, Any]
     }
 
 
-def size_alarm(objectives: Sequence[Objective], found: Sequence[Evaluation]) -> SizeAlarm:
-    """For each objective that is no cost: how far size alone explains it (see `proxies.size_correlation`)."""
-    scored = [one for one in found if one.failure is None]
+def size_alarm(
+    objectives: Sequence[Objective], costs: Sequence[Cost], values: Mapping[str, Sequence[float]]
+) -> SizeAlarm:
+    """For each objective that is no cost: how far size alone explains it (see `stats.ranks.size_correlation`).
+
+    Args:
+        objectives: what was optimized.
+        costs: of the T networks that have values.
+        values: objective -> their values, (T,).
+    """
     named = [objective.name for objective in objectives if not objective.is_cost]
-    if len(scored) < _ENOUGH or not named:
+    if len(costs) < _ENOUGH or not named:
         return {}
     from uninas_evo.stats.ranks import size_correlation
 
-    costs = {name: [one.cost[name] for one in scored] for name in scored[0].cost}
-    return {name: size_correlation([one.values[name] for one in scored], costs) for name in named}
+    sizes = {name: [cost[name] for cost in costs] for name in costs[0]}
+    return {name: size_correlation(values[name], sizes) for name in named}
 
 
 def warnings(size: SizeAlarm, rescored: Rescored | None) -> tuple[str, ...]:

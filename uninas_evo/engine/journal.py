@@ -47,6 +47,8 @@ class Header(_Event):
     """The resolved run file; `problem` or `strategy` is absent where a Python object was given."""
     seed: int
     objectives: dict[str, Goal]
+    units: dict[str, str] = {}
+    """What objectives are counted in, where they have a unit."""
     versions: dict[str, str]
     """Installed version of each library that can change a result."""
     host: dict[str, str]

@@ -1,4 +1,4 @@
-"""Whole searches: from Python objects, from a run file, or continued from a run folder."""
+"""Whole searches: what one is made of, how it is run, and how a run folder is opened again."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from uninas_evo.config import registry, runfile
 from uninas_evo.config.runfile import AfterOptions, RunFile
 from uninas_evo.contracts import Problem, Strategy
 from uninas_evo.engine import journal as journals
+from uninas_evo.engine.display import Display
 from uninas_evo.engine.finalists import rescore, size_alarm, warnings, write_folder
-from uninas_evo.engine.journal import Header, Journal, Note, ResultEvent, at_full, read_journal
+from uninas_evo.engine.journal import Header, Journal, Note, at_full, read_journal
 from uninas_evo.engine.loop import Loop
 from uninas_evo.engine.preflight import preflight
 from uninas_evo.engine.results import Evaluation, SearchResult, evaluations, ranked
@@ -25,7 +26,7 @@ from uninas_evo.errors import JournalError, RunFileError
 from uninas_evo.files import write_text
 from uninas_evo.pool.contract import Pool
 from uninas_evo.pool.open import PoolOptions, make_ready, open_pool
-from uninas_evo.progress import Display, open_display
+from uninas_evo.training.options import TrainOptions
 
 
 @dataclass(frozen=True)
@@ -44,87 +45,7 @@ class Plan:
     pool: PoolOptions
     after: AfterOptions
     content: Mapping[str, Any]
-
-
-def search(
-    problem: Problem | str | Mapping[str, Any],
-    strategy: Strategy | str | Mapping[str, Any] = "evolution",
-    *,
-    evaluations: int | None = None,
-    time_limit_s: float | None = None,
-    seed: int = 0,
-    pool: PoolOptions | Mapping[str, Any] | None = None,
-    after: AfterOptions | Mapping[str, Any] | None = None,
-    out: str | Path | None = None,
-    resume: bool = False,
-    quiet: bool = False,
-) -> SearchResult:
-    """Searches a problem with a strategy: a whole run in one call.
-
-        result = uninas_evo.search({"start": "coatnet", "objective": "vkdnw"}, "aging", evaluations=200)
-        print(result.best.text)
-
-    Args:
-        problem: a problem, the name of one, or a run file's `[problem]` table.
-        strategy: a strategy made for that problem, the name of one, or a run file's `[strategy]` table.
-        evaluations: different genomes to score.
-        time_limit_s: seconds that the search may take; one of the two ends is needed.
-        seed: every random draw follows from it (of given objects: only what they were made with).
-        pool: the `[pool]` table; by default one worker on every GPU, or on every CPU core where there is none.
-        after: the `[after]` table.
-        out: run folder to write; None keeps everything in memory.
-        resume: goes on with the run in `out`; give the same problem and strategy, freshly made.
-        quiet: shows nothing.
-
-    Raises:
-        RunFileError: an option is wrong.
-        ObjectiveError: the strategy cannot follow as many objectives.
-        PoolError: the workers cannot be started, or the start network cannot be scored.
-        JournalError: the folder holds a run already, or not the one to resume, or cannot be written.
-    """
-    content: dict[str, Any] = {
-        "seed": seed,
-        "evaluations": evaluations,
-        "time_limit_s": time_limit_s,
-        "pool": dict(pool) if isinstance(pool, Mapping) else (pool or PoolOptions()).model_dump(exclude_unset=True),
-        "after": dict(after) if isinstance(after, Mapping) else (after or AfterOptions()).model_dump(),
-    }
-    plan = _plan(problem, strategy, {key: value for key, value in content.items() if value is not None})
-    return execute(plan, None if out is None else Path(out), resume=resume, display=open_display(quiet))
-
-
-def run_file(run: RunFile, out: Path, *, quiet: bool = False) -> SearchResult:
-    """Runs a run file and writes the run folder `out`; raises as `search`."""
-    return execute(plan_of(run), out, display=open_display(quiet))
-
-
-def resume(
-    folder: Path, settings: Sequence[str] = (), *, allow_changed_objective: bool = False, quiet: bool = False
-) -> SearchResult:
-    """Goes on with a run folder, also with more evaluations than it was started with.
-
-    Args:
-        folder: what `run` wrote.
-        settings: changes such as "evaluations=400"; only what the record does not depend on.
-        allow_changed_objective: runs the user's own objective although its file is not the recorded one.
-        quiet: shows nothing.
-
-    Raises:
-        JournalError: the folder holds no run, cannot be continued, or its objective's file was changed.
-        RunFileError: a setting is wrong, or changes what the record depends on.
-        PoolError: the workers cannot be started.
-    """
-    run, changed = reopen(folder, settings)
-    header, events = read_journal(folder)
-    scored = sum(isinstance(event, ResultEvent) for event in events)
-    if "evaluations" in changed and run.options.evaluations is not None and run.options.evaluations < scored:
-        raise RunFileError(
-            f"{folder} has scored {scored} genomes, and evaluations is {run.options.evaluations}: nothing that was "
-            f"scored is taken back; set evaluations to {scored} or more"
-        )
-    plan = plan_of(run)
-    check_sources(plan.problem, header, folder, allow_changed_objective)
-    return execute(plan, folder, resume=True, changed=changed, display=open_display(quiet))
+    train: TrainOptions | None = None
 
 
 def reopen(folder: Path, settings: Sequence[str] = ()) -> tuple[RunFile, dict[str, Any]]:
@@ -187,10 +108,11 @@ def plan_of(run: RunFile) -> Plan:
         options.pool,
         options.after,
         run.resolved(),
+        options.train,
     )
 
 
-def _plan(problem: Any, strategy: Any, content: dict[str, Any]) -> Plan:
+def plan_from(problem: Any, strategy: Any, content: dict[str, Any]) -> Plan:
     """A plan of objects, names and tables."""
     tables = {
         kind: {"name": given} if isinstance(given, str) else dict(given)
@@ -218,6 +140,7 @@ def _plan(problem: Any, strategy: Any, content: dict[str, Any]) -> Plan:
         top.pool,
         top.after,
         resolved | tables,
+        top.train,
     )
 
 
@@ -225,7 +148,7 @@ def execute(
     plan: Plan,
     folder: Path | None,
     *,
-    display: Display,
+    display: Display | None = None,
     resume: bool = False,
     changed: Mapping[str, Any] | None = None,
     pool: Pool | None = None,
@@ -235,11 +158,12 @@ def execute(
     Args:
         plan: what to run.
         folder: the run folder, None to keep everything in memory.
-        display: shows the progress.
+        display: shows the progress; nothing is shown without one.
         resume: whether the folder holds a part of this run already.
         changed: fields that differ from the run's header, for a note.
         pool: workers that are there already; they are left open.
     """
+    display = display or Display()
     journal = _open_journal(folder, resume)
     try:
         if journal.header is not None:
@@ -287,7 +211,9 @@ def _conclude(plan: Plan, loop: Loop, end: Note, pool: Callable[[], Pool], folde
     rescored = None
     if plan.after.rescore and order and end.kind != "interrupted" and len(objectives) == 1:
         rescored = rescore(plan.problem, pool, order[:2], plan.seed, plan.after.rescore, loop.journal)
-    size = size_alarm(objectives, at_full([one for one in found if one.failure is None]))
+    scored = at_full([one for one in found if one.failure is None])
+    values = {objective.name: [one.values[objective.name] for one in scored] for objective in objectives}
+    size = size_alarm(objectives, [one.cost for one in scored], values)
     result = SearchResult(found, best, rescored, end, folder, warnings(size, rescored))
     if folder is not None:
         write_folder(folder, plan.problem, loop, result, size)
@@ -353,6 +279,7 @@ def _begin(
             run=dict(plan.content),
             seed=plan.seed,
             objectives={objective.name: objective.goal for objective in plan.problem.objectives},
+            units={objective.name: objective.unit for objective in plan.problem.objectives if objective.unit},
             versions=versions(),
             host=facts,
             git=git_state(),

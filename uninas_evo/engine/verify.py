@@ -7,8 +7,6 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.table import Column, Table
-
 from uninas_evo.contracts import Objective
 from uninas_evo.engine.journal import AskEvent, ResultEvent, lineage, read_journal
 from uninas_evo.engine.search import check_sources, reopen
@@ -68,18 +66,6 @@ def verify(
         for done in pool.map(jobs):
             rows += _rows(results[done.job.number], done, problem.objectives)
     return sorted(rows, key=lambda row: row.number)
-
-
-def table(rows: list[Row]) -> Table:
-    """The comparison, for people."""
-    shown = Table("candidate", "value", Column("recorded", overflow="fold"), Column("now", overflow="fold"))
-    shown.add_column("compared")
-    shown.add_column("agrees")
-    for row in rows:
-        shown.add_row(
-            str(row.number), row.name, repr(row.recorded), repr(row.now), row.rule, "yes" if row.agrees else "NO"
-        )
-    return shown
 
 
 def _choose(results: dict[int, ResultEvent], objectives: tuple[Objective, ...], count: int | None) -> list[int]:

@@ -165,12 +165,17 @@ def finite(value: float, proxy: str) -> float:
     return value
 
 
-ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.CELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish, nn.Hardswish)
+def needs_images(inputs: Inputs, least: int, proxy: str) -> None:
+    """Refuses a batch that a proxy knows nothing of.
 
-
-def is_activation(layer: nn.Module) -> bool:
-    """Whether a layer is an activation that splits its inputs at 0."""
-    return isinstance(layer, ACTIVATIONS)
+    Raises:
+        ProxyError: there are fewer images than it compares.
+    """
+    if inputs.batch < least:
+        raise ProxyError(
+            f"{proxy} compares images with one another: it needs at least {least} in a batch, got {inputs.batch}; "
+            "raise batch"
+        )
 
 
 def is_norm(layer: nn.Module) -> bool:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from uninas_evo.errors import ProxyError
 from uninas_evo.proxies._module import (
@@ -18,8 +19,8 @@ from uninas_evo.proxies._module import (
     check_logits,
     features_of,
     finite,
-    is_activation,
     last_map,
+    needs_images,
     prepare,
     redraw,
 )
@@ -71,9 +72,11 @@ def naswot(module: nn.Module, inputs: Inputs | None = None) -> float:
     """Log of |det K|, K counting the units that agree in sign between two images; larger is better.
 
     Source: Mellor et al., "Neural Architecture Search without Training", ICML 2021.
-    Deviations: random images instead of data; the sign code is read at every ReLU, GELU, SiLU and their kin.
+    Deviations: random images instead of data; the sign code is read at every ReLU, GELU, SiLU and their kin,
+    whether a module or a function calls them.
     """
     inputs = inputs or Inputs()
+    needs_images(inputs, 2, "naswot")
     net = prepare(module, inputs, training=True)
     kernel = torch.zeros(inputs.batch, inputs.batch, dtype=torch.float64, device=inputs.device)
     for code in _sign_codes(net, inputs.images(), "naswot"):
@@ -97,6 +100,7 @@ def te_regions(module: nn.Module, inputs: Inputs | None = None) -> float:
     pattern of its own, so that such a count says nothing. See `naswot` for which activations are read.
     """
     inputs = inputs or Inputs()
+    needs_images(inputs, 2, "te_regions")
     images = inputs.images()
     way = torch.linspace(0, 1, inputs.batch, device=images.device)[:, None, None, None]
     codes = _sign_codes(prepare(module, inputs), torch.lerp(images[:1], images[-1:], way), "te_regions")
@@ -110,6 +114,7 @@ def te_ntk(module: nn.Module, inputs: Inputs | None = None) -> float:
     as there an undefined one does. It costs N backward passes.
     """
     inputs = inputs or Inputs()
+    needs_images(inputs, 2, "te_ntk")
     net = prepare(module, inputs, training=True)
     weights = [p for name, p in net.named_parameters() if p.requires_grad and "weight" in name]
     outputs = check_logits(net(inputs.images()), inputs.batch).sum(1)
@@ -203,26 +208,62 @@ def _gain(before: Tensor, after: Tensor, generator: torch.Generator) -> float:
 _NO_GRADIENT = -1e6  # just below 2 − 1/1e-6, what a vanishing gradient gets
 
 
+_SPLITTING = {
+    getattr(home, name + end)
+    for home in (F, torch, Tensor)
+    for name in (
+        "relu",
+        "relu6",
+        "leaky_relu",
+        "prelu",
+        "rrelu",
+        "elu",
+        "celu",
+        "selu",
+        "gelu",
+        "silu",
+        "mish",
+        "hardswish",
+    )
+    for end in ("", "_")
+    if hasattr(home, name + end)
+}
+"""The functions that split their input at 0, in every spelling; torch's modules call these too."""
+_CLAMPS = {torch.clamp, torch.clamp_, torch.clamp_min, torch.clamp_min_, torch.clip, torch.clip_} | {
+    Tensor.clamp, Tensor.clamp_, Tensor.clamp_min, Tensor.clamp_min_, Tensor.clip, Tensor.clip_
+}  # fmt: skip
+"""These are a ReLU where their least value is 0."""
+
+
+class _Signs(TorchFunctionMode):
+    """Keeps the signs of what each activation is given, in the order of the calls, as 0 and 1 (N, U)."""
+
+    def __init__(self) -> None:
+        self.codes: list[Tensor] = []
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        least = kwargs.get("min", args[1] if len(args) > 1 else None)
+        if func in _SPLITTING or (func in _CLAMPS and isinstance(least, int | float) and least == 0):
+            values = args[0] if args else kwargs["input"]
+            self.codes.append((values.detach().flatten(1) > 0).float())
+        return func(*args, **kwargs)
+
+
 def _sign_codes(net: nn.Module, images: Tensor, proxy: str) -> list[Tensor]:
-    """For each activation layer its units' signs (N, U) as 0 and 1.
+    """For each activation its units' signs (N, U) as 0 and 1, the same however the network is written.
 
     Raises:
-        ProxyError: the module has no activation layer.
+        ProxyError: the module has no activation that splits at 0.
     """
-    codes: list[Tensor] = []
-
-    def keep(_layer: nn.Module, args: tuple[Any, ...]) -> None:
-        codes.append((args[0].detach().flatten(1) > 0).float())
-
-    with ExitStack() as hooks, torch.no_grad():
-        for layer in net.modules():
-            if is_activation(layer):
-                hooks.callback(layer.register_forward_pre_hook(keep).remove)
+    with torch.no_grad(), _Signs() as signs:
         check_logits(net(images), len(images))
-    codes = [code for code in codes if len(code) == len(images)]
+    codes = [code for code in signs.codes if len(code) == len(images)]
     if not codes:
         raise ProxyError(
-            f"{proxy} reads the signs of activation layers (nn.ReLU, nn.GELU, ...), and "
-            f"{type(net).__name__} has none: use modules for the activations, or another proxy"
+            f"{proxy} reads the signs of activations that split at 0 (ReLU, GELU, SiLU and their kin), and "
+            f"{type(net).__name__} calls none: use one of them, or another proxy"
         )
     return codes

@@ -22,6 +22,7 @@ from uninas_evo.proxies._module import (
     features_of,
     finite,
     is_norm,
+    needs_images,
     prepare,
 )
 
@@ -168,6 +169,7 @@ def jacov(module: nn.Module, inputs: Inputs | None = None) -> float:
     Deviations: random images instead of data; Kaiming weights.
     """
     inputs = inputs or Inputs()
+    needs_images(inputs, 2, "jacov")
     net = prepare(module, inputs, training=True)
     images = inputs.images().requires_grad_()
     logits = check_logits(net(images), inputs.batch)

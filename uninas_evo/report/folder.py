@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from uninas_evo.contracts import Cost, Objective
+from uninas_evo.contracts import Budget, Cost, Objective
 from uninas_evo.errors import BudgetError, GenomeError, JournalError, ObjectiveError
 from uninas_evo.files import write_text
+from uninas_evo.formats import exact
 from uninas_evo.mistakes import nearest
 from uninas_evo.report.pareto_plots import pareto_data, pareto_figure
-from uninas_evo.report.plots import curves_figure, progress_figure, save
+from uninas_evo.report.plots import HYPERVOLUME, curves_figure, progress_figure, save
 from uninas_evo.report.record import RunRecord, read_run
 from uninas_evo.stats import fronts
 from uninas_evo.stats.tests import Curve
 
 PRESET_NAMES = {"resnet": "ResNet", "efficientnet": "EfficientNet", "vit": "ViT", "coatnet": "CoAtNet"}
 Marks = dict[str, dict[str, float]]
-"""Preset -> its values, parameters and FLOPs among them."""
+"""Preset -> its values and costs."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Picked:
     Attributes:
         number: its candidate's number in the run.
         id: its genome's id.
-        cost: its parameters and FLOPs.
+        cost: its named costs.
         values: objective -> value.
         path: the genome file that was written.
     """
@@ -72,18 +74,18 @@ def plot_run(folder: Path, out: Path | None = None, *, presets: bool = False) ->
         figures["progress"] = progress_figure(record.values[:, 0], record.objectives[0], title, record.errors[:, 0])
     else:
         volume = hypervolume_curve(record)
-        figures["hypervolume"] = curves_figure({"front": Curve(volume, volume, volume)}, "hypervolume", title)
+        figures["hypervolume"] = curves_figure({"front": Curve(volume, volume, volume)}, HYPERVOLUME, title)
     return [save(figure, out / name)[0] for name, figure in figures.items()]
 
 
 def axes_of(record: RunRecord) -> tuple[list[Objective], fronts.FloatArray]:
-    """The two or three objectives of a run's Pareto plot and their points; a single one stands against params."""
+    """The two or three objectives of a run's Pareto plot and their points; a single one stands against a cost."""
     if len(record.objectives) > 1:
         return list(record.objectives[:3]), record.values[:, :3]
-    counts = {"params": [cost.params for cost in record.costs], "flops": [cost.flops for cost in record.costs]}
-    beside = "flops" if record.objectives[0].name == "params" else "params"
-    size = np.array(counts[beside], float)
-    return [Objective(beside, "minimize"), record.objectives[0]], np.column_stack([size, record.values[:, 0]])
+    own = record.objectives[0]
+    beside = next(name for name in record.costs[0] if name != own.name)
+    size = np.array([cost[beside] for cost in record.costs], float)
+    return [Objective(beside, "minimize", is_cost=True), own], np.column_stack([size, record.values[:, 0]])
 
 
 def hypervolume_curve(record: RunRecord) -> fronts.FloatArray:
@@ -123,46 +125,37 @@ def preset_marks(folder: Path, record: RunRecord) -> Marks:
             continue  # attention cannot stand on the first stages of every skeleton
         score = worker.score(Job(0, genome.text))
         if score.values is not None:
-            marks[name] = {"params": genome.params, "flops": genome.flops, **score.values}
+            marks[name] = {**problem.space.cost(genome), **score.values}
     return marks
 
 
-def pick(
-    folder: Path,
-    *,
-    max_params: float = float("inf"),
-    max_flops: float = float("inf"),
-    by: str | None = None,
-    out: Path | None = None,
-) -> Picked:
-    """Writes the best member of a run under limits as a genome file.
+def pick(folder: Path, *, by: str | None = None, out: Path | None = None, **bounds: float) -> Picked:
+    """Writes the best member of a run within bounds on its costs as a genome file.
 
-    Without limits this is the search's own best: of several objectives the front's knee.
+    Without bounds this is the search's own best: of several objectives the front's knee.
+
+        pick(Path("runs/pareto"), max_params=5e6, max_latency_ms=3)
 
     Args:
         folder: a run folder.
-        max_params: most parameters.
-        max_flops: most FLOPs.
-        by: the objective that decides; by default all, and with a limit those that are no costs: of several the knee
+        by: the objective that decides; by default all, and with bounds those that are no costs: of several the knee
             of their front.
         out: the genome file; `picked.txt` in the run folder by default.
+        bounds: ``max_NAME`` and ``min_NAME`` of any recorded cost, as in a budget.
 
     Raises:
         ObjectiveError: the run has no objective of that name.
-        BudgetError: no member with a score is that small.
+        BudgetError: the run has no cost of that name, or no member with a score lies within the bounds.
     """
     record = read_run(folder)
-    limited = max_params < np.inf or max_flops < np.inf
-    deciding = _deciding(record, by, limited)
-    fits = [
-        row
-        for row, cost in enumerate(record.costs)
-        if cost.params <= max_params and cost.flops <= max_flops and np.isfinite(record.points[row]).all()
-    ]
+    budget = Budget(**bounds)
+    deciding = _deciding(record, by, budget != Budget())
+    scored = np.flatnonzero(np.isfinite(record.points).all(axis=1)).tolist()
+    fits = [row for row in scored if budget.admits(record.costs[row])]
     if not fits:
         raise BudgetError(
-            f"no member of {folder} with a score is within params <= {max_params:g} and flops <= {max_flops:g}: "
-            f"{_smallest(record)}; raise the limit, or search with a smaller budget"
+            f"no member of {folder} with a score is within {budget}: "
+            f"{_smallest([record.costs[row] for row in scored])}; raise the limit, or search with a smaller budget"
         )
     fits.sort(key=lambda row: record.costs[row].params)
     best = fits[fronts.ranked(record.points[fits][:, deciding])[0]]
@@ -176,7 +169,7 @@ def _deciding(record: RunRecord, by: str | None, limited: bool) -> list[int]:
     """The objectives that decide: costs do not where they are limited."""
     names = [objective.name for objective in record.objectives]
     if by is None:
-        gains = [index for index, name in enumerate(names) if limited and name not in record.costs[0]]
+        gains = [index for index, one in enumerate(record.objectives) if limited and not one.is_cost]
         return gains or list(range(len(names)))
     if by not in names:
         raise ObjectiveError(
@@ -185,11 +178,7 @@ def _deciding(record: RunRecord, by: str | None, limited: bool) -> list[int]:
     return [names.index(by)]
 
 
-def _smallest(record: RunRecord) -> str:
-    scored = [cost for cost, row in zip(record.costs, record.points, strict=True) if np.isfinite(row).all()]
-    if not scored:
+def _smallest(costs: Sequence[Cost]) -> str:
+    if not costs:
         return "nothing has a score"
-    return (
-        f"the smallest have {min(cost.params for cost in scored):,} parameters and "
-        f"{min(cost.flops for cost in scored):,} FLOPs"
-    )
+    return "the smallest have " + ", ".join(f"{name} {exact(min(cost[name] for cost in costs))}" for name in costs[0])

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from uninas_evo.contracts import Cost, Objective
+from uninas_evo.contracts import Cost
 from uninas_evo.engine.journal import AskEvent, Event, Header, ResultEvent
 from uninas_evo.errors import GenomeError
+from uninas_evo.report.record import objectives_of
 from uninas_evo.spaces.uninas.diff import Edit, text_edits
 from uninas_evo.stats.fronts import minimized
 
@@ -53,7 +54,7 @@ class History:
     """
 
     def __init__(self, header: Header, events: Sequence[Event]) -> None:
-        self.objectives = tuple(Objective(name, goal) for name, goal in header.objectives.items())
+        self.objectives = objectives_of(header, events)
         self.asks = [event for event in events if isinstance(event, AskEvent)]
         self.results = {event.number: event for event in events if isinstance(event, ResultEvent)}
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from uninas_evo.contracts import Objective
-from uninas_evo.report.plots import COUNTS, DASHES, INK, PALETTE, label, legend, new_figure, style
+from uninas_evo.pages.palette import DASHES, INK, SERIES, SKY
+from uninas_evo.report.plots import label, legend, new_figure, style
 from uninas_evo.stats.fronts import FloatArray, IntArray, front, knee, minimized
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def pareto_data(
 
 def costs_first(objectives: Sequence[Objective]) -> list[int]:
     """The order of the axes: what a network costs along the bottom, what it gains upwards."""
-    return sorted(range(len(objectives)), key=lambda index: objectives[index].name not in COUNTS)
+    return sorted(range(len(objectives)), key=lambda index: not objectives[index].is_cost)
 
 
 def pareto_figure(data: ParetoData, title: str = "", labels: bool = True) -> Figure:
@@ -76,8 +77,8 @@ def _pareto_2d(data: ParetoData, title: str, labels: bool) -> Figure:
     axes = figure.add_subplot()
     _scatter(axes, data)
     edge = data.points[data.front]
-    axes.plot(*_staircase(edge, data.objectives).T, color=PALETTE[0], linewidth=1, alpha=0.7)
-    style(axes, data.objectives[0].name, data.objectives[1].name, title)
+    axes.plot(*_staircase(edge, data.objectives).T, color=SERIES[0], linewidth=1, alpha=0.7)
+    style(axes, data.objectives[0], data.objectives[1], title)
     legend(axes, loc="best")
     if labels:
         figure.draw_without_rendering()
@@ -93,14 +94,14 @@ def _pareto_3d(data: ParetoData, title: str, labels: bool) -> Figure:
     figure = new_figure(6.4, 5.2)
     axes: Any = figure.add_subplot(projection="3d")
     _scatter(axes, data)
-    style(axes, data.objectives[0].name, data.objectives[1].name, title)
-    axes.set_zlabel(label(data.objectives[2].name), color=INK, labelpad=12)
+    style(axes, data.objectives[0], data.objectives[1], title)
+    axes.set_zlabel(label(data.objectives[2]), color=INK, labelpad=12)
     axes.set_facecolor("none")
     for axis, objective in zip((axes.xaxis, axes.yaxis, axes.zaxis), data.objectives, strict=True):
         axis.set_pane_color((0.5, 0.5, 0.5, 0.06))
         axis.set_major_locator(MaxNLocator(4))
         axis.set_tick_params(colors=INK, labelsize=8)
-        if objective.name in COUNTS:
+        if objective.is_cost:
             axis.set_major_formatter(EngFormatter(sep=" "))
     legend(axes, loc="upper left", bbox_to_anchor=(-0.12, 1.0))
     axes.set_box_aspect(None, zoom=0.92)
@@ -118,11 +119,11 @@ def _pareto_3d(data: ParetoData, title: str, labels: bool) -> Figure:
 def _scatter(axes: Any, data: ParetoData) -> None:
     """Dominated points small and pale, the front strong, the knee ringed, marks in black shapes."""
     beaten = np.setdiff1d(np.arange(len(data.points)), data.front)
-    axes.scatter(*data.points[beaten].T, s=10, color=PALETTE[5], alpha=0.45, linewidths=0, label="dominated")
-    axes.scatter(*data.points[data.front].T, s=26, color=PALETTE[0], linewidths=0, label="front")
+    axes.scatter(*data.points[beaten].T, s=10, color=SKY, alpha=0.45, linewidths=0, label="dominated")
+    axes.scatter(*data.points[data.front].T, s=26, color=SERIES[0], linewidths=0, label="front")
     if data.knee is not None:
         ring = data.points[[data.knee]].T
-        axes.scatter(*ring, s=110, facecolors="none", edgecolors=PALETTE[1], linewidths=1.6, label="knee")
+        axes.scatter(*ring, s=110, facecolors="none", edgecolors=SERIES[1], linewidths=1.6, label="knee")
     for index, (name, mark) in enumerate(data.marks.items()):
         shape = MARKERS[index % len(MARKERS)]
         axes.scatter(*([value] for value in mark), s=42, color=INK, marker=shape, linewidths=0, label=name)
@@ -156,11 +157,11 @@ def attainment_figure(surfaces: Mapping[str, FloatArray], objectives: Sequence[O
     order = costs_first(objectives)
     objectives = [objectives[index] for index in order]
     for index, (name, surface) in enumerate(surfaces.items()):
-        color, dash = PALETTE[index % len(PALETTE)], DASHES[index // len(PALETTE) % len(DASHES)]
+        color, dash = SERIES[index % len(SERIES)], DASHES[index // len(SERIES) % len(DASHES)]
         edge = surface[:, order]
         edge = edge[np.argsort(edge[:, 0], kind="stable")]
         steps = _staircase(edge, objectives)
         axes.plot(*steps.T, color=color, linestyle=dash, linewidth=1.8, label=name)
-    style(axes, objectives[0].name, objectives[1].name, title)
+    style(axes, objectives[0], objectives[1], title)
     legend(axes, loc="best")
     return figure

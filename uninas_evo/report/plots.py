@@ -1,7 +1,7 @@
 """Drawings: thin functions from numbers to matplotlib figures, without pyplot and without global state.
 
 A figure comes back unsaved; `save` writes it as PNG and SVG, `inline_svg` gives markup for a page, in which
-the ink takes the page's text color. Colors are Okabe & Ito's, told apart by color-blind readers too.
+the ink takes the page's text color. Colors are those of `pages.palette`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from uninas_evo.contracts import Goal, Objective
+from uninas_evo.pages.palette import DASHES, INK, SERIES, SKY
 from uninas_evo.stats.fronts import FloatArray
 from uninas_evo.stats.tests import Curve, best_so_far
 
@@ -22,24 +23,16 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-INK = "#1d1e20"
-PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", INK)
-DASHES = ("-", "--", "-.", ":")
-UNITS = {
-    "params": "parameters",
-    "flops": "FLOPs",
-    "latency_ms": "latency (ms)",
-    "accuracy": "accuracy (%)",
-    "vkdnw": "VKDNW",
-    "hypervolume": "hypervolume (share of the box)",
-}
-COUNTS = ("params", "flops")
 EVALUATIONS = "distinct evaluations"
 
 
-def label(name: str) -> str:
-    """An objective's name with its unit, for an axis."""
-    return UNITS.get(name, name)
+HYPERVOLUME = Objective("hypervolume", "maximize", unit="share of the box")
+
+
+def label(objective: Objective) -> str:
+    """An objective's name with its unit, where the name does not end with it, as `latency_ms` does."""
+    named = not objective.unit or objective.name.endswith(f"_{objective.unit}")
+    return objective.name if named else f"{objective.name} ({objective.unit})"
 
 
 def new_figure(width: float = 6.4, height: float = 4.2) -> Figure:
@@ -52,15 +45,15 @@ def new_figure(width: float = 6.4, height: float = 4.2) -> Figure:
     return figure
 
 
-def style(axes: Axes, x: str, y: str, title: str = "") -> None:
-    """Names the axes with their units, in one ink; counts get SI prefixes."""
+def style(axes: Axes, x: str | Objective, y: str | Objective, title: str = "") -> None:
+    """Names the axes with their units, in one ink; costs get SI prefixes."""
     from matplotlib.ticker import EngFormatter, MaxNLocator
 
-    axes.set(xlabel=label(x), ylabel=label(y))
+    axes.set(xlabel=_axis(x), ylabel=_axis(y))
     axes.set_title(title, color=INK, fontsize=11)
     for axis, name in ((axes.xaxis, x), (axes.yaxis, y)):
         axis.label.set_color(INK)
-        if name in COUNTS:
+        if isinstance(name, Objective) and name.is_cost:
             axis.set_major_formatter(EngFormatter(sep=" "))
         elif name == EVALUATIONS:
             axis.set_major_locator(MaxNLocator(integer=True))
@@ -70,6 +63,10 @@ def style(axes: Axes, x: str, y: str, title: str = "") -> None:
     axes.set_axisbelow(True)
     for name, spine in axes.spines.items():
         spine.set(color=INK, alpha=0.5, visible=name in ("left", "bottom"))
+
+
+def _axis(named: str | Objective) -> str:
+    return named if isinstance(named, str) else label(named)
 
 
 def legend(axes: Axes, **options: Any) -> None:
@@ -84,26 +81,26 @@ def progress_figure(
     figure = new_figure()
     axes = figure.add_subplot()
     count = np.arange(1, len(values) + 1)
-    axes.scatter(count, values, s=9, color=PALETTE[5], linewidths=0, label="evaluated")
+    axes.scatter(count, values, s=9, color=SKY, linewidths=0, label="evaluated")
     best = best_so_far(values, objective.goal)
-    axes.step(count, best, where="post", color=PALETTE[0], linewidth=1.8, label="best so far")
+    axes.step(count, best, where="post", color=SERIES[0], linewidth=1.8, label="best so far")
     if errors is not None and np.isfinite(errors).any():
         # Only where the best changes: a band with a corner at each of many evaluations makes the page large.
         held = np.flatnonzero((values == best) & (best != np.append(np.nan, best[:-1])))
         ends, margin = np.append(held + 1, len(values)), errors[np.append(held, held[-1:])]
         middle = values[np.append(held, held[-1:])]
         axes.fill_between(
-            ends, middle - margin, middle + margin, step="post", color=PALETTE[0], alpha=0.25, linewidth=0,
+            ends, middle - margin, middle + margin, step="post", color=SERIES[0], alpha=0.25, linewidth=0,
             label="± standard error",
         )  # fmt: skip
-    style(axes, EVALUATIONS, objective.name, title)
+    style(axes, EVALUATIONS, objective, title)
     legend(axes, loc="best")
     return figure
 
 
 def curves_figure(
     curves: Mapping[str, Curve],
-    quantity: str,
+    quantity: str | Objective,
     title: str = "",
     optimum: float | None = None,
     goal: Goal = "maximize",
@@ -115,7 +112,7 @@ def curves_figure(
     figure = new_figure(7.4)
     axes = figure.add_subplot()
     for index, (name, curve) in enumerate(curves.items()):
-        color, dash = PALETTE[index % len(PALETTE)], DASHES[index // len(PALETTE) % len(DASHES)]
+        color, dash = SERIES[index % len(SERIES)], DASHES[index // len(SERIES) % len(DASHES)]
         count = np.arange(1, len(curve.median) + 1)
         axes.fill_between(count, curve.low, curve.high, step="post", color=color, alpha=0.07, linewidth=0)
         for edge in (curve.low, curve.high):  # thin edges: bands that overlap can still be told apart

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,7 @@ def read_run(folder: Path) -> RunRecord:
 
 def record_of(header: Header, events: Sequence[Event]) -> RunRecord:
     """The distinct evaluations among a journal's events."""
-    objectives = tuple(Objective(name, goal) for name, goal in header.objectives.items())
+    objectives = objectives_of(header, events)
     results = {event.number: event for event in events if isinstance(event, ResultEvent)}
     asks = [event for event in events if isinstance(event, AskEvent) and event.number in results]
     rows = [results[ask.number].values or {} for ask in asks]
@@ -94,4 +94,14 @@ def record_of(header: Header, events: Sequence[Event]) -> RunRecord:
         errors=np.array(errors, float).reshape(len(asks), len(objectives)),
         seconds=seconds,
         full=tuple(ask.number in full for ask in asks),
+    )
+
+
+def objectives_of(header: Header, events: Iterable[Event]) -> tuple[Objective, ...]:
+    """What a recorded run optimized; an objective is a cost where the candidates' costs have its name."""
+    first = next((event for event in events if isinstance(event, AskEvent)), None)
+    costs = () if first is None else first.costs
+    return tuple(
+        Objective(name, goal, unit=header.units.get(name, ""), is_cost=name in costs)
+        for name, goal in header.objectives.items()
     )

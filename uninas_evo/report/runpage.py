@@ -8,24 +8,10 @@ from pathlib import Path
 
 from uninas_evo.files import write_text
 from uninas_evo.pages import template
-from uninas_evo.report import runsections
-from uninas_evo.report.runsections import Run, read
+from uninas_evo.report.run import Run, read
+from uninas_evo.report.sections import SECTIONS
 
 PAGE = "report.html"
-SECTIONS = (
-    runsections.headline,
-    runsections.progress,
-    runsections.sizes,
-    runsections.front,
-    runsections.noise,
-    runsections.drawing,
-    runsections.ancestry,
-    runsections.edits,
-    runsections.failures,
-    runsections.devices,
-    runsections.passport,
-    runsections.settings,
-)
 
 
 def report(folder: Path, out: Path | None = None) -> Path:

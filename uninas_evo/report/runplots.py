@@ -9,7 +9,8 @@ import numpy as np
 
 from uninas_evo.contracts import Objective
 from uninas_evo.engine.journal import ResultEvent
-from uninas_evo.report.plots import DASHES, INK, PALETTE, legend, new_figure, style
+from uninas_evo.pages.palette import DASHES, INK, SERIES, SKY
+from uninas_evo.report.plots import legend, new_figure, style
 from uninas_evo.stats.fronts import FloatArray
 
 if TYPE_CHECKING:
@@ -22,20 +23,20 @@ BINS = 60
 
 
 def size_figure(
-    params: FloatArray, flops: FloatArray, values: FloatArray, objective: Objective, marks: Mapping[str, int]
+    costs: Mapping[str, FloatArray], values: FloatArray, objective: Objective, marks: Mapping[str, int]
 ) -> Figure:
-    """An objective's values (T,) against parameters and against FLOPs; `marks` are rows that are ringed."""
-    figure = new_figure(9, 3.8)
-    left, right = figure.subplots(1, 2, sharey=True)
-    for axes, name, sizes in ((left, "params", params), (right, "flops", flops)):
-        axes.scatter(sizes, values, s=9, color=PALETTE[5], linewidths=0, label="evaluated")
+    """An objective's values (T,) against each cost (T,); `marks` are rows that are ringed."""
+    figure = new_figure(4.5 * len(costs), 3.8)
+    panels = figure.subplots(1, len(costs), sharey=True, squeeze=False)[0]
+    for place, (axes, (name, sizes)) in enumerate(zip(panels, costs.items(), strict=True)):
+        axes.scatter(sizes, values, s=9, color=SKY, linewidths=0, label="evaluated")
         for index, (mark, row) in enumerate(marks.items()):
-            ring = {"facecolors": "none", "edgecolors": PALETTE[(1, 2, 3)[index % 3]], "linewidths": 1.8}
+            ring = {"facecolors": "none", "edgecolors": SERIES[(1, 2, 3)[index % 3]], "linewidths": 1.8}
             axes.scatter(sizes[row], values[row], s=110, marker="so^"[index % 3], label=mark, **ring)
         if sizes.max() > 30 * sizes.min() > 0:  # few large ones would crowd all others at the edge
             axes.set_xscale("log")
-        style(axes, name, objective.name if axes is left else "")
-    legend(left, loc="best")
+        style(axes, Objective(name, "minimize", is_cost=True), "" if place else objective)
+    legend(panels[0], loc="best")
     return small(figure)
 
 
@@ -81,7 +82,7 @@ def busy_figure(edges: FloatArray, shares: Mapping[str, FloatArray]) -> Figure:
     figure = new_figure(9, 2.8)
     axes = figure.add_subplot()
     for index, (device, share) in enumerate(shares.items()):
-        color, dash = PALETTE[index % len(PALETTE)], DASHES[index // len(PALETTE) % len(DASHES)]
+        color, dash = SERIES[index % len(SERIES)], DASHES[index // len(SERIES) % len(DASHES)]
         axes.stairs(share, edges, color=color, linestyle=dash, linewidth=1.6, label=device)
     axes.set(xlim=(0, edges[-1]), ylim=(0, 105))
     style(axes, "time since the start (s)", "busy (%)")

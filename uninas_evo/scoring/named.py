@@ -6,9 +6,9 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Self, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from uninas_evo.config import registry
 from uninas_evo.contracts import Goal, Objective, Scorer
@@ -17,7 +17,9 @@ from uninas_evo.scoring.aggregate import AggregateScorer
 from uninas_evo.scoring.cost import COSTS, CostScorer, cost_objective
 from uninas_evo.scoring.function import FunctionScorer, UserFunction
 from uninas_evo.scoring.proxy import ProxyScorer
+from uninas_evo.scoring.reward import REWARD, RewardScorer
 
+REWARD_EXAMPLE = '{name = "reward", of = "train", cost = "flops", target = 1e9, exponent = 0.07}'
 Settings = Mapping[str, Mapping[str, Any]]
 """Settings of proxies and scorers, by their names."""
 
@@ -28,13 +30,29 @@ class ObjectiveOptions(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: str = Field(
-        description='a proxy, "params", "flops", "latency_ms", "train", "file.py:function" or "module:function"'
+        description='a proxy, "params", "flops", "latency_ms", "train", "reward", "file.py:function" or '
+        '"module:function"'
     )
     goal: Goal | None = Field(None, description='"maximize" or "minimize"; a proxy or cost knows its own')
     values: dict[str, Goal] = Field(
         default_factory=dict,
         description="for a function that returns several named values: which count, and their goals",
     )
+    of: str | None = Field(None, description='for "reward": the objective that is weighed against a cost')
+    cost: str = Field("flops", description='for "reward": the cost, such as flops, params or published_flops')
+    target: float | None = Field(None, gt=0, description='for "reward": the cost at which the factor is 1')
+    exponent: float = Field(
+        0.07, gt=0, description='for "reward": the factor is (target / cost)^exponent; 0.07 as in MnasNet and UniNet'
+    )
+
+    @model_validator(mode="after")
+    def _is_a_reward(self) -> Self:
+        given = self.model_fields_set & {"of", "cost", "target", "exponent"}
+        if self.name != REWARD and given:
+            raise ValueError(f"{', '.join(sorted(given))} are for the objective {REWARD!r}; {self.name!r} has none")
+        if self.name == REWARD and (self.of is None or self.target is None):
+            raise ValueError(f"a reward needs what it is of and a target; write {REWARD_EXAMPLE}")
+        return self
 
 
 Written = Scorer | str | Callable[..., Any] | ObjectiveOptions | Mapping[str, Any]
@@ -77,7 +95,9 @@ class Scorers:
         joined = parts_of_aggregate(aggregate)
         self._proxies: dict[Any, ProxyScorer] = {}
         entries = [one if isinstance(one, Scorer) else _entry(one) for one in written]
-        named = [one.name for one, function in (e for e in entries if not isinstance(e, Scorer)) if function is None]
+        pairs = [entry for entry in entries if not isinstance(entry, Scorer)]
+        pairs = [_entry(one.of) if one.name == REWARD else (one, function) for one, function in pairs]
+        named = [one.name for one, function in pairs if function is None]
         known = {*self.costs, *self.own}
         proxies = [one for one in named if one not in registry.names("scorer")] + list(joined)
         self._group([name for name in dict.fromkeys(proxies) if name not in known])
@@ -118,6 +138,8 @@ class Scorers:
             return self._add(_function_scorer(function, options))
         if options.values:
             raise ObjectiveError(f"`values` are for functions that return several; {options.name} returns one value")
+        if options.name == REWARD:
+            return self._add(self._reward(options))
         return [replace(one, goal=options.goal or one.goal) for one in self._of_name(options.name)]
 
     def _of_name(self, name: str) -> Sequence[Objective]:
@@ -129,6 +151,19 @@ class Scorers:
             self._add(self._proxies[name])
             return [one for one in self._proxies[name].objectives if one.name == name]
         return self._add(make_scorer(name, self.settings.get(name, {})))
+
+    def _reward(self, options: ObjectiveOptions) -> RewardScorer:
+        """Weighs one value of a scorer, which is added but not followed."""
+        assert options.of is not None
+        assert options.target is not None
+        (weighed,) = self._objectives(_entry(options.of))
+        if options.cost not in self.costs or weighed.goal != "maximize" or weighed.is_cost:
+            raise ObjectiveError(
+                f"a reward weighs a value that is maximized against a cost out of {', '.join(self.costs)}, "
+                f"got of = {options.of!r} and cost = {options.cost!r}; name others"
+            )
+        scorer = next(one for one in self.scorers if weighed.name in [known.name for known in one.objectives])
+        return RewardScorer(scorer, weighed.name, options.cost, options.target, options.exponent)
 
     def _add(self, scorer: Scorer) -> Sequence[Objective]:
         if scorer not in self.scorers:
@@ -163,6 +198,12 @@ def check_objective(one: str | ObjectiveOptions, known: Sequence[str]) -> None:
         ObjectiveError: it does not.
     """
     options, function = _entry(one)
+    if options.name == REWARD and options.of is not None:
+        if options.cost not in known:
+            raise ObjectiveError(
+                f"a reward has a cost of the space, got {options.cost!r}; use one of {', '.join(known)}"
+            )
+        return check_objective(options.of, known)
     if function is not None or options.name in known or options.name in registry.names("scorer"):
         if options.values and function is None:
             raise ObjectiveError(f"`values` are for functions that return several; {options.name} returns one value")
@@ -240,6 +281,8 @@ def _entry(one: Any) -> tuple[ObjectiveOptions, UserFunction | None]:
     if isinstance(one, Mapping):
         one = ObjectiveOptions.model_validate(one)
     target = one.name if isinstance(one, ObjectiveOptions) else one
+    if target == REWARD and not isinstance(one, ObjectiveOptions):
+        raise ObjectiveError(f'the objective "reward" needs what it is of and a target; write {REWARD_EXAMPLE}')
     if isinstance(target, str) and ":" not in target:
         return (one if isinstance(one, ObjectiveOptions) else ObjectiveOptions(name=target)), None
     function = UserFunction(target)

@@ -247,7 +247,7 @@ class TrainScorer(Scorer):
 
     @cached_property
     def _splits(self) -> dict[int, Splits]:
-        """The data of each schedule, by its number of images."""
+        """The data of each schedule, by its number of images; it holds no test image that could be read."""
         import numpy as np
 
         from uninas_evo.training.readers import read_splits
@@ -258,7 +258,7 @@ class TrainScorer(Scorer):
         for images in sorted({schedule.images for schedule in self.schedules}):
             few = 0 < images < len(whole.train)
             train = whole.train.subset(np.sort(order[:images])) if few else whole.train
-            found[images] = replace(whole, train=train)
+            found[images] = replace(whole, train=train, test=whole.val)
         return found
 
     def __getstate__(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -18,6 +19,7 @@ from uninas_evo.training.images import ImageSet, Splits
 from uninas_evo.training.process import Process
 from uninas_evo.training.protocol import Protocol
 from uninas_evo.training.randomness import seeded
+from uninas_evo.training.scores import balanced_weights, macro_auc, macro_f1
 
 CHECKED = 50
 """Steps between two looks at the loss: reading it makes a GPU wait."""
@@ -84,13 +86,20 @@ class Fit:
         self.optimizer = recipe.make_optimizer(network, protocol)
         self.schedule = recipe.make_schedule(self.optimizer, protocol, self.steps)
         self.mixer = recipe.make_mixup(protocol, len(splits.classes))
-        self.loss = recipe.make_loss(protocol)
+        self.loss = recipe.make_loss(protocol, self._class_weights())
         self.average = recipe.make_average(network, protocol)
         self.evaluated: nn.Module = self.average.module if self.average else network
         self.model = process.wrap(network)
         amp = protocol.amp if device.type == "cuda" else ""
         self.dtype = {"": None, "bfloat16": torch.bfloat16, "float16": torch.float16}[amp]
         self.scaler = torch.amp.GradScaler(device.type, enabled=amp == "float16")
+
+    def _class_weights(self) -> Tensor | None:
+        """A weight for each class (K,), or None where all images count alike."""
+        if self.protocol.class_weights == "equal":
+            return None
+        weights = balanced_weights(self.splits.train.labels, len(self.splits.classes))
+        return torch.tensor(weights, dtype=torch.float32, device=self.process.device)
 
     def _check(self, classes: int) -> None:
         """Everything that can be known before the first epoch."""
@@ -211,6 +220,24 @@ class Fit:
             sums[1] += nn.functional.cross_entropy(logits, labels, reduction="sum")
         correct, loss = (process.sum(sums) / len(images)).tolist()
         return correct, loss
+
+    @torch.inference_mode()
+    def test(self, network: nn.Module, images: ImageSet) -> dict[str, float | None]:
+        """`accuracy`, `f1` and `auc` (macro averages, None where undefined), from one reading of the images."""
+        network.eval()
+        process = self.process
+        tasks = eval_tasks(len(images), process.rank, process.world)
+        found: list[tuple[Tensor, Tensor]] = []
+        for pixels, labels in batches(images, self.prepare, tasks, process.device, self.workers):
+            with torch.autocast(process.device.type, self.dtype, enabled=self.dtype is not None):
+                found.append((network(self.normalize(pixels)).double().cpu(), labels.cpu()))
+        parts = process.gather([(logits.numpy(), labels.numpy()) for logits, labels in found])
+        all_logits, all_labels = (np.concatenate([part[i] for part in parts]) for i in (0, 1))
+        return {
+            "accuracy": float((all_logits.argmax(1) == all_labels).mean()),
+            "f1": macro_f1(all_logits, all_labels),
+            "auc": macro_auc(all_logits, all_labels),
+        }
 
     def _alive(self, loss: float, where: str) -> None:
         if not math.isfinite(loss):

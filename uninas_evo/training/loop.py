@@ -37,6 +37,9 @@ class TrainResult:
         params: trained parameters.
         images_per_s: training images a second, over all processes.
         seconds: wall clock of all epochs with their validation.
+        test_f1: mean over the classes of their F1 score on the test images.
+        test_auc: mean over the classes of the area under their ROC curve, each against the rest; None where a class
+            has no test image.
     """
 
     test_accuracy: float
@@ -45,6 +48,8 @@ class TrainResult:
     params: int
     images_per_s: float
     seconds: float
+    test_f1: float | None = None
+    test_auc: float | None = None
 
 
 def train(
@@ -131,14 +136,16 @@ class _Training:
         for epoch in range(len(self.history), fit.protocol.epochs):
             self._record(fit.epoch(epoch))
         best = self._load_best()
-        accuracy, _ = fit.evaluate(fit.network, fit.splits.test)
+        tested = fit.test(fit.network, fit.splits.test)
         result = TrainResult(
-            test_accuracy=accuracy,
+            test_accuracy=tested["accuracy"] or 0.0,
             val_accuracy=self.history[best]["val_accuracy"],
             best_epoch=best + 1,
             params=self.params,
             images_per_s=sum(h["images_per_s"] for h in self.history) / len(self.history),
             seconds=sum(h["seconds"] for h in self.history),
+            test_f1=tested["f1"],
+            test_auc=tested["auc"],
         )
         if fit.process.first:
             checkpoint.save_json(path, asdict(result))

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
@@ -38,6 +39,14 @@ class Process:
         if self.world > 1:
             distributed.all_reduce(values)
         return values
+
+    def gather(self, items: list[Any]) -> list[Any]:
+        """The items of all processes, in the order of these."""
+        if self.world == 1:
+            return items
+        parts: list[Any] = [None] * self.world
+        distributed.all_gather_object(parts, items)
+        return [item for part in parts for item in part]
 
     def share_buffers(self, network: nn.Module) -> None:
         """Gives every process the first one's buffers (statistics of batch norms), so that all evaluate alike."""

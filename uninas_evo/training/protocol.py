@@ -62,6 +62,9 @@ class Protocol(pydantic.BaseModel):
     warmup_lr: Amount = 0.0
     min_lr: Amount = 0.0
 
+    class_weights: Literal["equal", "balanced"] = Field(
+        "equal", description="balanced: images of rare classes weigh more in the loss, so that each class counts alike"
+    )
     label_smoothing: Fraction = 0.0
     mixup: Amount = Field(0.0, description="alpha of the beta distribution")
     cutmix: Amount = Field(0.0, description="alpha of the beta distribution")

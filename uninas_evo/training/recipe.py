@@ -57,10 +57,10 @@ def make_mixup(protocol: Protocol, classes: int) -> Mixer | None:
     return mixer
 
 
-def make_loss(protocol: Protocol) -> nn.Module:
-    """Cross-entropy for labels (N,) or, under mixup, targets (N, K) that are smoothed already."""
+def make_loss(protocol: Protocol, class_weights: Tensor | None = None) -> nn.Module:
+    """Cross-entropy for labels (N,) or, under mixup, targets (N, K) that are smoothed already; weights (K,) or none."""
     mixed = protocol.mixup or protocol.cutmix
-    return nn.CrossEntropyLoss(label_smoothing=0.0 if mixed else protocol.label_smoothing)
+    return nn.CrossEntropyLoss(class_weights, label_smoothing=0.0 if mixed else protocol.label_smoothing)
 
 
 def make_average(network: nn.Module, protocol: Protocol) -> Any | None:

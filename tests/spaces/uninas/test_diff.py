@@ -10,6 +10,7 @@ from uninas_evo.contracts import Budget
 from uninas_evo.errors import GenomeError
 from uninas_evo.spaces.uninas import Genome, Skeleton, StepRule, UninasSpace, preset
 from uninas_evo.spaces.uninas.diff import Edit, edits, text_edits
+from uninas_evo.spaces.uninas.flow import flow_graph
 from uninas_evo.spaces.uninas.text import parse_chain
 
 SKELETON = Skeleton(image_size=64, classes=10, stem=(16, 16), channels=(32, 96), depths=(1, 2))
@@ -55,7 +56,7 @@ def test_places_are_those_of_the_graph() -> None:
         ("added", "1.1.1/2/heads1/k/2", "gelu", 3),
     ]
     for edit in found:
-        graph = (before if edit.change == "removed" else after).graph()
+        graph = flow_graph(before if edit.change == "removed" else after)
         assert graph.nodes[edit.place]["operation"] == edit.operation
         assert edit.stage == 1
 

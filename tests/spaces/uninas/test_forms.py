@@ -25,6 +25,7 @@ from uninas_evo.spaces.uninas import (
     preset,
 )
 from uninas_evo.spaces.uninas.chain import chain, node
+from uninas_evo.spaces.uninas.flow import flow_graph
 from uninas_evo.spaces.uninas.load import parse
 from uninas_evo.spaces.uninas.operations import HEAD_WIDTH
 from uninas_evo.spaces.uninas.text import parse_chain
@@ -207,7 +208,7 @@ def test_graph_holds_all_costs_and_is_acyclic() -> None:
     rng = random.Random(0)
     for _ in range(10):
         genome = random_genome(SMALL, 60, rng.randrange(99), 0.5)
-        graph = genome.graph()
+        graph = flow_graph(genome)
         assert networkx.is_directed_acyclic_graph(graph)
         assert sum(p for _, p in graph.nodes(data="params")) == genome.params
         assert sum(f for _, f in graph.nodes(data="flops")) == genome.flops

@@ -10,9 +10,10 @@ from typer.testing import CliRunner
 
 from uninas_evo.cli import app
 from uninas_evo.contracts import Budget
+from uninas_evo.report.walkplots import write
 from uninas_evo.spaces.uninas import Skeleton, StepRule, UninasSpace, load_genome, preset, walk_nodes
 from uninas_evo.spaces.uninas import walk as walks
-from uninas_evo.spaces.uninas.walk import NAMES, summary, walk, write
+from uninas_evo.spaces.uninas.walk import NAMES, summary, walk
 
 SMALL = Skeleton(image_size=64, classes=10, stem=(16, 16), channels=(32, 96), depths=(1, 2))
 

@@ -9,9 +9,9 @@ import random
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import combinations
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from uninas_evo.contracts import Budget, Cost, Decision
+from uninas_evo.contracts import Budget, Cost, Decision, Supernet
 from uninas_evo.errors import GenomeError, SpaceError
 from uninas_evo.spaces.choices import Choices, ChoiceSpace
 from uninas_evo.spaces.darts.genome import HEADER, NODES, OPERATIONS, Cell, Edge, Genome, Skeleton, parse
@@ -148,6 +148,12 @@ class DartsSpace(ChoiceSpace[Genome]):
         from uninas_evo.spaces.darts.network import DartsNetwork
 
         return DartsNetwork(genome)
+
+    def supernet(self, **options: Any) -> Supernet[Genome]:
+        """All genomes' weights; see `uninas_evo.spaces.darts.shared.DartsSupernet` for the options."""
+        from uninas_evo.spaces.darts.shared import DartsSupernet
+
+        return DartsSupernet(self, **options)
 
     def encode(self, genome: Genome) -> str:
         """The genome's canonical text."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
 import torch
 from torch import Tensor, nn
 
@@ -18,9 +16,9 @@ class MobileNetwork(nn.Module):
     def __init__(self, plan: Plan) -> None:
         super().__init__()
         last = plan.blocks[-1].outputs
-        self.stem = normed(3, plan.stem, 3, plan.epsilon, plan.activation, stride=2)
+        self.stem = Normed(3, plan.stem, 3, plan.epsilon, plan.activation, stride=2)
         self.blocks = nn.ModuleList(BlockModule(block, plan.epsilon) for block in plan.blocks)
-        self.head = normed(last, plan.head, 1, plan.epsilon, plan.activation)
+        self.head = Normed(last, plan.head, 1, plan.epsilon, plan.activation)
         self.hidden = hidden_layer(plan)
         self.classifier = nn.Linear(plan.hidden or plan.head, plan.classes)
 
@@ -61,12 +59,12 @@ class BlockModule(nn.Module):
         self.block, act = block, block.activation
         self.expand: nn.Module = nn.Identity()
         if block.middle != block.inputs:
-            self.expand = normed(block.inputs, block.middle, 1, epsilon, act)
-        self.depthwise = normed(
+            self.expand = Normed(block.inputs, block.middle, 1, epsilon, act)
+        self.depthwise = Normed(
             block.middle, block.middle, block.kernel, epsilon, act, stride=block.stride, groups=block.middle
         )
         self.squeeze: nn.Module = SqueezeExcite(block.middle, block.squeeze) if block.squeeze else nn.Identity()
-        self.project = normed(block.middle, block.outputs, 1, epsilon)
+        self.project = Normed(block.middle, block.outputs, 1, epsilon)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) to (N, outputs, H / stride, W / stride)."""
@@ -95,19 +93,25 @@ def hidden_layer(plan: Plan) -> nn.Module:
     return nn.Sequential(nn.Conv2d(plan.head, plan.hidden, 1, bias=False), _ACTIVATIONS[plan.activation]())
 
 
-def normed(
-    inputs: int,
-    outputs: int,
-    kernel: int,
-    epsilon: float,
-    activation: Activation | None = None,
-    *,
-    stride: int = 1,
-    groups: int = 1,
-) -> nn.Sequential:
+class Normed(nn.Module):
     """A convolution without bias, its norm, and an activation where one is named."""
-    convolution = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
-    layers: list[tuple[str, nn.Module]] = [("conv", convolution), ("norm", nn.BatchNorm2d(outputs, eps=epsilon))]
-    if activation:
-        layers.append(("act", _ACTIVATIONS[activation]()))
-    return nn.Sequential(OrderedDict(layers))
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        epsilon: float,
+        activation: Activation | None = None,
+        *,
+        stride: int = 1,
+        groups: int = 1,
+    ) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
+        self.norm = nn.BatchNorm2d(outputs, eps=epsilon)
+        self.act = _ACTIVATIONS[activation]() if activation else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, H, W) to (N, outputs, H / stride, W / stride)."""
+        return torch.as_tensor(self.act(self.norm(self.conv(x))))

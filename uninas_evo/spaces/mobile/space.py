@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from uninas_evo.contracts import Budget, Cost, Decision
+from uninas_evo.contracts import Budget, Cost, Decision, Supernet
 from uninas_evo.errors import GenomeError, SpaceError
 from uninas_evo.spaces.choices import Choices, ChoiceSpace
 from uninas_evo.spaces.load import SpaceEntry
@@ -98,6 +98,12 @@ class ProxylessSpace(MobileSpace[ProxylessGenome]):
         """The layers' indices."""
         return Choices(d.options.index(word) for d, word in zip(self.decisions, genome.layers, strict=True))
 
+    def supernet(self, **options: Any) -> Supernet[ProxylessGenome]:
+        """All genomes' weights; see `uninas_evo.spaces.mobile.shared.ProxylessSupernet` for the options."""
+        from uninas_evo.spaces.mobile.shared import ProxylessSupernet
+
+        return ProxylessSupernet(self, **options)
+
     def parse(self, text: str) -> ProxylessGenome:
         """The genome of a text, of this skeleton or another."""
         return proxyless.parse(text)
@@ -164,6 +170,12 @@ class OFASpace(MobileSpace[OFAGenome]):
             for kernel, expansion in (*stage, *[(KERNELS[0], EXPANSIONS[0])] * (max(DEPTHS) - len(stage))):
                 found += [KERNELS.index(kernel), EXPANSIONS.index(expansion)]
         return Choices(found)
+
+    def supernet(self, **options: Any) -> Supernet[OFAGenome]:
+        """All genomes' weights; see `uninas_evo.spaces.mobile.elastic.OFASupernet` for the options."""
+        from uninas_evo.spaces.mobile.elastic import OFASupernet
+
+        return OFASupernet(self, **options)
 
     def parse(self, text: str) -> OFAGenome:
         """The genome of a text, of this skeleton or another."""

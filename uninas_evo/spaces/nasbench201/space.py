@@ -9,9 +9,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from uninas_evo.contracts import Budget, Cost, Decision
+from uninas_evo.contracts import Budget, Cost, Decision, Supernet
 from uninas_evo.errors import GenomeError
 from uninas_evo.spaces.choices import Choices, ChoiceSpace
 from uninas_evo.spaces.load import SpaceEntry
@@ -128,6 +128,12 @@ class NASBench201Space(ChoiceSpace[Cell]):
         from uninas_evo.spaces.nasbench201.network import CellNetwork
 
         return CellNetwork(genome, self.classes)
+
+    def supernet(self, **options: Any) -> Supernet[Cell]:
+        """All cells' weights; see `uninas_evo.spaces.nasbench201.shared.CellSupernet` for the options."""
+        from uninas_evo.spaces.nasbench201.shared import CellSupernet
+
+        return CellSupernet(self, **options)
 
     def encode(self, genome: Cell) -> str:
         """The benchmark's architecture string."""

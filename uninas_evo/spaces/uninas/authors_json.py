@@ -12,37 +12,19 @@ from typing import Any
 from uninas_evo.errors import GenomeError
 from uninas_evo.spaces.uninas.chain import Chain, Node, attention_node, chain, node
 from uninas_evo.spaces.uninas.genome import Genome
-from uninas_evo.spaces.uninas.operations import HEAD_CHAINS, HEAD_WIDTH, Shape
+from uninas_evo.spaces.uninas.operations import HEAD_CHAINS, HEAD_WIDTH, OPERATIONS, Shape
 from uninas_evo.spaces.uninas.presets import block_texts
 from uninas_evo.spaces.uninas.skeleton import Skeleton
 from uninas_evo.spaces.uninas.text import MAX_DEPTH, parse_chain
 
-_SIMPLE = {
-    "BatchNorm": "batchnorm",
-    "Dropout": "dropout",
-    "GELU": "gelu",
-    "LayerNorm": "layernorm",
-    "Mask": "mask",
-    "MaxPool": "maxpool",
-    "Conv1": "conv1",
-    "Conv3": "conv3",
-    "ConvDepth3": "dw3",
-    "ConvDepth5": "dw5",
-    "RelPosBias": "relposbias",
-    "Softmax": "softmax",
-    "Sigmoid": "sigmoid",
-    "Zero": "zero",
-}
-_SEQUENTIAL = {"ExpandAndReduce": "conv_exp4", "ReduceAndExpand": "conv_red4", "AvgAndUpsample": "global_avg"}
+_SIMPLE = {o.foreign.cls: o.name for o in OPERATIONS.values() if o.branches is None}
+_SEQUENTIAL = {o.foreign.cls: o for o in OPERATIONS.values() if o.couple and o.foreign.cls != "ForkMerge"}
 _FORKS = {
-    ("chunk", "concat", 2): "chunk2",
-    ("chunk", "concat", 3): "chunk3",
-    ("copy", "add", 2): "copy_add",
-    ("copy", "multiply", 2): "copy_multiply",
+    (*o.foreign.params["fork_merge_tuple"], o.foreign.params["branches_count"]): o.name
+    for o in OPERATIONS.values()
+    if o.foreign.cls == "ForkMerge"
 }
 _CODES = {"R": "resnet", "E": "efficientnet", "T": "vit"}
-_CLASS = {name: cls for cls, name in (_SIMPLE | _SEQUENTIAL).items()}
-_FORK_OF = {name: key for key, name in _FORKS.items()}
 _PACKAGE_HEADS = (3, 6, 12, 24)
 _HEAD_KEYS = ("connections", "post_branches")
 
@@ -109,7 +91,7 @@ def _read_node(data: Any, shape: Shape, where: str, depth: int) -> Node | None:
         if kind == "ForkMergeAttention":
             return _read_attention(data, shape, where, depth)
         if kind in _SEQUENTIAL:
-            name, branches = _SEQUENTIAL[kind], [_params(data).get("sequential")]
+            name, branches = _SEQUENTIAL[kind].name, [_params(data).get("sequential")]
             if _params(data).get("factor", 4) != 4:
                 raise GenomeError(f"{kind} with the factor {_params(data)['factor']!r} is not in the space; use 4")
         elif kind == "ForkMerge":
@@ -119,7 +101,9 @@ def _read_node(data: Any, shape: Shape, where: str, depth: int) -> Node | None:
                 raise GenomeError(f"the pair {key} is not in the space; use one of {list(_FORKS)}")
             name = _FORKS[key]
         else:
-            raise GenomeError(f"the class {kind!r} is not in the space; use one of {', '.join(_CLASS.values())}")
+            raise GenomeError(
+                f"the class {kind!r} is not in the space; use one of {', '.join([*_SIMPLE, *_SEQUENTIAL])}"
+            )
         bare = node(name, shape)
         own = [_read_chain(b, c.shape, where, depth) for b, c in zip(branches, bare.branches, strict=True)]
         return node(name, shape, own)
@@ -190,17 +174,15 @@ def _write_chain(chain: Chain) -> dict[str, Any]:
 
 
 def _write_node(n: Node) -> dict[str, Any]:
-    name = n.operation.name
-    if name == "attention":
+    foreign = n.operation.foreign
+    if n.heads:
         return _write_attention(n)
-    if name in _FORK_OF:
-        fork, merge, count = _FORK_OF[name]
-        branches = [_write_chain(b) for b in n.branches]
-        return _module("ForkMerge", n.shape, branches_count=count, fork_merge_tuple=[fork, merge], branches=branches)
-    if n.branches:
-        factor = {} if name == "global_avg" else {"factor": 4, "scheme": "kaiming_normal"}
-        return _module(_CLASS[name], n.shape, sequential=_write_chain(n.branches[0]), **factor)
-    return _module(_CLASS[name], n.shape)
+    branches = [_write_chain(b) for b in n.branches]
+    if foreign.cls == "ForkMerge":
+        return _module(foreign.cls, n.shape, **foreign.params, branches=branches)
+    if branches:
+        return _module(foreign.cls, n.shape, sequential=branches[0], **foreign.params)
+    return _module(foreign.cls, n.shape)
 
 
 def _write_attention(n: Node) -> dict[str, Any]:
@@ -213,7 +195,7 @@ def _write_attention(n: Node) -> dict[str, Any]:
     heads: list[list[dict[str, Any]]] = [[]] * count
     for group, places in enumerate(n.heads):
         for place in places:
-            heads[place] = [_write_chain(b) for b in n.branches[5 * group : 5 * group + 5]]
+            heads[place] = [_write_chain(b) for b in n.head_group(group)]
     one = (HEAD_WIDTH, *n.shape[1:])
     return _module(
         "ForkMergeAttention",

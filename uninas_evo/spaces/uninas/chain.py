@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from uninas_evo.errors import GenomeError
 from uninas_evo.spaces.uninas.operations import HEAD_CHAINS, HEAD_WIDTH, OPERATIONS, Operation, Shape
+from uninas_evo.spaces.uninas.operations.attention import ATTENTION
 
 EMPTY = "-"
 """The text of an empty chain."""
@@ -107,13 +108,21 @@ class Node(NamedTuple):
         """How many copies of a branch the node holds: the heads of its group, 1 outside attention."""
         return len(self.heads[branch // _WIDTH]) if self.heads else 1
 
+    def places(self, branch: int) -> tuple[int, ...]:
+        """The places of the heads that a branch belongs to."""
+        return self.heads[branch // _WIDTH]
+
+    def head_group(self, group: int) -> tuple[Chain, ...]:
+        """The five chains (`HEAD_CHAINS`) of a group of attention heads."""
+        return self.branches[group * _WIDTH : (group + 1) * _WIDTH]
+
     def with_branch(self, branch: int, chain: Chain) -> Node:
         """The node with another chain as branch number `branch`; attention groups that became equal are merged."""
         branches = (*self.branches[:branch], chain, *self.branches[branch + 1 :])
         if len(self.heads) > 1:
             return attention_node(self.shape, self.heads, branches)
         operation, old, copies = self.operation, self.branches[branch], self.copies(branch)
-        if operation.name == "copy_add":
+        if operation.commutes:
             branches = _ordered(branches)
         size = self.size + chain.size - old.size
         return Node(
@@ -136,7 +145,7 @@ class Node(NamedTuple):
             `with_branch`), and the number of the split head's copy of `branch`.
         """
         group, chain = divmod(branch, _WIDTH)
-        own = self.branches[group * _WIDTH : (group + 1) * _WIDTH]
+        own = self.head_group(group)
         rest = tuple(p for p in self.heads[group] if p != place)
         heads = (*self.heads[:group], rest, *self.heads[group + 1 :], (place,))
         return _node(self.operation, self.shape, self.branches + own, heads), len(self.branches) + chain
@@ -177,7 +186,7 @@ def node(name: str, shape: Shape, branches: Sequence[Chain] | None = None) -> No
             f"{name} on {shape} takes {len(shapes)} branches of shapes {list(shapes)}, "
             f"got {[c.shape for c in chains]}; give one chain of the right shape for each branch"
         )
-    heads = (tuple(range(shape[0] // HEAD_WIDTH)),) if name == "attention" else ()
+    heads = (tuple(range(shape[0] // HEAD_WIDTH)),) if operation is ATTENTION else ()
     return _node(operation, shape, chains, heads)
 
 
@@ -211,7 +220,7 @@ def attention_node(shape: Shape, heads: Sequence[tuple[int, ...]], branches: Seq
         groups[key] = (groups[key][0] + places if key in groups else places, chains)
     ordered = sorted([(tuple(sorted(places)), chains) for places, chains in groups.values()])
     return _node(
-        OPERATIONS["attention"],
+        ATTENTION,
         shape,
         tuple(c for _, chains in ordered for c in chains),
         tuple(places for places, _ in ordered),
@@ -219,7 +228,7 @@ def attention_node(shape: Shape, heads: Sequence[tuple[int, ...]], branches: Seq
 
 
 def _node(operation: Operation, shape: Shape, branches: tuple[Chain, ...], heads: tuple[tuple[int, ...], ...]) -> Node:
-    if operation.name == "copy_add":
+    if operation.commutes:
         branches = _ordered(branches)
     params, flops, size, chains = operation.params(*shape), operation.flops(*shape), 1, 0
     for index, branch in enumerate(branches):
@@ -233,7 +242,7 @@ def _node(operation: Operation, shape: Shape, branches: tuple[Chain, ...], heads
 
 
 def _ordered(branches: tuple[Chain, ...]) -> tuple[Chain, ...]:
-    """The branches of a copy_add: addition commutes, so that the order of their texts is the canonical one."""
+    """The branches of a pair that commutes: the order of their texts is the canonical one."""
     return branches[::-1] if branches[1].text < branches[0].text else branches
 
 

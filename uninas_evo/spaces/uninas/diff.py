@@ -134,7 +134,7 @@ def _node_edits(a: Node, b: Node, place_a: str, place_b: str, copies: int) -> _F
     if a.heads:
         return _head_edits(a, b, place_a, place_b, copies)
     straight = _branch_edits(a.branches, b.branches, place_a, place_b, (0, 1, 2), copies)
-    if a.operation.name != "copy_add":
+    if not a.operation.commutes:
         return straight
     crossed = _branch_edits(a.branches, b.branches[::-1], place_a, place_b, (1, 0), copies)
     return min(straight, crossed, key=_size)  # addition commutes
@@ -156,9 +156,9 @@ def _head_edits(a: Node, b: Node, place_a: str, place_b: str, copies: int) -> _F
     found: list[_Found] = []
     for (i, old), (j, new) in product(enumerate(a.heads), enumerate(b.heads)):
         shared = len(set(old) & set(new))
-        for part, label in enumerate(HEAD_CHAINS) if shared else ():
+        for label, before, after in zip(HEAD_CHAINS, a.head_group(i), b.head_group(j), strict=True) if shared else ():
             places = f"{place_a}/heads{i + 1}/{label}", f"{place_b}/heads{j + 1}/{label}"
-            found.append(_chain_edits(a.branches[5 * i + part], b.branches[5 * j + part], *places, copies * shared))
+            found.append(_chain_edits(before, after, *places, copies * shared))
     return _joined(*found)
 
 

@@ -9,18 +9,7 @@ import networkx
 from uninas_evo.contracts import Cost
 from uninas_evo.spaces.uninas.chain import Chain, Node
 from uninas_evo.spaces.uninas.genome import Genome
-from uninas_evo.spaces.uninas.operations import HEAD_CHAINS, HEAD_WIDTH
-
-HALVES = {
-    "chunk2": ("chunk2", "concat2"),
-    "chunk3": ("chunk3", "concat3"),
-    "copy_add": ("copy", "add"),
-    "copy_multiply": ("copy", "multiply"),
-    "conv_exp4": ("conv_exp4", "conv_red4"),
-    "conv_red4": ("conv_red4", "conv_exp4"),
-    "global_avg": ("global_avg", "upsample"),
-}
-"""What the two halves of a coupled pair are called; attention has more parts than two."""
+from uninas_evo.spaces.uninas.operations import HEAD_CHAINS, product_cost, projection_cost
 
 
 def flow_graph(genome: Genome) -> networkx.DiGraph:
@@ -74,13 +63,12 @@ class _Flow:
 
     def node(self, n: Node, name: str, before: str, copies: int) -> str:
         operation = n.operation
-        own = Cost(operation.params(*n.shape), operation.flops(*n.shape))
         if not n.branches:
-            return self.add(name, before, operation.name, operation.kind, n.shape, own, copies)
-        if operation.name == "attention":
+            return self.add(name, before, operation.name, operation.kind, n.shape, operation.cost(n.shape), copies)
+        if n.heads:
             return self.attention(n, name, before, copies)
-        first, second = HALVES[operation.name]
-        opening, closing = half_costs(n, own)
+        first, second = operation.halves
+        opening, closing = operation.half_costs(n.shape)
         fork = self.add(name, before, first, operation.kind, n.shape, opening, copies)
         ends = [self.chain(b, f"{name}/{i + 1}", fork, copies) for i, b in enumerate(n.branches)]
         merge = self.add(f"{name}/{second}", "", second, operation.kind, n.branches[0].shape, closing, copies)
@@ -88,16 +76,14 @@ class _Flow:
         return merge
 
     def attention(self, n: Node, name: str, before: str, copies: int) -> str:
-        c, h, w = n.shape
-        projection = Cost(3 * c * c + 3 * c, 6 * c * c * h * w)
-        matmul = Cost(0, 2 * HEAD_WIDTH * (h * w) ** 2)
+        projection, matmul = projection_cost(*n.shape), product_cost(*n.shape[1:])
         fork = self.add(name, before, "conv_chunk3", "attention", n.shape, projection, copies)
         merge = self.add(f"{name}/concat", "", "concat", "attention", n.shape, Cost(0, 0), copies)
         for group, places in enumerate(n.heads):
             own = copies * len(places)
             label = f"{name}/heads{group + 1}"
             q, k, v, scores, out = (
-                (f"{label}/{part}", n.branches[5 * group + i]) for i, part in enumerate(HEAD_CHAINS)
+                (f"{label}/{part}", chain) for part, chain in zip(HEAD_CHAINS, n.head_group(group), strict=True)
             )
             one = v[1].shape
             first = self.add(f"{label}/matmul1", "", "matmul1", "attention", one, matmul, own)
@@ -108,14 +94,3 @@ class _Flow:
             self.graph.add_edge(self.chain(v[1], v[0], fork, own), second)
             self.graph.add_edge(self.chain(out[1], out[0], second, own), merge)
         return merge
-
-
-def half_costs(n: Node, own: Cost) -> tuple[Cost, Cost]:
-    """The cost of the two halves of a coupled pair."""
-    c, inner = n.shape[0], n.branches[0].shape[0]
-    if n.operation.name in ("conv_exp4", "conv_red4"):
-        opening = Cost(inner * (c + 1), own.flops // 2)
-        return opening, own - opening
-    if n.operation.name == "global_avg":
-        return own, Cost(0, 0)
-    return Cost(0, 0), own

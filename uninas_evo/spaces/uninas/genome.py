@@ -5,15 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from uninas_evo.contracts import Cost
 from uninas_evo.errors import GenomeError
 from uninas_evo.spaces.uninas.chain import Chain
 from uninas_evo.spaces.uninas.skeleton import Skeleton
-
-if TYPE_CHECKING:
-    import networkx
 
 TEXT_HEADER = "uninas 1"
 """First line of the text form: its name and version."""
@@ -92,12 +88,6 @@ class Genome:
     def id(self) -> str:
         """The first 12 hexadecimal digits of the text's SHA-256: the same in every process."""
         return hashlib.sha256(self.text.encode()).hexdigest()[:12]
-
-    def graph(self) -> networkx.DiGraph:
-        """The network as a directed graph of elementary operations (see `uninas_evo.spaces.uninas.flow`)."""
-        from uninas_evo.spaces.uninas.flow import flow_graph
-
-        return flow_graph(self)
 
     def __len__(self) -> int:
         """The number of nodes; a coupled pair is one, a group of equal attention heads counts once."""

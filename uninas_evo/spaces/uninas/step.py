@@ -152,7 +152,7 @@ def _rewrite_node(
         if number < chain.chains:
             own = node.copies(branch)
             if own > 1 and rng is not None and rng.random() < rule.split:
-                places = node.heads[branch // 5]
+                places = node.places(branch)
                 node, branch = node.split_head(branch, places[int(rng.random() * own)])  # noqa: PLW2901
                 own = 1
             new = rewrite(chain, number, change, rule, rng, copies * own)

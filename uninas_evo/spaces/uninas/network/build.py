@@ -6,23 +6,14 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from uninas_evo.spaces.uninas import Chain, Genome, Node
-from uninas_evo.spaces.uninas.network.layers import ChannelNorm, RelPosBias, elementary
-from uninas_evo.spaces.uninas.network.pairs import (
-    Attention,
-    ChainModule,
-    Chunk,
-    CopyAdd,
-    CopyMultiply,
-    GlobalAvg,
-    HeadGroup,
-    Resize,
-    Zero,
-)
+from uninas_evo.spaces.uninas.network.layers import ChannelNorm, RelPosBias
+from uninas_evo.spaces.uninas.network.pairs import Attention, ChainModule, HeadGroup
 
 Keys = tuple[str, ...]
 """One key for each copy of a module: the places and names of the nodes that lead to it."""
@@ -232,27 +223,13 @@ class _Builder:
         return ChainModule(nodes)
 
     def node(self, node: Node, keys: Keys) -> nn.Module:
-        name, c, copies = node.operation.name, node.shape[0], len(keys)
-        if name == "zero":
-            return Zero()
-        if not node.branches:
-            return self.seed(elementary(name, node.shape, copies), keys)
-        if name == "attention":
+        operation, copies = node.operation, len(keys)
+        if operation.layer is not None:
+            return self.seed(operation.layer(node.shape, copies), keys)
+        if operation.couple is None:
             return self.attention(node, keys)
         branches = [self.chain(b, tuple(f"{key}/{i}" for key in keys)) for i, b in enumerate(node.branches)]
-        match name:
-            case "copy_add":
-                return CopyAdd(branches)
-            case "copy_multiply":
-                return CopyMultiply(*branches)
-            case "global_avg":
-                return GlobalAvg(branches[0])
-            case "conv_exp4" | "conv_red4":
-                inner = node.branches[0].shape[0]
-                opening, closing = self.conv1(c, inner, keys, "opening"), self.conv1(inner, c, keys, "closing")
-                return Resize(opening, branches[0], closing)
-            case _:
-                return Chunk(branches, copies)
+        return operation.couple(node.shape, branches, copies, partial(self.conv1, keys))
 
     def attention(self, node: Node, keys: Keys) -> Attention:
         groups = []
@@ -260,13 +237,13 @@ class _Builder:
             own = tuple(f"{key}/head{place}" for key in keys for place in places)
             chains = [
                 self.chain(chain, tuple(f"{key}/{part}" for key in own))
-                for part, chain in enumerate(node.branches[5 * group : 5 * group + 5])
+                for part, chain in enumerate(node.head_group(group))
             ]
             groups.append(HeadGroup(chains, places))
         c = node.shape[0]
-        return Attention(self.conv1(c, 3 * c, keys, "project"), groups, len(keys))
+        return Attention(self.conv1(keys, c, 3 * c, "project"), groups, len(keys))
 
-    def conv1(self, before: int, after: int, keys: Keys, part: str) -> nn.Conv2d:
+    def conv1(self, keys: Keys, before: int, after: int, part: str) -> nn.Conv2d:
         copies = len(keys)
         conv = nn.Conv2d(copies * before, copies * after, 1, groups=copies)
         self.seed(conv, tuple(f"{key}/{part}" for key in keys))

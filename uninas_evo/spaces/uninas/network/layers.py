@@ -7,14 +7,11 @@ copy, and they share no weights.
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import isqrt
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-
-from uninas_evo.spaces.uninas.operations import Shape
 
 NORM_EPS = 1e-6
 """Epsilon of layer norms, the paper's package's."""
@@ -179,43 +176,3 @@ class Mask(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Masks (…, H, W)."""
         return x.tril(self.BAND).triu(-self.BAND)
-
-
-def elementary(name: str, shape: Shape, copies: int) -> nn.Module:  # noqa: PLR0912 - one case an operation
-    """The module of an elementary operation other than zero.
-
-    Args:
-        name: as in `OPERATIONS`.
-        shape: (C, H, W) of one copy.
-        copies: how many copies run side by side.
-    """
-    c, h, _ = shape
-    total = copies * c
-    match name:
-        case "softmax":
-            return nn.Softmax(dim=-1)
-        case "sigmoid":
-            return nn.Sigmoid()
-        case "gelu":
-            return nn.GELU()
-        case "dropout":
-            return nn.Dropout(0.5)
-        case "maxpool":
-            return nn.MaxPool2d(3, stride=1, padding=1)
-        case "mask":
-            return Mask()
-        case "batchnorm":
-            return nn.BatchNorm2d(total)
-        case "layernorm":
-            return ChannelNorm(c, copies)
-        case "conv1":
-            return nn.Conv2d(total, total, 1, groups=copies)
-        case "conv3":
-            return nn.Conv2d(total, total, 3, padding=1, groups=copies)
-        case "dw3":
-            return nn.Conv2d(total, total, 3, padding=1, groups=total, bias=False)
-        case "dw5":
-            return Depthwise5(total)
-        case "relposbias":
-            return RelPosBias(isqrt(h), copies)
-    raise ValueError(f"{name} is no elementary operation; build it as a pair")

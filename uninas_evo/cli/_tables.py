@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from uninas_evo.engine.results import Difference, Evaluation, Rescored, SearchResult
-from uninas_evo.progress import duration
+from uninas_evo.engine.verify import Row
+from uninas_evo.formats import duration, exact
 
 _FILES = {
     "winner.txt": "the winner's genome: give it to any command that takes a genome",
@@ -43,11 +45,12 @@ def _headline(result: SearchResult) -> str:
 
 
 def _best(front: list[Evaluation], most: int = 10) -> Table:
-    names = [name for name in front[0].values if name not in ("params", "flops")]
-    table = Table("candidate", *names, "params", "FLOPs", title="best" if len(front) == 1 else "Pareto front")
+    costs = list(front[0].cost)
+    names = [name for name in front[0].values if name not in costs]
+    table = Table("candidate", *names, *costs, title="best" if len(front) == 1 else "Pareto front")
     for one in front[:most]:
         values = (f"{one.values.get(name, float('nan')):.6g}" for name in names)
-        table.add_row(str(one.number), *values, f"{one.cost.params:,}", f"{one.cost.flops:,}")
+        table.add_row(str(one.number), *values, *(exact(one.cost[name]) for name in costs))
     if len(front) > most:
         table.caption = f"{most} of {len(front)}; all in front.csv"
     return table
@@ -84,3 +87,15 @@ def _files(folder: Path) -> Table:
         if (folder / name).exists():
             table.add_row(name, Text(text, style="dim"))
     return table
+
+
+def verify_table(rows: Sequence[Row]) -> Table:
+    """Recorded and fresh values side by side."""
+    shown = Table("candidate", "value", Column("recorded", overflow="fold"), Column("now", overflow="fold"))
+    shown.add_column("compared")
+    shown.add_column("agrees")
+    for row in rows:
+        shown.add_row(
+            str(row.number), row.name, repr(row.recorded), repr(row.now), row.rule, "yes" if row.agrees else "NO"
+        )
+    return shown

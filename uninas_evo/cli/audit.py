@@ -1,4 +1,4 @@
-"""`uninas-evo score` and `uninas-evo audit`."""
+"""`uninas-evo audit`: proxies judged by real accuracies."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from uninas_evo.cli._app import app
+from uninas_evo.cli._app import app, show
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,42 +15,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from uninas_evo.compare.audit import Agreement
-
-
-@app.command()
-def score(
-    genome: Annotated[str, typer.Argument(help="A preset's name, a genome's text, or a file that holds one.")],
-    proxy: Annotated[list[str] | None, typer.Option(help="A proxy or aggregate; give it several times.")] = None,
-    batch: Annotated[int, typer.Option(min=2, help="Images a batch.")] = 64,
-    seed: Annotated[int, typer.Option(help="Keys weights and images; compare equal seeds.")] = 0,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-) -> None:
-    """Score a network without training it.
-
-    `vkdnw_se` is the standard error of `vkdnw` over initializations; an aggregate's name gives its parts. `params` and
-    `flops` are the space's exact costs.
-
-    Example: `uninas-evo score coatnet --proxy vkdnw --proxy naswot --json`
-    """
-    import json as json_module
-
-    from uninas_evo.proxies import Inputs
-    from uninas_evo.proxies import score as score_module
-    from uninas_evo.proxies.registry import find, names
-    from uninas_evo.spaces.uninas import load_genome
-    from uninas_evo.spaces.uninas.network import build
-
-    loaded = load_genome(genome)
-    size = loaded.skeleton.image_size
-    inputs = Inputs(batch=batch, image=(3, size, size), seed=seed, device=device)
-    values = score_module(build(loaded), proxy or ["vkdnw"], inputs, costs=loaded.cost)
-    if json:
-        typer.echo(json_module.dumps(values))
-        return
-    for name, value in values.items():
-        goal = f"  ({find(name).goal})" if name in names() else ""
-        typer.echo(f"{name:18} {value:.6g}{goal}")
 
 
 @app.command()
@@ -84,8 +48,6 @@ def audit(
     import random
     from dataclasses import asdict
 
-    from rich.console import Console
-
     from uninas_evo.compare.audit import agreements, read_accuracies, score_networks
     from uninas_evo.config.runfile import load_run_file
     from uninas_evo.contracts import Space
@@ -115,9 +77,7 @@ def audit(
     scores = score_networks(house, chosen, names, inputs, out, pool)
     rows = agreements(scores, accuracies, names, seed=seed)
     write_text(out / "audit.json", json.dumps([asdict(row) for row in rows], indent=1) + "\n")
-    console = Console()
-    console.width = max(console.width, 110)
-    console.print(_table(rows))
+    show(_table(rows), at_least=110)
     _scatter(scores, accuracies, rows, out / "scatter.png")
 
 

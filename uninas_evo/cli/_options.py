@@ -1,0 +1,33 @@
+"""Options that several commands have, and what they print at their end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from uninas_evo.cli._app import INTERRUPTED, show
+
+if TYPE_CHECKING:
+    from uninas_evo.engine.results import SearchResult
+
+Set = Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Change a field of the run file.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show nothing but errors.")]
+Allow = Annotated[
+    bool, typer.Option("--allow-changed-objective", help="Run your own objective although its file was changed.")
+]
+
+
+def finish(result: SearchResult, folder: Path, quiet: bool) -> None:
+    """Prints what a search came to; an interrupted run says how to go on."""
+    from uninas_evo.cli._tables import summary_table
+
+    if result.end.kind == "interrupted":
+        typer.echo(f"{result.end.text}; nothing is lost, go on with: uninas-evo resume {folder}", err=True)
+        raise typer.Exit(INTERRUPTED)
+    if not quiet:
+        show(summary_table(result))
+        trained = folder / "train" / "table.md"
+        if trained.is_file():
+            typer.echo(trained.read_text(encoding="utf-8"))

@@ -1,0 +1,60 @@
+"""`uninas-evo pick`: the best member of a run under limits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from uninas_evo.cli._app import app
+
+
+@app.command()
+def pick(
+    folder: Annotated[Path, typer.Argument(help="A run folder.")],
+    params: Annotated[
+        float | None, typer.Option("--max-params", "--params", min=0, help="Most parameters, such as 5e6.")
+    ] = None,
+    flops: Annotated[
+        float | None, typer.Option("--max-flops", "--flops", min=0, help="Most FLOPs of one image, such as 1e9.")
+    ] = None,
+    most: Annotated[
+        list[str] | None,
+        typer.Option("--max", metavar="COST=VALUE", help="The most of any cost of the run; repeat for several."),
+    ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(help="The objective that decides; by default the front's knee; a limited cost does not."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The genome file; by default picked.txt in the run folder.")] = None,
+) -> None:
+    """Take the best member of a run under limits on its costs as a genome file.
+
+    Example: `uninas-evo pick runs/pareto --max-params 5e6 --max latency_ms=3 --out small.txt`
+    """
+    from uninas_evo.formats import exact
+    from uninas_evo.report.folder import pick as choose
+
+    limits = {"params": params, "flops": flops, **dict(map(_limit, most or ()))}
+    bounds = {f"max_{name}": value for name, value in limits.items() if value is not None}
+    picked = choose(folder, by=by, out=out, **bounds)
+    values = ", ".join(f"{name} {value:.6g}" for name, value in picked.values.items())
+    costs = ", ".join(f"{name} {exact(value)}" for name, value in picked.cost.items())
+    typer.echo(f"candidate {picked.number}, genome {picked.id}: {values}; {costs}", err=True)
+    typer.echo(picked.path)
+
+
+def _limit(text: str) -> tuple[str, float]:
+    """The cost and the bound of "COST=VALUE".
+
+    Raises:
+        BudgetError: it is not written so.
+    """
+    from uninas_evo.errors import BudgetError
+
+    name, _, value = text.partition("=")
+    try:
+        return name.strip(), float(value)
+    except ValueError:
+        raise BudgetError(f"--max takes COST=VALUE, such as latency_ms=3; got {text!r}") from None

@@ -1,0 +1,28 @@
+"""`uninas-evo plot`: the figures of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from uninas_evo.cli._app import app
+
+
+@app.command()
+def plot(
+    folder: Annotated[Path, typer.Argument(help="A run folder.")],
+    out: Annotated[Path | None, typer.Option(help="Where the files go; by default the run folder.")] = None,
+    presets: Annotated[
+        bool, typer.Option("--presets", help="Score the presets on the run's skeleton, and mark them.")
+    ] = False,
+) -> None:
+    """Draw a run as PNG and SVG: its best so far or its hypervolume, and its Pareto front.
+
+    Example: `uninas-evo plot runs/pareto --presets`
+    """
+    from uninas_evo.report.folder import plot_run
+
+    for path in plot_run(folder, out, presets=presets):
+        typer.echo(path)

@@ -1,0 +1,28 @@
+"""`uninas-evo resume`: going on with a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from uninas_evo.cli._app import app
+from uninas_evo.cli._options import Allow, Quiet, Set, finish
+
+
+@app.command()
+def resume(
+    folder: Annotated[Path, typer.Argument(help="A run folder.")],
+    set_: Set = None,
+    allow_changed_objective: Allow = False,
+    quiet: Quiet = False,
+) -> None:
+    """Go on with a run that was killed or interrupted, or that is to get more evaluations.
+
+    Example: `uninas-evo resume runs/quickstart --set evaluations=400`
+    """
+    from uninas_evo.api import resume as go_on
+
+    result = go_on(folder, set_ or [], allow_changed_objective=allow_changed_objective, quiet=quiet)
+    finish(result, folder, quiet)

@@ -1,0 +1,40 @@
+"""The Pareto front of two or three objectives, and its members."""
+
+from __future__ import annotations
+
+from uninas_evo.formats import exact
+from uninas_evo.pages import template
+from uninas_evo.report.pareto_plots import pareto_data, pareto_figure
+from uninas_evo.report.plots import inline_svg, label
+from uninas_evo.report.run import Run
+from uninas_evo.report.runplots import small
+
+MAX_ROWS = 200
+"""Members that the page lists."""
+
+
+def front(run: Run) -> str:
+    """The Pareto front of two or three objectives, and its members."""
+    record = run.record
+    if len(record.objectives) < 2 or not run.front:
+        return ""
+    data = pareto_data(record.objectives[:3], record.values[:, :3], record.ids)
+    caption = "The front, its knee, and what they dominate." + (
+        " The first three objectives." if len(record.objectives) > 3 else ""
+    )
+    members = sorted(run.front, key=lambda row: record.points[row, 0])
+    rows = [
+        [
+            str(record.numbers[row]),
+            record.ids[row],
+            *map(exact, record.values[row].tolist()),
+        ]
+        for row in members[:MAX_ROWS]
+    ]
+    table = template.table(["candidate", "genome", *map(label, record.objectives)], rows)
+    more = f" (the first {MAX_ROWS})" if len(members) > MAX_ROWS else ""
+    return (
+        "<h2>Pareto front</h2>"
+        + template.figure(inline_svg(small(pareto_figure(data))), caption)
+        + f"<details><summary>{len(members)} members{more}</summary>{table}</details>"
+    )

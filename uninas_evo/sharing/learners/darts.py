@@ -1,0 +1,120 @@
+"""DARTS: the mixture of all options, its logits by the loss of held-out images, first or second order.
+
+Source: Liu et al., "DARTS", ICLR 2019, arXiv 1806.09055, section 2.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.func import functional_call
+from torch.nn import functional as F
+
+from uninas_evo.contracts import Mixture
+from uninas_evo.sharing.learner import Batch, LearnerOptions, PolicyLearner, PolicyOptions
+from uninas_evo.sharing.statistics import still_statistics
+
+Tensors = dict[str, Tensor]
+
+
+class DartsOptions(PolicyOptions):
+    """The settings of DARTS."""
+
+    order: Literal[1, 2] = Field(1, description="1: at the present weights; 2: at those one weight step ahead")
+    hessian: Literal["exact", "difference"] = Field(
+        "exact",
+        description="how order 2 differentiates through that step; the paper's difference is mostly noise with ReLU, "
+        "whose kinks its step crosses",
+    )
+    difference: float = Field(0.01, gt=0, description="the difference's step, divided by the gradient's norm")
+
+
+class Darts(PolicyLearner):
+    """Weights and logits in turn, each by its own half of the training images."""
+
+    Options: ClassVar[type[LearnerOptions]] = DartsOptions
+
+    def paths(self, step: int) -> Sequence[Any]:
+        """The mixture, its logits held."""
+        return [{name: value.detach() for name, value in self.mixture().items()}]
+
+    def update(self, train: Batch, policy: Batch, step: int, optimizer: torch.optim.Optimizer) -> dict[str, float]:
+        """One step of the logits on the policy's batch."""
+        if not self.is_warm(step):
+            return {}
+        with still_statistics(self.net):
+            if self.options.order == 1:
+                loss = F.cross_entropy(self.net(policy[0], self.mixture()), policy[1])
+                self.learn(loss)
+            else:
+                loss, gradients = self.second_order(train, policy, optimizer)
+                self.descend(dict(zip(self.logits, gradients, strict=True)))
+        return {"policy_loss": float(loss.detach()), **self.diagnostics()}
+
+    def second_order(
+        self, train: Batch, policy: Batch, optimizer: torch.optim.Optimizer
+    ) -> tuple[Tensor, Sequence[Tensor]]:
+        """The policy's loss one weight step ahead and its gradient by each slot's logits."""
+        weights = {name: value for name, value in self.net.named_parameters() if value.requires_grad}
+        alphas = list(self.logits.values())
+        if self.options.hessian == "exact":
+            ahead = self._ahead(weights, self._gradient(weights, train, create_graph=True), optimizer)
+            loss = self._loss(ahead, policy, self.mixture())
+            return loss, torch.autograd.grad(loss, alphas)
+        ahead = self._ahead(weights, self._gradient(weights, train), optimizer)
+        ahead = {name: value.detach().requires_grad_() for name, value in ahead.items()}
+        loss = self._loss(ahead, policy, self.mixture())
+        direct = list(torch.autograd.grad(loss, [*alphas, *ahead.values()], allow_unused=True))
+        slopes = dict(zip(ahead, direct[len(alphas) :], strict=True))
+        return loss.detach(), self._difference(weights, slopes, direct[: len(alphas)], train, optimizer)
+
+    def _loss(self, weights: Tensors, batch: Batch, mixture: Mixture) -> Tensor:
+        return F.cross_entropy(functional_call(self.net, weights, (batch[0], mixture)), batch[1])
+
+    def _gradient(self, weights: Tensors, batch: Batch, create_graph: bool = False) -> Tensors:
+        loss = self._loss(weights, batch, self.mixture())
+        found = torch.autograd.grad(loss, list(weights.values()), create_graph=create_graph, allow_unused=True)
+        return {
+            name: torch.zeros_like(weights[name]) if gradient is None else gradient
+            for name, gradient in zip(weights, found, strict=True)
+        }
+
+    def _ahead(self, weights: Tensors, gradient: Tensors, optimizer: torch.optim.Optimizer) -> Tensors:
+        """W' = w − ξ(μ·m + ∇w L_train + λw), with the buffer m, momentum μ, decay λ and rate ξ of the optimizer."""
+        group = optimizer.param_groups[0]
+        rate, momentum, decay = group["lr"], group.get("momentum", 0.0), group["weight_decay"]
+        ahead = {}
+        for name, value in weights.items():
+            buffer = optimizer.state[value].get("momentum_buffer") if value in optimizer.state else None
+            carried = 0.0 if buffer is None else momentum * buffer
+            ahead[name] = value - rate * (carried + gradient[name] + decay * value.detach())
+        return ahead
+
+    def _difference(
+        self,
+        weights: Tensors,
+        slopes: Mapping[str, Tensor | None],
+        direct: Sequence[Tensor | None],
+        train: Batch,
+        optimizer: torch.optim.Optimizer,
+    ) -> list[Tensor]:
+        """∇α L_val − ξ[∇α L_train(w+) − ∇α L_train(w−)] / 2ε (equation 8)."""
+        known = {name: slope for name, slope in slopes.items() if slope is not None}
+        norm = torch.stack([slope.norm() for slope in known.values()]).norm()
+        epsilon = self.options.difference / float(norm)
+        sides = []
+        for sign in (1, -1):
+            moved = {
+                name: value.detach() + sign * epsilon * known[name] if name in known else value.detach()
+                for name, value in weights.items()
+            }
+            sides.append(torch.autograd.grad(self._loss(moved, train, self.mixture()), list(self.logits.values())))
+        rate = optimizer.param_groups[0]["lr"]
+        return [
+            (torch.zeros_like(plus) if first is None else first) - rate * (plus - minus) / (2 * epsilon)
+            for first, plus, minus in zip(direct, *sides, strict=True)
+        ]

@@ -1,0 +1,45 @@
+"""Scores of a classifier beside its accuracy, for classes that are not equally many."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from uninas_evo.training.extras import need
+
+
+def macro_f1(logits: npt.NDArray[np.float64], labels: npt.NDArray[np.int64]) -> float:
+    """Mean over the classes of the F1 score, the harmonic mean of precision and recall.
+
+    Args:
+        logits: (T, K).
+        labels: (T,); classes that neither stand here nor are predicted are left out.
+    """
+    score = need("sklearn.metrics").f1_score(labels, logits.argmax(1), average="macro", zero_division=0)
+    return float(score)
+
+
+def macro_auc(logits: npt.NDArray[np.float64], labels: npt.NDArray[np.int64]) -> float | None:
+    """Mean over the classes of the area under the ROC curve, each class against the rest.
+
+    Args:
+        logits: (T, K), turned into probabilities.
+        labels: (T,).
+
+    Returns:
+        None where a class has no image or there is one class alone: no curve can be drawn.
+    """
+    classes = logits.shape[1]
+    if classes < 2 or len(np.unique(labels)) < classes:
+        return None
+    odds = np.exp(logits - logits.max(1, keepdims=True))
+    probabilities = odds / odds.sum(1, keepdims=True)
+    score = need("sklearn.metrics").roc_auc_score
+    areas = [score(labels == k, probabilities[:, k]) for k in range(classes)]
+    return float(np.mean(areas))
+
+
+def balanced_weights(labels: npt.NDArray[np.int64], classes: int) -> npt.NDArray[np.float64]:
+    """A weight (K,) for each class, T / (K · its images): each class counts alike, and the mean over images is 1."""
+    counts = np.bincount(labels, minlength=classes)
+    return len(labels) / (classes * np.maximum(counts, 1))
