@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ class RunRecord:
         errors: the values' standard errors, (T, O), as recorded beside them under the objective's name and `_se`; NaN
             where none was.
         seconds: what scoring each took, (T,).
+        at: seconds since the run began when each result came, (T,).
         full: whether each was scored at the full fidelity, (T,); only such ones compare.
     """
 
@@ -42,6 +43,7 @@ class RunRecord:
     values: FloatArray
     errors: FloatArray
     seconds: FloatArray
+    at: FloatArray = field(default_factory=lambda: np.empty(0))
     full: tuple[bool, ...] = ()
 
     @property
@@ -93,6 +95,7 @@ def record_of(header: Header, events: Sequence[Event]) -> RunRecord:
         values=np.array(values, float).reshape(len(asks), len(objectives)),
         errors=np.array(errors, float).reshape(len(asks), len(objectives)),
         seconds=seconds,
+        at=np.array([results[ask.number].measured.at for ask in asks], float),
         full=tuple(ask.number in full for ask in asks),
     )
 
