@@ -54,7 +54,7 @@ def _loose(annotation: Any, value: Any, place: Place) -> Iterator[str]:
     if isinstance(value, Mapping):
         for key, one in value.items():
             inner = next((found[0] for kind in kinds if (found := _field(kind, key))), Any)
-            if inner is not Any or place:  # what stands in an open table at the top is checked by its own model
+            if place or inner != dict[str, Any]:  # an open table at the top is checked by its own model
                 yield from _loose(inner, one, (*place, str(key)))
     elif isinstance(value, list | tuple):
         for number, one in enumerate(value):
