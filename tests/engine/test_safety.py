@@ -55,12 +55,8 @@ def project(tmp_path: Path) -> Path:
 
 
 def values(folder: Path) -> set[float]:
-    return {
-        value
-        for one in read_journal(folder)[1]
-        if isinstance(one, ResultEvent)
-        for value in (one.values or {}).values()
-    }
+    results = [one for one in read_journal(folder)[1] if isinstance(one, ResultEvent)]
+    return {(one.values or {})["score"] for one in results}
 
 
 def search(project: Path, **more: Any) -> uninas_evo.SearchResult:
