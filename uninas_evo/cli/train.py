@@ -107,7 +107,7 @@ def _progress(epochs: int, shown: bool) -> Iterator[Callable[[Mapping[str, float
     from rich.console import Console
     from rich.progress import Progress
 
-    console = Console(stderr=True)
+    console = Console(stderr=True, markup=False)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("training", total=epochs)
 
