@@ -55,6 +55,7 @@ class SearchProblem(Problem):
         found = Scorers(scorers, aggregate=aggregate, batch=batch, settings=proxies, own=self.own, costs=costs)
         self.scorers, self.objectives = tuple(found.scorers), found.objectives
         self.sources = tuple(file for scorer in self.scorers for file in scorer.sources)
+        self.fidelities = next((scorer.fidelities for scorer in self.scorers if scorer.fidelities), ())
         self._is_ready = False
 
     @classmethod
