@@ -4,7 +4,8 @@ Most paths of search steps pass through such nodes: an empty `chunk2`, a norm be
 There are two levels. Networks that are equal *for training* compute the same function of their weights, so that
 training both is wasted. Networks that are equal *for a proxy* do so at initialization with dropout off, which is all
 that a training-free score sees: dropout is no difference there, and a norm is one without weights.
-Both hold as far as the small constants of norms allow, and not the other way around: networks with different reduced chains may still be equal.
+Both hold as far as the small constants of norms allow, and not the other way around: networks with different reduced
+chains may still be equal.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ def _append(kept: list[Node], new: Node, proxy: bool) -> None:
 
 
 def _is_constant(node: Node, proxy: bool) -> bool:
-    """Whether its output does not depend on its input: a zero, the softmax of one value, for proxies the norm of one."""
+    """Whether its output is the same whatever its input: a zero, the softmax of one value, for proxies its norm."""
     name, (channels, _, width) = node.operation.name, node.shape
     if name == "zero" or (name == "softmax" and width == 1) or (proxy and name == "layernorm" and channels == 1):
         return True
