@@ -1,4 +1,4 @@
-"""Queries until the optimum of NAS-Bench-201 for `predictor`, and what its asks cost; the numbers in docs/predictors.md.
+"""Queries until the optimum of NAS-Bench-201 for `predictor`, and what its asks cost: docs/predictors.md.
 
 python tests/benchmarks/predictor.py --table TABLE --seeds 50 [--set warm_start=flops --set warm_samples=5000]
 python tests/benchmarks/predictor.py --table TABLE --ask

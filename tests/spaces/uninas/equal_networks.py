@@ -1,7 +1,7 @@
 """Networks whose weights hang on what a layer is, not on where it stands, so that equal functions can be compared.
 
-Norms get a constant of 1e-12: their own, 1e-6 and 1e-5, is all that keeps a norm of a norm from being that norm, by up to
-one part in a thousand where the variance is small.
+Norms get a constant of 1e-12: their own, 1e-6 and 1e-5, is all that keeps a norm of a norm from being that norm, by up
+to some parts in a thousand where the variance is small.
 """
 
 from __future__ import annotations

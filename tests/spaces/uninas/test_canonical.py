@@ -61,7 +61,7 @@ def test_training_sees_dropout() -> None:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_canonical_networks_compute_the_same(seed: int) -> None:
-    """After random walks: outputs equal to 1e-5, with the batch's statistics too; canonical is settled, never larger."""
+    """After walks: outputs equal to 1e-5, with the batch's statistics too; canonical is settled, and never larger."""
     raw = walked(seed)
     found = canonical(raw)
     assert canonical(found) == found
