@@ -11,7 +11,8 @@ import numpy as np
 from uninas_evo.compare.analysis import Cell
 from uninas_evo.compare.tables import Row
 from uninas_evo.contracts import Goal
-from uninas_evo.report.plots import INK, PALETTE, new_figure, style
+from uninas_evo.pages.palette import INK, SERIES
+from uninas_evo.report.plots import legend, new_figure, style
 from uninas_evo.stats import tests
 from uninas_evo.stats.fronts import FloatArray
 from uninas_evo.stats.tests import Curve
@@ -91,7 +92,7 @@ def figure(found: ByTime, quantity: str, title: str) -> Figure:
     drawn = new_figure(7.4)
     axes = drawn.add_subplot()
     for index, (name, curve) in enumerate(found.curves.items()):
-        color = PALETTE[index % len(PALETTE)]
+        color = SERIES[index % len(SERIES)]
         axes.fill_between(found.seconds, curve.low, curve.high, step="post", color=color, alpha=0.1, linewidth=0)
         axes.step(found.seconds, curve.median, where="post", color=color, linewidth=1.8, label=name)
     axes.axhline(found.target, color=INK, linestyle=":", linewidth=1, label="target")
@@ -104,5 +105,5 @@ def figure(found: ByTime, quantity: str, title: str) -> Figure:
         margin = 0.05 * (high - low) or 1.0
         axes.set_ylim(low - margin, high + margin)
     style(axes, "seconds", quantity, title)
-    axes.legend(frameon=False, labelcolor=INK, fontsize=9)
+    legend(axes)
     return drawn
