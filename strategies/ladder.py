@@ -34,11 +34,14 @@ class LadderOptions(Lag):
         48, ge=1, description="latest results of the lowest rung that a candidate is compared with to go up"
     )
     share: float = pydantic.Field(
-        0.2, gt=0, le=1, description="best share of the window that may go up; a fifth keeps most time for new ones"
+        0.2,
+        gt=0,
+        le=1,
+        description="best share of the window that may go up, and share of all that does; a fifth "
+        "keeps most time for new ones",
     )
     upper_window: int = pydantic.Field(16, ge=1, description="the same for all rungs above")
     upper_share: float = pydantic.Field(0.34, gt=0, le=1, description="the same for all rungs above")
-    elite: int = pydantic.Field(15, ge=1, description="place by estimate that a candidate must have to go up")
 
 
 class Ladder(SteadyState):
@@ -138,12 +141,15 @@ class Ladder(SteadyState):
 
     def _due(self) -> tuple[Member, int] | None:
         """Who goes up, and to which rung: the best by estimate of those who may, highest rungs first."""
-        elite = self._order[: self.options.elite]
         for rung in reversed(range(self.rungs - 1)):
             share = self.options.upper_share if rung else self.options.share
+            below = sum(rung in one.values for one in self.members)
+            above = sum(rung + 1 in one.numbers for one in self.members)
+            if above >= int(share * below):
+                continue
             results = sorted(self._latest[rung], key=lambda one: -one.values[rung])
             leading = set(map(id, results[: int(share * len(results))]))
-            for one in elite:
+            for one in self._order:
                 if id(one) in leading and rung + 1 not in one.numbers:
                     return one, rung + 1
         return None
