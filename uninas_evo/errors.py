@@ -10,6 +10,7 @@ UninasEvoError
 ├── StrategyError     (RuntimeError)  a strategy was told results out of order, or an operator broke its contract
 ├── ProxyError        (RuntimeError)  a proxy cannot score this module
 ├── PoolError         (RuntimeError)  the workers cannot be started
+│   └── SourceError                   a worker found another version of the user's code than the run began with
 ├── DataError         (ValueError)    data for training, or a table of a benchmark, is missing or wrong
 ├── TrainingError     (RuntimeError)  training diverged or cannot go on
 └── MissingExtraError (ImportError)   an optional package is not installed
@@ -58,6 +59,10 @@ class ProxyError(UninasEvoError, RuntimeError):
 
 class PoolError(UninasEvoError, RuntimeError):
     """The workers cannot be started."""
+
+
+class SourceError(PoolError):
+    """A worker found another version of the user's code than the run began with."""
 
 
 class DataError(UninasEvoError, ValueError):
