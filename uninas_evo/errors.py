@@ -9,6 +9,7 @@ UninasEvoError
 ├── ObjectiveError    (ValueError)    an objective that does not exist or does not fit its strategy
 ├── StrategyError     (RuntimeError)  a strategy was told results out of order, or an operator broke its contract
 ├── ProxyError        (RuntimeError)  a proxy cannot score this module
+├── PredictorError    (ValueError)    a predictor has nothing to learn from, or nothing that fits
 ├── PoolError         (RuntimeError)  the workers cannot be started
 │   └── SourceError                   a worker found another version of the user's code than the run began with
 ├── DataError         (ValueError)    data for training, or a table of a benchmark, is missing or wrong
@@ -55,6 +56,10 @@ class StrategyError(UninasEvoError, RuntimeError):
 
 class ProxyError(UninasEvoError, RuntimeError):
     """A proxy cannot score this module."""
+
+
+class PredictorError(UninasEvoError, ValueError):
+    """A predictor has nothing to learn from, or nothing that fits."""
 
 
 class PoolError(UninasEvoError, RuntimeError):
