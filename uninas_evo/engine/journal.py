@@ -60,7 +60,7 @@ class Header(_Event):
     run: Run
     """The resolved run file; `problem` or `strategy` is absent where a Python object was given."""
     seed: int
-    objectives: Annotated[dict[str, Goal], Field(min_length=1)]
+    objectives: dict[str, Goal]
     units: dict[str, str] = {}
     """What objectives are counted in, where they have a unit."""
     versions: dict[str, str]
@@ -441,6 +441,7 @@ def _check_order(events: Sequence[Event], path: Path) -> None:
             done.add(event.number)
         else:
             wrong = "a second header" if isinstance(event, Header) and line > 1 else ""
+            wrong = wrong or ("a header without objectives" if line == 1 and not names else "")
         if wrong:
             raise JournalError(
                 f"{path}, line {line}: {wrong}; restore the file from a copy, or cut it before this line"
