@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationInfo, field_validator
 
@@ -11,7 +11,17 @@ from uninas_evo.problems.options import ScoringOptions, folder_of, scoring
 from uninas_evo.problems.search import SearchProblem
 from uninas_evo.scoring.cost import COSTS
 from uninas_evo.spaces.load import read_source
-from uninas_evo.spaces.uninet import PRESETS, REFERENCE, Genome, Lattice, UninetSpace, parse_genome, preset
+from uninas_evo.spaces.uninet import (
+    MODULES,
+    OPERATORS,
+    PRESETS,
+    REFERENCE,
+    Genome,
+    Lattice,
+    UninetSpace,
+    parse_genome,
+    preset,
+)
 from uninas_evo.spaces.uninet.cost import PUBLISHED
 
 __all__ = ["UninetOptions", "UninetProblem"]
@@ -27,6 +37,10 @@ class LatticeOptions(BaseModel):
     divisor: PositiveInt = Field(
         16, description="channels are multiples of it, of the head width where a stage attends; B0 lies on it"
     )
+    operators: tuple[Literal["SA", "LSA", "Conv", "DWConv", "MLP"], ...] = Field(
+        OPERATORS, description="what a stage may have; fewer are an ablation"
+    )
+    modules: tuple[Literal["L", "G", "LG"], ...] = Field(MODULES, description="the same of downsampling modules")
 
 
 class UninetOptions(ScoringOptions):
