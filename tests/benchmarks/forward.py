@@ -3,7 +3,7 @@
 Run by hand: python tests/benchmarks/forward.py [--batch 2] [--rounds 5] [--threads 2] [--only uninet]
 
 UniNet-B0 and B1 stand beside timm's EfficientNetV2-B0 and CoAtNet-0 on images of one size: images a second, and the
-time a FLOP (of torch's counter) as a multiple of the faster of timm's two.
+time a FLOP (of torch's counter) as a multiple of that of each of timm's two.
 """
 
 from __future__ import annotations
@@ -92,11 +92,12 @@ def uninet(x: torch.Tensor, rounds: int) -> None:
         times = dict(zip(networks, measured(list(networks.values()), images, rounds), strict=True))
         spent = {one: statistics.median(own) / len(x) for one, own in times.items()}
         work = {one: flops(network, images) for one, network in networks.items()}
-        fastest = min(spent[one] / work[one] for one in PEERS)
         for one in networks:
             print(
                 f"{side} px {one:>24}: {1 / spent[one]:6.2f} images/s, {work[one] / 1e9:.2f} GFLOPs, "
-                f"{spent[one] / work[one] / fastest:.2f} times the time a FLOP of the faster peer",
+                + ", ".join(
+                    f"{spent[one] / work[one] * work[p] / spent[p]:.2f} times the time a FLOP of {p}" for p in PEERS
+                ),
                 flush=True,
             )
 

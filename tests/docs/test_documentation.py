@@ -43,7 +43,7 @@ TINY = {
     "bare.py": "--seeds 2 --evaluations 30",
     "encodings.py": "--seeds 2 --evaluations 6 --only random 'bayesian (default)'",
     "engine.py": "--evaluations 20 --tasks 2 --resumed 50",
-    "forward.py": "--batch 1 --rounds 1 --presets resnet",
+    "forward.py": "--batch 1 --rounds 1 --presets resnet --only uninas",
     "nasbench201.py": "--seeds 2 --limit 30",
     "proxies.py": "--cases 1 --batch 16 --repeats 1",
     "reliability.py": "--networks 2 --seeds 2 --only default",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from uninas_evo.engine import search
+from uninas_evo import search
 from uninas_evo.errors import ObjectiveError
 from uninas_evo.problems.options import ScoringOptions
 from uninas_evo.problems.search import SearchProblem
@@ -87,6 +87,7 @@ def test_searches_follow_it(strategy, tmp_path):
     problem = {"name": "uninet", "start": START, "objectives": [entry], "batch": 4}
     found = search(problem, strategy, evaluations=8, pool={"devices": "in-process"}, out=tmp_path / "run", quiet=True)
     values = [one.values["reward"] for one in found.evaluations]
-    assert found.best.values["reward"] == max(values) > values[0]
+    assert found.best.values["reward"] == max(values)
+    assert len(set(values)) > 1
     cost = found.best.cost
     assert found.best.values["reward"] == pytest.approx(found.best.values["layers"] * (1e9 / cost.flops) ** 0.07)
