@@ -45,6 +45,7 @@ TINY = {
     "engine.py": "--evaluations 20 --tasks 2 --resumed 50",
     "forward.py": "--batch 1 --rounds 1 --presets resnet --only uninas",
     "nasbench201.py": "--seeds 2 --limit 30",
+    "policy.py": "--seeds 2 --limit 30 --planted 1",
     "proxies.py": "--cases 1 --batch 16 --repeats 1",
     "reliability.py": "--networks 2 --seeds 2 --only default",
     "training.py": "--images 64 --rounds 1",
