@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationInfo, field_validator
 
@@ -37,10 +37,8 @@ class LatticeOptions(BaseModel):
     divisor: PositiveInt = Field(
         16, description="channels are multiples of it, of the head width where a stage attends; B0 lies on it"
     )
-    operators: tuple[Literal["SA", "LSA", "Conv", "DWConv", "MLP"], ...] = Field(
-        OPERATORS, description="what a stage may have; fewer are an ablation"
-    )
-    modules: tuple[Literal["L", "G", "LG"], ...] = Field(MODULES, description="the same of downsampling modules")
+    operators: tuple[str, ...] = Field(OPERATORS, description="what a stage may have; fewer are an ablation")
+    modules: tuple[str, ...] = Field(MODULES, description="the same of downsampling modules")
 
 
 class UninetOptions(ScoringOptions):
