@@ -11,7 +11,17 @@ from uninas_evo.problems.options import ScoringOptions, folder_of, scoring
 from uninas_evo.problems.search import SearchProblem
 from uninas_evo.scoring.cost import COSTS
 from uninas_evo.spaces.load import read_source
-from uninas_evo.spaces.uninet import PRESETS, REFERENCE, Genome, Lattice, UninetSpace, parse_genome, preset
+from uninas_evo.spaces.uninet import (
+    MODULES,
+    OPERATORS,
+    PRESETS,
+    REFERENCE,
+    Genome,
+    Lattice,
+    UninetSpace,
+    parse_genome,
+    preset,
+)
 from uninas_evo.spaces.uninet.cost import PUBLISHED
 
 __all__ = ["UninetOptions", "UninetProblem"]
@@ -27,6 +37,8 @@ class LatticeOptions(BaseModel):
     divisor: PositiveInt = Field(
         16, description="channels are multiples of it, of the head width where a stage attends; B0 lies on it"
     )
+    operators: tuple[str, ...] = Field(OPERATORS, description="what a stage may have; fewer are an ablation")
+    modules: tuple[str, ...] = Field(MODULES, description="the same of downsampling modules")
 
 
 class UninetOptions(ScoringOptions):
