@@ -57,7 +57,9 @@ class PredictorOptions(Lag, WarmStart):
         "0: at each result",
     )
     start_from: list[Path] = pydantic.Field(
-        [], description="run folders whose results are known from the start; genomes of this space inside the budget"
+        [],
+        description="run folders whose results are known from the start, named from the working folder; what is of another "
+        "space or outside the budget is left out",
     )
 
 
