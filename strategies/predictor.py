@@ -58,8 +58,8 @@ class PredictorOptions(Lag, WarmStart):
     )
     start_from: list[Path] = pydantic.Field(
         [],
-        description="run folders whose results are known from the start, named from the working folder; what is of another "
-        "space or outside the budget is left out",
+        description="run folders whose results are known from the start, named from the working folder; what is of "
+        "another space or outside the budget is left out",
     )
 
 
@@ -176,7 +176,7 @@ class PredictorSearch(SteadyState):
             return
         from uninas_evo.predictors import PREDICTORS, Features
 
-        values = np.where(good, values, values[good].min())
+        values = _tamed(np.where(good, values, values[good].min()))
         order = np.argsort(-values, kind="stable")
         self._elite = [int(index) for index in order if good[index]][: self.options.elite]
         known = [self.features(genome) for genome in self._genomes]
@@ -243,6 +243,17 @@ class _Pool:
         scale = float(np.abs(worth).max()) or 1.0
         order = np.argsort(-np.round(worth / scale, DIGITS), kind="stable")
         return next((self.drafts[index] for index in order if not asked(self.drafts[index].genome)), None)
+
+
+def _tamed(values: FloatArray) -> FloatArray:
+    """Values (T,) with those far below the median drawn near: broken networks shall not set the scale of the good ones."""
+    import os
+    if os.environ.get("TAME") == "rank":
+        from scipy.special import ndtri
+        from scipy.stats import rankdata
+        return ndtri((rankdata(values) - 0.5) / len(values))
+    middle, high = np.quantile(values, [0.5, 0.9])
+    return np.maximum(values, middle - 2 * (high - middle))
 
 
 def _summed_ranks(scored: Sequence[Mapping[str, float]]) -> FloatArray:

@@ -87,7 +87,7 @@ class GaussianProcess(Standardized):
 
 
 class Forest(Standardized):
-    """Forest of extremely randomized trees (Geurts et al., Machine Learning 2006); the deviation is that over its trees.
+    """Forest of extremely randomized trees (Geurts et al., Machine Learning 2006); the deviation is over its trees.
 
     Args:
         trees: how many; from 100 on the order of predictions hardly changes.
