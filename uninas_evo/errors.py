@@ -11,6 +11,7 @@ UninasEvoError
 ├── ProxyError        (RuntimeError)  a proxy cannot score this module
 ├── PredictorError    (ValueError)    a predictor has nothing to learn from, or nothing that fits
 ├── PoolError         (RuntimeError)  the workers cannot be started
+│   └── SourceError                   a worker found another version of the user's code than the run began with
 ├── DataError         (ValueError)    data for training, or a table of a benchmark, is missing or wrong
 ├── TrainingError     (RuntimeError)  training diverged or cannot go on
 └── MissingExtraError (ImportError)   an optional package is not installed
@@ -63,6 +64,10 @@ class PredictorError(UninasEvoError, ValueError):
 
 class PoolError(UninasEvoError, RuntimeError):
     """The workers cannot be started."""
+
+
+class SourceError(PoolError):
+    """A worker found another version of the user's code than the run began with."""
 
 
 class DataError(UninasEvoError, ValueError):
