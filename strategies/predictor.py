@@ -19,7 +19,7 @@ import pydantic
 from uninas_evo.contracts import Draft, Objective, Result, Space
 from uninas_evo.errors import PredictorError
 from uninas_evo.strategies.acquisition import ACQUISITIONS, Name
-from uninas_evo.strategies.base import Lag, SteadyState
+from uninas_evo.strategies.base import MOST, Lag, SteadyState
 from uninas_evo.strategies.past import past_results
 from uninas_evo.strategies.warm_start import WarmStart
 
@@ -46,11 +46,11 @@ class PredictorOptions(Lag, WarmStart):
         "gp", description="the model (see `uninas_evo.predictors`)"
     )
     acquisition: Name = pydantic.Field("ucb", description="what makes a draft worth scoring")
-    startup: int = pydantic.Field(16, ge=1, description="first candidates, before anything is predicted")
+    startup: int = pydantic.Field(16, ge=1, le=MOST, description="first candidates, before anything is predicted")
     drafts: int = pydantic.Field(
-        500, ge=1, description="genomes that are predicted after each fit; candidates are the best of them"
+        500, ge=1, le=MOST, description="genomes that are predicted after each fit; candidates are the best of them"
     )
-    elite: int = pydantic.Field(10, ge=1, description="best genomes so far, whose mutants are drafts")
+    elite: int = pydantic.Field(10, ge=1, le=MOST, description="best genomes so far, whose mutants are drafts")
     sampled: float = pydantic.Field(0.2, ge=0, le=1, description="share of drafts that are samples of the space")
     refit: float = pydantic.Field(
         0.1,

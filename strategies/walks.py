@@ -8,14 +8,17 @@ from typing import Any
 import pydantic
 
 from uninas_evo.contracts import Draft, Objective, Result, Space, Started
-from uninas_evo.strategies.base import Lag, SteadyState
+from uninas_evo.strategies.base import MOST, Lag, SteadyState
 
 
 class WalksOptions(Lag):
     """Options of `walks`."""
 
     steps: int = pydantic.Field(
-        320, ge=1, description="most search steps of a walk; lengths are drawn so that each doubling is as likely"
+        320,
+        ge=1,
+        le=MOST,
+        description="most search steps of a walk; lengths are drawn so that each doubling is as likely",
     )
     near: float = pydantic.Field(
         0.33,
@@ -24,7 +27,7 @@ class WalksOptions(Lag):
         description="share of candidates one to three steps from one of the best so far: what a trained search passes "
         "through is good networks, and a bank of random ones has none",
     )
-    elite: int = pydantic.Field(10, ge=1, description="how many count as the best")
+    elite: int = pydantic.Field(10, ge=1, le=MOST, description="how many count as the best")
 
 
 class Walks(SteadyState):

@@ -27,7 +27,7 @@ epochs = 1
 name = "walks"
 steps = 10
 [pool]
-devices = ["cpu"]
+devices = "in-process"
 [after]
 rescore = 0
 """
