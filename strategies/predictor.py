@@ -32,6 +32,9 @@ LEAST = 4
 """Results with values that a predictor needs before it says anything."""
 MOST_STEPS = 3
 """Search steps in a row from a member of the elite to a draft: each number is as likely."""
+FAR = 2.0
+"""Values further below the median than this many times its distance to the best tenth count as that far: on
+NAS-Bench-201 cells that cannot learn, 80 points below the others, otherwise hide what tells good from best."""
 DIGITS = 9
 """Of predictions that are compared: the last ones differ from machine to machine and shall choose nobody."""
 
@@ -57,7 +60,9 @@ class PredictorOptions(Lag, WarmStart):
         "0: at each result",
     )
     start_from: list[Path] = pydantic.Field(
-        [], description="run folders whose results are known from the start; genomes of this space inside the budget"
+        [],
+        description="run folders whose results are known from the start, named from the working folder; what is of "
+        "another space or outside the budget is left out",
     )
 
 
@@ -174,7 +179,7 @@ class PredictorSearch(SteadyState):
             return
         from uninas_evo.predictors import PREDICTORS, Features
 
-        values = np.where(good, values, values[good].min())
+        values = _tamed(np.where(good, values, values[good].min()))
         order = np.argsort(-values, kind="stable")
         self._elite = [int(index) for index in order if good[index]][: self.options.elite]
         known = [self.features(genome) for genome in self._genomes]
@@ -241,6 +246,13 @@ class _Pool:
         scale = float(np.abs(worth).max()) or 1.0
         order = np.argsort(-np.round(worth / scale, DIGITS), kind="stable")
         return next((self.drafts[index] for index in order if not asked(self.drafts[index].genome)), None)
+
+
+def _tamed(values: FloatArray) -> FloatArray:
+    """Values (T,), those far below the median drawn near: broken networks do not set the scale of the good ones."""
+    middle, high = np.quantile(values, [0.5, 0.9])
+    tamed: FloatArray = np.maximum(values, middle - FAR * (high - middle))
+    return tamed
 
 
 def _summed_ranks(scored: Sequence[Mapping[str, float]]) -> FloatArray:

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from uninas_evo.engine.loop import Loop
     from uninas_evo.engine.results import SearchResult
     from uninas_evo.errors import UninasEvoError
+    from uninas_evo.predictors.bank import load_bank
     from uninas_evo.problems.uninas import UninasProblem
     from uninas_evo.spaces.choices import ChoiceSpace
     from uninas_evo.spaces.load import build, load_genome, load_space
@@ -71,6 +72,7 @@ _HOMES = {
     "uninas_evo.engine.loop": ("Loop",),
     "uninas_evo.engine.results": ("SearchResult",),
     "uninas_evo.api": ("search",),
+    "uninas_evo.predictors.bank": ("load_bank",),
     "uninas_evo.spaces.uninas": ("Genome", "Skeleton", "UninasSpace", "preset"),
     "uninas_evo.training.formats": ("load",),
 }
@@ -97,6 +99,7 @@ __all__ = [
     "UninasSpace",
     "build",
     "load",
+    "load_bank",
     "load_genome",
     "load_space",
     "preset",
