@@ -16,6 +16,7 @@ from typing import Any, Literal, Self
 from pydantic import Field
 
 from uninas_evo.contracts import Budget, Objective, Scorer, Subject
+from uninas_evo.devices import CostOptions, costed
 from uninas_evo.errors import DataError
 from uninas_evo.problems.options import scoring
 from uninas_evo.problems.search import SearchProblem
@@ -75,6 +76,7 @@ class NASBench201Problem(SearchProblem):
         budget: bounds on parameters and FLOPs.
         seed: of what is scored; the table is exact.
         supernet: how shared weights are trained, for the objective "supernet".
+        costs: further costs by name, such as ``{"edgegpu_latency_ms": {"table": "nasbench201_hardware.csv.gz"}}``.
         scoring: batch, proxies and aggregate, as `SearchProblem` takes them.
 
     Raises:
@@ -94,19 +96,21 @@ class NASBench201Problem(SearchProblem):
         *,
         seed: int = 0,
         supernet: SupernetOptions | None = None,
+        costs: Mapping[str, CostOptions | Mapping[str, Any]] | None = None,
         **scoring: Any,
     ) -> None:
         self.accuracy = read_table(Path(table), dataset)
         self.own = (TableScorer(self.accuracy), *shared_scorers(supernet))
         self.lookup = supernet is None
-        space = NASBench201Space(10 if dataset == "cifar10" else 100, budget=budget)
+        known = {name: CostOptions.model_validate(one) for name, one in (costs or {}).items()}
+        space = costed(NASBench201Space(10 if dataset == "cifar10" else 100), known, budget or Budget())
         super().__init__(space, objectives, seed=seed, **scoring)
 
     @classmethod
     def from_options(cls, options: NASBench201Options, seed: int) -> Self:
         """The problem of a run file."""
         budget = options.budget.budget()
-        more = scoring(options) | {"supernet": options.supernet}
+        more = scoring(options) | {"supernet": options.supernet, "costs": options.costs}
         return cls(options.table, options.dataset, options.objectives, budget, seed=seed, **more)
 
     @cached_property

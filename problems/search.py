@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -10,7 +11,6 @@ from typing import Any, ClassVar
 from pydantic import BaseModel
 
 from uninas_evo.contracts import Problem, Progress, Scorer, Space
-from uninas_evo.scoring.cost import COSTS
 from uninas_evo.scoring.named import Scorers, Written
 from uninas_evo.scoring.subject import GenomeSubject, repeatable
 
@@ -51,10 +51,13 @@ class SearchProblem(Problem):
     ) -> None:
         self.space = space
         self.seed = self.run_seed = seed
-        costs = COSTS if space.start is None else tuple(space.cost(space.start))
+        costs = tuple(space.cost(space.sample(random.Random(0)) if space.start is None else space.start))
         found = Scorers(scorers, aggregate=aggregate, batch=batch, settings=proxies, own=self.own, costs=costs)
         self.scorers, self.objectives = tuple(found.scorers), found.objectives
-        self.sources = tuple(file for scorer in self.scorers for file in scorer.sources)
+        self.sources = (
+            *(file for scorer in self.scorers for file in scorer.sources),
+            *(file for model in space.costs for file in model.sources),
+        )
         self._is_ready = False
 
     @classmethod

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
-from uninas_evo.contracts import Budget, Choose, Cost, Shape, Space
+from uninas_evo.contracts import Budget, Choose, Cost, CostModel, Shape, Space
 from uninas_evo.errors import BudgetError, GenomeError
 from uninas_evo.spaces.load import SpaceEntry
 from uninas_evo.spaces.uninas.compose import FAR, NEAR, compose
@@ -34,6 +35,7 @@ class UninasSpace(Space[Genome]):
         budget: bounds that no operator leaves.
         rule: probabilities and limits of a search step.
         edits: how many edits `compose` may make.
+        costs: what gives further named costs.
         image: (3, H, W) of the skeleton.
         classes: outputs of the skeleton's head.
 
@@ -45,6 +47,7 @@ class UninasSpace(Space[Genome]):
     budget: Budget = field(default_factory=Budget)
     rule: StepRule = field(default_factory=StepRule)
     edits: tuple[str, ...] = FAR
+    costs: tuple[CostModel[Genome], ...] = ()
     image: Shape = field(init=False, repr=False, compare=False)
     classes: int = field(init=False, repr=False, compare=False)
 
@@ -52,23 +55,27 @@ class UninasSpace(Space[Genome]):
         skeleton = self.start.skeleton
         object.__setattr__(self, "image", (3, skeleton.image_size, skeleton.image_size))
         object.__setattr__(self, "classes", skeleton.classes)
-        if not self.budget.admits(self.start.cost):
+        if not self.admits(self.start):
             raise BudgetError(
-                f"the start network must lie inside the budget; it has {self.start.params:,} params and "
-                f"{self.start.flops:,} FLOPs, the budget is {self.budget}; widen the budget or take a smaller start"
+                f"the start network must lie inside the budget; it has {_told(self.cost(self.start))}, "
+                f"the budget is {self.budget}; widen the budget or take a smaller start"
             )
 
     def with_budget(self, budget: Budget) -> Self:
         """The same space inside another budget."""
-        return type(self)(self.start, budget, self.rule, self.edits)
+        return replace(self, budget=budget)
+
+    def admits(self, genome: Genome) -> bool:
+        """Whether a genome lies within the budget."""
+        return self.budget.admits(self.cost(genome))
 
     def around(self, genome: Genome) -> Self:
         """The same space begun at another genome, which `compose` changes by one or two edits only."""
-        return type(self)(genome, self.budget, self.rule, NEAR)
+        return replace(self, start=genome, edits=NEAR)
 
     def compose(self, choose: Choose) -> Genome:
         """Applies an edit script to the start network (see `uninas_evo.spaces.uninas.compose`)."""
-        return compose(self.start, choose, self.budget, self.rule, self.edits)
+        return compose(self.start, choose, self.budget, self.rule, self.edits, self._guard)
 
     def mutate(self, genome: Genome, rng: random.Random) -> Genome | None:
         """One search step inside the budget, or None where none was found in `PATIENCE` attempts."""
@@ -80,19 +87,25 @@ class UninasSpace(Space[Genome]):
 
     def attempt(self, genome: Genome, rng: random.Random) -> Genome | None:
         """One search step, None where what was drawn is not feasible."""
-        return step(genome, self.budget, self.rule, rng)
+        child = step(genome, self.budget, self.rule, rng)
+        return child if child is None or self._guard is None or self._guard(child) else None
+
+    @property
+    def _guard(self) -> Callable[[Genome], bool] | None:
+        """What a step cannot see in its node alone: whether further costs are inside the budget."""
+        return self.admits if self.costs else None
 
     def crossover(self, a: Genome, b: Genome, rng: random.Random) -> Genome | None:
         """Blocks of the same stage exchanged: a child inside the budget that equals neither parent, or None."""
         for _ in range(PATIENCE):
             child = cross(a, b, rng)
-            if self.budget.admits(child.cost) and child not in (a, b):
+            if child not in (a, b) and self.admits(child):
                 return child
         return None
 
     def cost(self, genome: Genome) -> Cost:
-        """Exact parameters and FLOPs."""
-        return genome.cost
+        """Exact parameters and FLOPs, and what `costs` count."""
+        return self.extended(genome, genome.cost)
 
     def build(self, genome: Genome) -> nn.Module:
         """The network of a genome (see `uninas_evo.spaces.uninas.network.build`)."""
@@ -117,6 +130,12 @@ class UninasSpace(Space[Genome]):
                 f"{self.start.skeleton}; decode it in a space of its own"
             )
         return genome
+
+
+def _told(cost: Cost) -> str:
+    """A cost in words."""
+    further = "".join(f", {amount:g} {name}" for name, amount in cost.further)
+    return f"{cost.params:,} params and {cost.flops:,} FLOPs{further}"
 
 
 def _load(source: str, skeleton: Skeleton | None = None) -> tuple[UninasSpace, Genome]:
