@@ -243,19 +243,19 @@ def test_fresh_scores_join_the_journal(tmp_path, file):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("accident", "reason"),
+    ("accident", "reason", "limit_s"),
     [
-        ("__import__('time').sleep(1000)", "outlived the time limit of 2 s"),
-        ("__import__('os')._exit(17)", "killed its worker twice"),
-        ("bytearray(10**10)", "out of memory"),
+        ("__import__('time').sleep(1000)", "outlived the time limit of 15 s", 15),
+        ("__import__('os')._exit(17)", "killed its worker twice", 60),
+        ("bytearray(10**10)", "out of memory", 60),
     ],
 )
-def test_limits_hold_in_a_comparison(tmp_path, file, accident, reason):
+def test_limits_hold_in_a_comparison(tmp_path, file, accident, reason, limit_s):
     """A candidate that hangs, dies or takes too much is failed as in any search, and its run goes on."""
     start = file.runs["uninas"]["random"].problem().space.start.id
     harm = f"    if genome.id != {start!r}:\n        {accident}\n    return"
     (tmp_path / "noise.py").write_text(NOISE.replace("    return", harm))
-    pool = ["pool.devices={cpu=1}", "pool.time_limit_s=2", "pool.memory_limit_gb=2"]
+    pool = ["pool.devices={cpu=1}", f"pool.time_limit_s={limit_s}", "pool.memory_limit_gb=2"]
     limited = again(tmp_path, "seeds=1", "rescore=0", "evaluations=2", *pool)
     work = groups(limited, tmp_path / "out")
     run_groups(work, limited.options.pool, lambda done, total: None)
@@ -263,7 +263,7 @@ def test_limits_hold_in_a_comparison(tmp_path, file, accident, reason):
     results = [event for event in events if isinstance(event, ResultEvent)]
     failures = [event.failure for event in results if event.failure is not None]
     assert len(results) == 4
-    assert len(failures) >= 2
+    assert len(failures) >= 2, "every candidate but the start comes to harm"
     assert all(reason in failure for failure in failures)
 
 

@@ -283,4 +283,35 @@ def test_a_folder_of_another_training(squares, tmp_path):
 
 def test_every_learner_is_tested():
     """No learner is left out of the resume test but the sandwich, which needs ordered decisions."""
-    assert {name for name, _ in CASES} | {"sandwich"} == set(LEARNERS)
+    assert {name for name, _ in CASES} | {"sandwich", "progressive"} == set(LEARNERS)
+
+
+def test_progressive_shrinking(squares, tmp_path, monkeypatch):
+    """Phases admit smaller kernels, depths, expansions in turn; killed in any of them it ends with the same weights."""
+    space = OFASpace(3, 0.2, (32,))
+    settings = {"space": space, "network": {}, "steps": 6, "options": {"lengths": (1, 1, 1, 1, 1, 1)}}
+    training = trained(squares, tmp_path / "whole", "progressive", **settings)
+    genomes = [training._digits(genome) for genome in training.learner.paths(0)]
+    assert genomes == [training._digits(training.learner.largest)]
+    lines = [json.loads(line) for line in (tmp_path / "whole/steps.jsonl").read_text().splitlines()]
+    assert [len(line["genomes"]) for line in lines] == [1, 1, 2, 2, 4, 4]
+    kernels = [d.name.split()[-1] == "kernel" for d in space.decisions]
+    assert all(digit == "2" for digit, is_kernel in zip(lines[1]["genomes"][0], kernels, strict=True)
+               if not is_kernel and digit != "0")  # fmt: skip
+    step = SupernetTraining.step
+
+    def dying(self, number):
+        if number == 5 and not (tmp_path / "killed/result.json").exists() and not died:
+            died.append(number)
+            raise Killed
+        return step(self, number)
+
+    died: list[int] = []
+    monkeypatch.setattr(module, "SAVE_EVERY_S", -1.0)
+    monkeypatch.setattr(SupernetTraining, "step", dying)
+    with pytest.raises(Killed):
+        trained(squares, tmp_path / "killed", "progressive", **settings)
+    trained(squares, tmp_path / "killed", "progressive", **settings)
+    assert files(tmp_path / "killed") == files(tmp_path / "whole")
+    with pytest.raises(SpaceError, match="which NASBench201Space has not"):
+        trained(squares, None, "progressive")

@@ -30,13 +30,11 @@ def score(
     from uninas_evo.proxies import Inputs
     from uninas_evo.proxies import score as score_module
     from uninas_evo.proxies.registry import find, names
-    from uninas_evo.spaces.uninas import load_genome
-    from uninas_evo.spaces.uninas.network import build
+    from uninas_evo.spaces.load import load_space
 
-    loaded = load_genome(genome)
-    size = loaded.skeleton.image_size
-    inputs = Inputs(batch=batch, image=(3, size, size), seed=seed, device=device)
-    values = score_module(build(loaded), proxy or ["vkdnw"], inputs, costs=loaded.cost)
+    space, loaded = load_space(genome)
+    inputs = Inputs(batch=batch, image=space.image, seed=seed, device=device)
+    values = score_module(space.build(loaded), proxy or ["vkdnw"], inputs, costs=space.cost(loaded))
     if json:
         typer.echo(json_module.dumps(values))
         return

@@ -12,7 +12,10 @@ import typer
 from uninas_evo.cli._app import app
 
 DataOption = Annotated[
-    str, typer.Option(help="A folder with train/ and val/ of one folder a class, one of IDX files, or an .npz file.")
+    str,
+    typer.Option(
+        help="A folder with train/ and val/ of one folder a class, one with labels.csv or IDX files, or an .npz file."
+    ),
 ]
 ProtocolOption = Annotated[str, typer.Option(help="imagenet, small, or the path of a TOML file.")]
 DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, or auto: a GPU where there is one.")]
@@ -47,13 +50,16 @@ def train(
     from uninas_evo.compare.baselines import folder_of, winners
     from uninas_evo.engine.journal import FILE_NAME
     from uninas_evo.report.record import genome_id
-    from uninas_evo.spaces.uninas import UninasSpace, load_genome
+    from uninas_evo.spaces.load import load_space
     from uninas_evo.training import load_protocol, read_splits
     from uninas_evo.training.genomes import train_in_space
     from uninas_evo.training.process import process_group
 
     is_run = (Path(source) / FILE_NAME).is_file()
-    space, (genome,) = winners(source, 1) if is_run else (UninasSpace(given := load_genome(source)), [given])
+    if is_run:
+        space, (genome,) = winners(source, 1)
+    else:
+        space, genome = load_space(source)
     settings = load_protocol(protocol).replace(**_changes(change or []))
     text = space.encode(genome)
     kept = folder_of(Path(source) / "train", "winner 1", text, seed) if is_run else None

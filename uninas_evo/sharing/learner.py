@@ -53,6 +53,9 @@ class Learner(ABC):
     def paths(self, step: int) -> Sequence[Any]:
         """The genomes or mixtures of a weight step; the gradients of all are added, then one update follows."""
 
+    def teach(self, images: Tensor) -> None:  # noqa: B027 - most have no teacher
+        """Is shown the images of a weight step, after `paths` and before `loss`."""
+
     def loss(self, logits: Tensor, labels: Tensor, place: int) -> Tensor:
         """The loss () of the path at a place of `paths`; they are called in order."""
         return nn.functional.cross_entropy(logits, labels)

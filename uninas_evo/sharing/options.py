@@ -13,7 +13,10 @@ class SupernetOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     data: str = Field(description="a data set, as `uninas-evo train` takes it")
-    learner: str = Field("uniform", description="uniform, fair, sandwich, darts, gumbel, gdas, proxyless, unas or enas")
+    learner: str = Field(
+        "uniform",
+        description="uniform, fair, sandwich, progressive, darts, gumbel, gdas, proxyless, unas or enas",
+    )
     options: dict[str, Any] = Field(default_factory=dict, description="settings of the learner")
     network: dict[str, Any] = Field(default_factory=dict, description="settings of the supernet, such as channels")
     image: int = Field(0, ge=0, description="pixels of a side that images are brought to; 0: the space's")

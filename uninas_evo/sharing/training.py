@@ -110,6 +110,7 @@ class SupernetTraining:
             line |= self.learner.update(train, policy, step, self.optimizer)
         self.optimizer.zero_grad(set_to_none=True)
         paths = self.learner.paths(step)
+        self.learner.teach(train[0])
         total = 0.0
         for place, path in enumerate(paths):
             loss = self.learner.loss(self.net(train[0], path), train[1], place)

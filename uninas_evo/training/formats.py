@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from uninas_evo.errors import GenomeError, TrainingError
 from uninas_evo.files import write_atomically
-from uninas_evo.spaces.uninas import load_genome
-from uninas_evo.spaces.uninas.network import Network, build
+from uninas_evo.spaces.load import build
 from uninas_evo.spaces.uninas.network.onnx import export_onnx
 from uninas_evo.training.extras import need
 from uninas_evo.training.protocol import Protocol
@@ -51,7 +50,7 @@ class Preparation:
 
 
 def save_weights(
-    network: Network, folder: str | Path, protocol: Protocol | None = None, classes: Sequence[str] = ()
+    network: Any, folder: str | Path, protocol: Protocol | None = None, classes: Sequence[str] = ()
 ) -> None:
     """Writes `genome.txt` and `weights.safetensors`, which holds the genome and the `Preparation` of images too.
 
@@ -71,7 +70,7 @@ def save_weights(
     write_atomically(folder / WEIGHTS, lambda file: file.write(content), TrainingError)
 
 
-def _preparation(network: Network, protocol: Protocol, classes: Sequence[str]) -> Preparation:
+def _preparation(network: Any, protocol: Protocol, classes: Sequence[str]) -> Preparation:
     size = network.genome.skeleton.image_size
     return Preparation(
         (3, size, size), protocol.mean, protocol.std, protocol.crop_mode, protocol.crop_pct, tuple(classes)
@@ -88,7 +87,7 @@ def _sorted_notes(content: bytes) -> bytes:
     return len(text).to_bytes(8, "little") + text + content[8 + length :]
 
 
-def load(path: str | Path) -> Network:
+def load(path: str | Path) -> Any:
     """The trained network of a training folder or a `.safetensors` file, in evaluation mode on the CPU.
 
     Its attribute `preparation` is the `Preparation` of its images, None where the file tells none.
@@ -108,7 +107,7 @@ def load(path: str | Path) -> Network:
         with need("safetensors").safe_open(str(file), "pt") as content:
             notes = content.metadata() or {}
             tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118 - it is no mapping
-        network = build(load_genome(notes.get("genome", "")))
+        network = build(notes.get("genome", ""))
         network.load_state_dict(tensors)
         prepared = _read_preparation(notes.get("images"))
     except (GenomeError, RuntimeError, OSError, ValueError, TypeError, need("safetensors").SafetensorError) as error:
@@ -128,7 +127,7 @@ def _read_preparation(text: str | None) -> Preparation | None:
     return Preparation(**({"size": (), "crop_mode": "center", "classes": ()} | notes | lists))
 
 
-def export(source: str | Path | Network, folder: str | Path, forms: Iterable[str] = tuple(FORMATS)) -> list[Path]:
+def export(source: str | Path | nn.Module, folder: str | Path, forms: Iterable[str] = tuple(FORMATS)) -> list[Path]:
     """Writes a network in other forms, each checked against ours on random images.
 
     Args:
@@ -144,7 +143,7 @@ def export(source: str | Path | Network, folder: str | Path, forms: Iterable[str
         TrainingError: there is no such form, or its outputs are not ours.
         MissingExtraError: a package that a form needs is not installed.
     """
-    network = (source if isinstance(source, Network) else load(source)).eval()
+    network = (source if isinstance(source, nn.Module) else load(source)).eval()
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     written = []
@@ -174,19 +173,19 @@ def _tell(form: str, path: Path, prepared: Preparation) -> None:
     write_atomically(path, lambda file: file.write(model.SerializeToString()), TrainingError)
 
 
-def _probe(network: Network) -> Tensor:
+def _probe(network: Any) -> Tensor:
     """Three random images (3, 3, H, W): another batch than the one the export has seen."""
     size = network.genome.skeleton.image_size
     return torch.randn(3, 3, size, size, generator=torch.Generator().manual_seed(0))
 
 
-def _write_onnx(network: Network, path: Path) -> Tensor:
+def _write_onnx(network: Any, path: Path) -> Tensor:
     export_onnx(network, path)
     session = need("onnxruntime").InferenceSession(str(path), providers=["CPUExecutionProvider"])
     return torch.from_numpy(session.run(None, {"image": _probe(network).numpy()})[0])
 
 
-def _write_program(network: Network, path: Path) -> Tensor:
+def _write_program(network: Any, path: Path) -> Tensor:
     size = network.genome.skeleton.image_size
     batch = torch.export.Dim("batch")
     plain = deepcopy(network).to(memory_format=torch.contiguous_format)
@@ -196,7 +195,7 @@ def _write_program(network: Network, path: Path) -> Tensor:
     return outputs  # type: ignore[no-any-return]
 
 
-def _compare(form: str, outputs: Tensor, network: Network) -> None:
+def _compare(form: str, outputs: Tensor, network: Any) -> None:
     with torch.no_grad():
         ours: Tensor = network(_probe(network))
     difference = float((outputs.detach() - ours).abs().max() / ours.abs().max().clamp(min=1))

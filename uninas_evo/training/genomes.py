@@ -10,6 +10,7 @@ import torch
 
 from uninas_evo.contracts import Shape, Space
 from uninas_evo.errors import TrainingError
+from uninas_evo.proxies import Scorable
 from uninas_evo.spaces.uninas import Genome
 from uninas_evo.spaces.uninas.network import build
 from uninas_evo.training.fit import Progress
@@ -76,7 +77,8 @@ def train_in_space(
 ) -> TrainResult:
     """Trains the network of a genome of any space that builds networks, or resumes that; see `train_genome`.
 
-    Of the UniNAS space the folder also holds what `uninas_evo.load` reads; of others the checkpoints of `train`.
+    Where the network knows its genome, as those of UniNAS and UniNet do, the folder also holds what `uninas_evo.load`
+    reads; of others the checkpoints of `train`.
 
     Raises:
         DataError, TrainingError, MissingExtraError: as `train_genome`.
@@ -90,7 +92,9 @@ def train_in_space(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = space.build(genome)
-    return train(
+    if isinstance(network, Scorable):
+        network.reinitialize(seed)
+    result = train(
         network,
         splits,
         protocol,
@@ -103,6 +107,9 @@ def train_in_space(
         progress=progress,
         say=say,
     )
+    if hasattr(network, "genome") and (process is None or process.first):
+        save_weights(network, folder, protocol, splits.classes)
+    return result
 
 
 def image_of(space: Space[Any], genome: Any) -> Shape:

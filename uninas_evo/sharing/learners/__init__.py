@@ -12,6 +12,7 @@ LEARNERS = {
     "uniform": "uniform:Uniform",
     "fair": "uniform:Fair",
     "sandwich": "uniform:Sandwich",
+    "progressive": "progressive:Progressive",
     "darts": "darts:Darts",
     "gumbel": "gumbel:Gumbel",
     "gdas": "gumbel:Gdas",

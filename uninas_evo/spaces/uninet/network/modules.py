@@ -41,7 +41,7 @@ class Sequence(nn.Module):
         _, c, h, w = x.shape
         tokens = self.conv(x.reshape(-1, c, 1, h * w))
         tokens = self.project(self.norm(tokens))
-        return torch.reshape(tokens, (len(x), -1, h // self.stride, w // self.stride))
+        return torch.reshape(tokens, (-1, self.project.out_channels, h // self.stride, w // self.stride))
 
 
 class LocalModule(nn.Module):
