@@ -124,7 +124,9 @@ class ScoringOptions(BaseModel):
     def _sized(self) -> Self:
         """A bound or an objective may name the size without a table."""
         named = [one if isinstance(one, str) else one.name for one in self.objectives]
-        named += [one.cost for one in self.objectives if isinstance(one, ObjectiveOptions) and one.cost]
+        for one in self.objectives:
+            if isinstance(one, ObjectiveOptions):
+                named += [one.cost or "", *(one.targets or ())]
         if SIZE in (*named, *self.budget.bounded()) and SIZE not in self.costs:
             self.costs[SIZE] = CostOptions(bits=32)
         return self
