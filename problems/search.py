@@ -58,6 +58,7 @@ class SearchProblem(Problem):
             *(file for scorer in self.scorers for file in scorer.sources),
             *(file for model in space.costs for file in model.sources),
         )
+        self.fidelities = next((scorer.fidelities for scorer in self.scorers if scorer.fidelities), ())
         self._is_ready = False
 
     @classmethod
@@ -70,6 +71,8 @@ class SearchProblem(Problem):
         with self._repeatable():
             for scorer in self.scorers:
                 scorer.make_ready(self.space, self.run_seed, folder, device, progress)
+        made = {type(scorer).__name__: scorer.prepared for scorer in self.scorers if scorer.prepared}
+        self.prepared = dict(sorted(made.items()))
         self._is_ready = True
 
     def prepare(self, device: str) -> None:

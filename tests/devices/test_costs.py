@@ -78,6 +78,18 @@ def test_every_space_holds_bounds_on_further_costs(name):
                 genome = made
 
 
+def test_every_step_of_uninas_is_guarded():
+    """Motifs, substitutions and starts lie within bounds on further costs too."""
+    free = SPACES["uninas"].with_costs([SizeCost()], Budget())
+    high = free.cost(free.start)["size_mb"] * 1.01
+    space, rng = free.with_budget(Budget(max_size_mb=high)), random.Random(0)
+    made = [vary(space.start, rng) for vary in space.variations().values() for _ in range(20)]
+    made += [*space.starts(), *(space.attempt(space.start, rng) for _ in range(50))]
+    sizes = [space.cost(genome)["size_mb"] for genome in made if genome is not None]
+    assert len(sizes) > 20
+    assert max(sizes) <= high
+
+
 class TestConformance(SpaceConformance):
     """A space with further costs is a space."""
 
