@@ -217,7 +217,7 @@ def test_a_table_stands_beside_its_run_file(tmp_path):
         "budget": {"max_board": 6},
     }
     problem = run_file(content, tmp_path).problem()
-    assert problem.sources == ((tmp_path / "t.csv").absolute(),)
+    assert (tmp_path / "t.csv").absolute() in problem.sources
     assert problem.objectives[1].goal == "minimize"
     assert problem.objectives[1].is_cost
     assert problem.evaluate(RESNET, "cpu")["board"] == 5
