@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -9,8 +10,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
-from uninas_evo.contracts import Problem, Progress, Scorer, Space
-from uninas_evo.scoring.cost import COSTS
+from uninas_evo.contracts import Budget, Problem, Progress, Rebudgeted, Scorer, Space
 from uninas_evo.scoring.named import Scorers, Written
 from uninas_evo.scoring.subject import GenomeSubject, repeatable
 
@@ -51,10 +51,13 @@ class SearchProblem(Problem):
     ) -> None:
         self.space = space
         self.seed = self.run_seed = seed
-        costs = COSTS if space.start is None else tuple(space.cost(space.start))
+        costs = tuple(space.cost(_example(space)))
         found = Scorers(scorers, aggregate=aggregate, batch=batch, settings=proxies, own=self.own, costs=costs)
         self.scorers, self.objectives = tuple(found.scorers), found.objectives
-        self.sources = tuple(file for scorer in self.scorers for file in scorer.sources)
+        self.sources = (
+            *(file for scorer in self.scorers for file in scorer.sources),
+            *(file for model in space.costs for file in model.sources),
+        )
         self.fidelities = next((scorer.fidelities for scorer in self.scorers if scorer.fidelities), ())
         self._is_ready = False
 
@@ -92,3 +95,11 @@ class SearchProblem(Problem):
 
     def _repeatable(self) -> Any:
         return nullcontext() if all(scorer.is_pure for scorer in self.scorers) else repeatable()
+
+
+def _example(space: Space[Any]) -> Any:
+    """A genome whose costs have the names of all: the start, else any, which is found sooner outside the budget."""
+    if space.start is not None:
+        return space.start
+    free = space.with_budget(Budget()) if isinstance(space, Rebudgeted) else space
+    return free.sample(random.Random(0))

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from uninas_evo.devices import costed
 from uninas_evo.problems.options import BudgetOptions, ScoringOptions, folder_of, scoring
 from uninas_evo.problems.search import SearchProblem
 from uninas_evo.scoring.named import ObjectiveOptions
@@ -84,5 +85,6 @@ class UninasProblem(SearchProblem):
     @classmethod
     def from_options(cls, options: UninasOptions, seed: int) -> Self:
         """The problem of a run file's `[problem]` table."""
-        space = UninasSpace(load_genome(options.start, options.skeleton), options.budget.budget(), options.step)
+        whole = UninasSpace(load_genome(options.start, options.skeleton), rule=options.step)
+        space = costed(whole, options.costs, options.budget.budget())
         return cls(space, options.objectives, seed=seed, **scoring(options))

@@ -191,8 +191,10 @@ def _absolute(options: BaseModel, folder: Path) -> None:
     """Makes a model's paths absolute: beside the run file where there is such a file, else in the working folder."""
     for name in type(options).model_fields:
         value = getattr(options, name)
-        if isinstance(value, BaseModel):
-            _absolute(value, folder)
-        elif isinstance(value, Path) and not value.is_absolute():
+        tables = value.values() if isinstance(value, Mapping) else [value]
+        for table in tables:
+            if isinstance(table, BaseModel):
+                _absolute(table, folder)
+        if isinstance(value, Path) and not value.is_absolute():
             beside = folder / value
             object.__setattr__(options, name, (beside if beside.exists() else value).absolute())

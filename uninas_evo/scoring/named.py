@@ -14,12 +14,16 @@ from uninas_evo import registry
 from uninas_evo.contracts import Goal, Objective, Scorer
 from uninas_evo.errors import ObjectiveError, ProxyError
 from uninas_evo.scoring.aggregate import AggregateScorer
+from uninas_evo.scoring.composite import COMPOSITE, CompositeScorer
 from uninas_evo.scoring.cost import COSTS, CostScorer, cost_objective
 from uninas_evo.scoring.function import FunctionScorer, UserFunction
 from uninas_evo.scoring.proxy import ProxyScorer
 from uninas_evo.scoring.reward import EXPONENT, REWARD, RewardScorer
 
 REWARD_EXAMPLE = '{name = "reward", of = "train", cost = "flops", target = 1e9, exponent = 0.07}'
+COMPOSITE_EXAMPLE = '{name = "composite", of = "train", targets = {params = 1e6}}'
+OWN_FIELDS = {REWARD: ("of", "cost", "target", "exponent"), COMPOSITE: ("of", "targets", "weights", "hinge")}
+"""Fields of objectives that weigh another one."""
 Settings = Mapping[str, Mapping[str, Any]]
 """Settings of proxies and scorers, by their names."""
 
@@ -30,7 +34,7 @@ class ObjectiveOptions(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: str = Field(
-        description='a proxy, "params", "flops", "latency_ms", "train", "reward", "file.py:function" or '
+        description='a proxy, "params", "flops", "latency_ms", "train", "reward", "composite", "file.py:function" or '
         '"module:function"'
     )
     goal: Goal | None = Field(None, description='"maximize" or "minimize"; a proxy or cost knows its own')
@@ -38,7 +42,9 @@ class ObjectiveOptions(BaseModel):
         default_factory=dict,
         description="for a function that returns several named values: which count, and their goals",
     )
-    of: str | None = Field(None, description='for "reward": the objective that is weighed against a cost')
+    of: str | None = Field(
+        None, description='for "reward" and "composite": the objective that is weighed against costs'
+    )
     cost: str | None = Field(None, description='for "reward": the cost, such as published_flops; unset: flops')
     target: float | None = Field(None, gt=0, description='for "reward": the cost at which the factor is 1')
     exponent: float | None = Field(
@@ -47,11 +53,25 @@ class ObjectiveOptions(BaseModel):
         description='for "reward": the factor is (target / cost)^exponent; unset: 0.07, as UniNet',
     )
 
+    targets: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] | None = Field(
+        None, description='for "composite": the amount of each cost from which it counts'
+    )
+    weights: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] | None = Field(
+        None, description='for "composite": weights by name; unset: accuracy 1, params and size_mb 0.01, others 0.1'
+    )
+    hinge: bool | None = Field(None, description='for "composite": false counts costs below their targets too')
+
     @model_validator(mode="after")
-    def _is_a_reward(self) -> Self:
-        given = {name for name in ("of", "cost", "target", "exponent") if getattr(self, name) is not None}
-        if self.name != REWARD and given:
-            raise ValueError(f"{', '.join(sorted(given))} are for the objective {REWARD!r}; {self.name!r} has none")
+    def _weighs(self) -> Self:
+        own = OWN_FIELDS.get(self.name, ())
+        for kind, fields in OWN_FIELDS.items():
+            given = [name for name in fields if getattr(self, name) is not None and name not in own]
+            if given:
+                raise ValueError(f"{', '.join(given)} are for the objective {kind!r}; {self.name!r} has none")
+        if self.name == COMPOSITE and (self.of is None or not self.targets):
+            raise ValueError(f"a composite needs what it is of and targets of costs; write {COMPOSITE_EXAMPLE}")
+        if unknown := sorted({*(self.weights or {})} - {self.of or "", *(self.targets or {})}):
+            raise ValueError(f"{unknown[0]!r} has a weight and no target; give a target, or remove the weight")
         if self.name == REWARD and (self.of is None or self.target is None):
             raise ValueError(f"a reward needs what it is of and a target; write {REWARD_EXAMPLE}")
         return self
@@ -98,7 +118,7 @@ class Scorers:
         self._proxies: dict[Any, ProxyScorer] = {}
         entries = [one if isinstance(one, Scorer) else _entry(one) for one in written]
         pairs = [entry for entry in entries if not isinstance(entry, Scorer)]
-        pairs = [_entry(one.of) if one.name == REWARD else (one, function) for one, function in pairs]
+        pairs = [_entry(one.of) if one.name in OWN_FIELDS else (one, function) for one, function in pairs]
         named = [one.name for one, function in pairs if function is None]
         known = {*self.costs, *self.own}
         proxies = [one for one in named if one not in registry.names("scorer")] + list(joined)
@@ -142,6 +162,8 @@ class Scorers:
             raise ObjectiveError(f"`values` are for functions that return several; {options.name} returns one value")
         if options.name == REWARD:
             return self._add(self._reward(options))
+        if options.name == COMPOSITE:
+            return self._add(self._composite(options))
         return [replace(one, goal=options.goal or one.goal) for one in self._of_name(options.name)]
 
     def _of_name(self, name: str) -> Sequence[Objective]:
@@ -159,14 +181,28 @@ class Scorers:
         assert options.of is not None
         assert options.target is not None
         cost = options.cost or "flops"
-        (weighed,) = self._objectives(_entry(options.of))
-        if cost not in self.costs or weighed.goal != "maximize" or weighed.is_cost:
+        scorer, name = self._weighed(options.of, [cost], REWARD)
+        return RewardScorer(scorer, name, cost, options.target, options.exponent or EXPONENT)
+
+    def _composite(self, options: ObjectiveOptions) -> CompositeScorer:
+        """Weighs an accuracy of a scorer, which is added but not followed."""
+        assert options.of is not None
+        assert options.targets is not None
+        scorer, name = self._weighed(options.of, list(options.targets), COMPOSITE)
+        return CompositeScorer(scorer, name, options.targets, options.weights or {}, options.hinge is not False)
+
+    def _weighed(self, of: str, costs: Sequence[str], kind: str) -> tuple[Scorer, str]:
+        """The scorer of a value that is weighed against costs, and its name."""
+        (weighed,) = self._objectives(_entry(of))
+        unknown = [cost for cost in costs if cost not in self.costs]
+        if unknown or weighed.goal != "maximize" or weighed.is_cost:
             raise ObjectiveError(
-                f"a reward weighs a value that is maximized against a cost out of {', '.join(self.costs)}, "
-                f"got of = {options.of!r} and cost = {cost!r}; name others"
+                f"a {kind} weighs a value that is maximized against a cost out of {', '.join(self.costs)}, "
+                f"got of = {of!r} and cost = {(unknown or costs)[0]!r}; name others"
             )
-        scorer = next(one for one in self.scorers if weighed.name in [known.name for known in one.objectives])
-        return RewardScorer(scorer, weighed.name, cost, options.target, options.exponent or EXPONENT)
+        return next(
+            one for one in self.scorers if weighed.name in [known.name for known in one.objectives]
+        ), weighed.name
 
     def _add(self, scorer: Scorer) -> Sequence[Objective]:
         if scorer not in self.scorers:
@@ -201,11 +237,12 @@ def check_objective(one: str | ObjectiveOptions, known: Sequence[str]) -> None:
         ObjectiveError: it does not.
     """
     options, function = _entry(one)
-    if options.name == REWARD and options.of is not None:
-        if options.cost not in known:
-            raise ObjectiveError(
-                f"a reward has a cost of the space, got {options.cost!r}; use one of {', '.join(known)}"
-            )
+    if options.name in OWN_FIELDS and options.of is not None:
+        for cost in options.targets or [options.cost or "flops"]:
+            if cost not in known:
+                raise ObjectiveError(
+                    f"a {options.name} has a cost of the space, got {cost!r}; use one of {', '.join(known)}"
+                )
         return check_objective(options.of, known)
     if function is not None or options.name in known or options.name in registry.names("scorer"):
         if options.values and function is None:
@@ -286,6 +323,8 @@ def _entry(one: Any) -> tuple[ObjectiveOptions, UserFunction | None]:
     target = one.name if isinstance(one, ObjectiveOptions) else one
     if target == REWARD and not isinstance(one, ObjectiveOptions):
         raise ObjectiveError(f'the objective "reward" needs what it is of and a target; write {REWARD_EXAMPLE}')
+    if target == COMPOSITE and not isinstance(one, ObjectiveOptions):
+        raise ObjectiveError(f'the objective "composite" needs what it is of and targets; write {COMPOSITE_EXAMPLE}')
     if isinstance(target, str) and ":" not in target:
         return (one if isinstance(one, ObjectiveOptions) else ObjectiveOptions(name=target)), None
     function = UserFunction(target)
