@@ -124,6 +124,8 @@ class Bayesian(SteadyState):
         if -math.inf in fitness:
             self.study.tell(trial, state=TrialState.PRUNED)
         else:
+            for one in self.constraints:
+                trial.set_constraint(one.name, one.excess(result.values))
             self.study.tell(trial, [result.values[objective.name] for objective in self.objectives])
             # One objective: the incumbent. Several: a front, of which a restart draws a member.
             count = 1 if len(self.objectives) == 1 else FRONT

@@ -31,6 +31,7 @@ def search(
     out: str | Path | None = None,
     resume: bool = False,
     quiet: bool = False,
+    debug: bool = False,
 ) -> SearchResult:
     """Searches a problem with a strategy: a whole run in one call.
 
@@ -49,6 +50,7 @@ def search(
         out: run folder to write; None keeps everything in memory.
         resume: goes on with the run in `out`; give the same problem and strategy, freshly made.
         quiet: shows nothing.
+        debug: scores in this process, whatever `pool` says, and prints the traceback of every failure.
 
     Raises:
         RunFileError: an option is wrong, or `train` is given without `out`.
@@ -65,16 +67,21 @@ def search(
         "train": train.model_dump() if isinstance(train, TrainOptions) else train,
     }
     plan = plan_from(problem, strategy, {key: value for key, value in content.items() if value is not None})
-    return _run(plan, None if out is None else Path(out), quiet, resume=resume)
+    return _run(plan, None if out is None else Path(out), quiet, resume=resume, debug=debug)
 
 
-def run_file(run: RunFile, out: Path, *, quiet: bool = False) -> SearchResult:
+def run_file(run: RunFile, out: Path, *, quiet: bool = False, debug: bool = False) -> SearchResult:
     """Runs a run file and writes the run folder `out`; raises as `search`."""
-    return _run(plan_of(run), out, quiet)
+    return _run(plan_of(run), out, quiet, debug=debug)
 
 
 def resume(
-    folder: Path, settings: Sequence[str] = (), *, allow_changed_objective: bool = False, quiet: bool = False
+    folder: Path,
+    settings: Sequence[str] = (),
+    *,
+    allow_changed_objective: bool = False,
+    quiet: bool = False,
+    debug: bool = False,
 ) -> SearchResult:
     """Goes on with a run folder, also with more evaluations than it was started with.
 
@@ -83,6 +90,7 @@ def resume(
         settings: changes such as "evaluations=400"; only what the record does not depend on.
         allow_changed_objective: runs the user's own objective although its file is not the recorded one.
         quiet: shows nothing.
+        debug: as for `search`.
 
     Raises:
         JournalError: the folder holds no run, cannot be continued, or its objective's file was changed.
@@ -99,17 +107,23 @@ def resume(
         )
     plan = plan_of(run)
     check_sources(plan.problem, header, folder, allow_changed_objective)
-    return _run(plan, folder, quiet, resume=True, changed=changed)
+    return _run(plan, folder, quiet, resume=True, changed=changed, debug=debug)
 
 
 def _run(
-    plan: Plan, folder: Path | None, quiet: bool, *, resume: bool = False, changed: Mapping[str, Any] | None = None
+    plan: Plan,
+    folder: Path | None,
+    quiet: bool,
+    *,
+    resume: bool = False,
+    changed: Mapping[str, Any] | None = None,
+    debug: bool = False,
 ) -> SearchResult:
     """Runs a plan, then does what its `[after]` and `[train]` tables say."""
     if plan.train is not None:
         _check_training(plan.train, folder)  # hours later would be too late
     display = open_display(quiet)
-    result = execute(plan, folder, display=display, resume=resume, changed=changed)
+    result = execute(plan, folder, display=display, resume=resume, changed=changed, debug=debug)
     if folder is not None and result.front and result.end.kind != "interrupted":
         _follow(plan, folder, display)
     return result

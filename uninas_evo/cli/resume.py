@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from uninas_evo.cli._app import app
-from uninas_evo.cli._options import Allow, Quiet, Set, finish
+from uninas_evo.cli._options import Allow, Debug, Quiet, Set, finish
 
 
 @app.command()
@@ -17,6 +17,7 @@ def resume(
     set_: Set = None,
     allow_changed_objective: Allow = False,
     quiet: Quiet = False,
+    debug: Debug = False,
 ) -> None:
     """Go on with a run that was killed or interrupted, or that is to get more evaluations.
 
@@ -24,5 +25,5 @@ def resume(
     """
     from uninas_evo.api import resume as go_on
 
-    result = go_on(folder, set_ or [], allow_changed_objective=allow_changed_objective, quiet=quiet)
+    result = go_on(folder, set_ or [], allow_changed_objective=allow_changed_objective, quiet=quiet, debug=debug)
     finish(result, folder, quiet)

@@ -40,8 +40,13 @@ class AfterOptions(BaseModel):
 
     rescore: NonNegativeInt = Field(
         8,
-        description="fresh seeds that the start, the winner and the runner-up are scored with again; 8 give a "
-        "standard error that tells a real gain from a lucky draw; 0 for none",
+        description="fresh seeds that the start and the finalists are scored with again; 8 give a standard error that "
+        "tells a real gain from a lucky draw; 0 for none",
+    )
+    finalists: PositiveInt = Field(
+        5,
+        description="the best so many are finalists: the winner is the one that fresh seeds prefer; of 5 candidates "
+        "one is nearly always among the true best, and more cost as much again each",
     )
     plot: bool = Field(True, description="draws the best score so far, or the Pareto front")
 

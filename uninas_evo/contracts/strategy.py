@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pydantic
 
     from uninas_evo.contracts.array import Array
+    from uninas_evo.contracts.problem import Constraint
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,8 @@ class Strategy(ABC):
     """What it was made with, for the run's record."""
     objectives_allowed: ClassVar[Literal["one", "several", "any"]] = "any"
     """How many objectives the strategy can follow."""
+    constraints: Sequence[Constraint] = ()
+    """Bounds on values of results; the loop sets them before the first `ask`, to those of the problem."""
 
     def __init__(self, *given: Any, **options: Any) -> None:
         if given or options:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import math
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +18,7 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from uninas_evo.contracts import Cost, Goal
+from uninas_evo.contracts import Constraint, Cost, Goal
 from uninas_evo.errors import JournalError
 
 VERSION = 2
@@ -49,6 +50,8 @@ class Header(_Event):
     objectives: dict[str, Goal]
     units: dict[str, str] = {}
     """What objectives are counted in, where they have a unit."""
+    constraints: dict[str, tuple[float | None, float | None]] = {}
+    """Bounds on scored values: name -> least and most that is feasible."""
     versions: dict[str, str]
     """Installed version of each library that can change a result."""
     host: dict[str, str]
@@ -58,6 +61,14 @@ class Header(_Event):
     """SHA-256 of each file of the user's own code that the objectives run."""
     started: str
     """When the run began, ISO 8601 in UTC."""
+
+    @property
+    def bounds(self) -> tuple[Constraint, ...]:
+        """The constraints as candidates are held to them."""
+        return tuple(
+            Constraint(name, -math.inf if low is None else low, math.inf if high is None else high)
+            for name, (low, high) in self.constraints.items()
+        )
 
 
 class AskEvent(_Event):
@@ -112,6 +123,8 @@ class ResultEvent(_Event):
     number: int
     values: dict[str, float] | None = None
     failure: str | None = None
+    traceback: str | None = None
+    """The whole traceback of a failure, where an exception was its reason."""
     measured: Measured
 
 
@@ -298,7 +311,7 @@ def canonical(events: Iterable[Event]) -> list[dict[str, Any]]:
     """The part of a journal that is the same for equal runs: asks in order, then results by number, no times."""
     kept = [event for event in events if isinstance(event, AskEvent | ResultEvent)]
     kept.sort(key=lambda event: (isinstance(event, ResultEvent), event.number))
-    return [event.model_dump(exclude={"measured"}) for event in kept]
+    return [event.model_dump(exclude={"measured", "traceback"}) for event in kept]
 
 
 def _parse(content: bytes, path: Path) -> tuple[list[Event], str, int]:

@@ -83,6 +83,7 @@ class Loop:
     ) -> None:
         self.problem = problem
         self.strategy = strategy
+        strategy.constraints = problem.constraints
         self.journal = journal
         self.evaluations = float("inf") if evaluations is None else evaluations
         self.time_limit_s = float("inf") if time_limit_s is None else time_limit_s
@@ -313,6 +314,7 @@ class Loop:
                 number=one.job.number,
                 values=None if one.values is None else dict(one.values),
                 failure=one.failure,
+                traceback=one.traceback,
                 measured=Measured(seconds=one.seconds, device=one.device, worker=one.worker, at=self.elapsed_s),
             )
             for one in done

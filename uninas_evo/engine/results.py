@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from uninas_evo.contracts import Cost, Objective
+from uninas_evo.contracts import Cost, Objective, violation
 from uninas_evo.engine.journal import Note
 from uninas_evo.engine.loop import Loop
 from uninas_evo.stats import fronts
@@ -26,6 +26,7 @@ class Evaluation:
         cost: its named costs.
         values: a value for every objective and whatever else was measured; empty for a failure.
         failure: why there are no values.
+        violation: by how much it violates the problem's constraints; 0 where it meets them.
     """
 
     number: int
@@ -34,6 +35,7 @@ class Evaluation:
     cost: Cost
     values: Mapping[str, float]
     failure: str | None = None
+    violation: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,8 @@ class Rescored:
         over_start: winner against start; None where a score failed.
         over_runner_up: winner against runner-up; None where there is none.
         noisy: whether another seed changes a value at all.
+        candidates: by finalist, its candidate's number.
+        best_recorded: the candidate with the best score in the search; fresh seeds may prefer another one.
     """
 
     objective: str
@@ -62,6 +66,8 @@ class Rescored:
     over_start: Difference | None
     over_runner_up: Difference | None
     noisy: bool
+    candidates: Mapping[str, int] = field(default_factory=dict)
+    best_recorded: int | None = None
 
 
 @dataclass(frozen=True)
@@ -99,7 +105,15 @@ def evaluations(loop: Loop) -> list[Evaluation]:
             event = loop.results[trial.source]
             cost = space.cost(trial.candidate.genome)
             found.append(
-                Evaluation(trial.source, trial.candidate.genome, trial.text, cost, event.values or {}, event.failure)
+                Evaluation(
+                    trial.source,
+                    trial.candidate.genome,
+                    trial.text,
+                    cost,
+                    event.values or {},
+                    event.failure,
+                    0.0 if event.failure else violation(event.values or {}, loop.problem.constraints),
+                )
             )
     return found
 
@@ -114,6 +128,9 @@ def ranked(found: Sequence[Evaluation], objectives: Sequence[Objective]) -> list
 
 
 def points(found: Sequence[Evaluation], objectives: Sequence[Objective]) -> FloatArray:
-    """The objectives' values with less being better, (T, O); NaN for failures."""
-    values = [[one.values.get(objective.name, math.nan) for objective in objectives] for one in found]
+    """The objectives' values with less being better, (T, O); NaN for failures and what violates a constraint."""
+    values = [
+        [math.nan if one.violation else one.values.get(objective.name, math.nan) for objective in objectives]
+        for one in found
+    ]
     return fronts.minimized(values, [objective.goal for objective in objectives])

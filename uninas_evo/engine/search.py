@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import math
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from uninas_evo.config.runfile import AfterOptions, RunFile
 from uninas_evo.contracts import Problem, Strategy
 from uninas_evo.engine import journal as journals
 from uninas_evo.engine.display import Display
-from uninas_evo.engine.finalists import rescore, size_alarm, warnings, write_folder
+from uninas_evo.engine.finalists import preferred, rescore, size_alarm, warnings, write_folder
 from uninas_evo.engine.journal import Header, Journal, Note, read_journal
 from uninas_evo.engine.loop import Loop
 from uninas_evo.engine.preflight import preflight
@@ -25,6 +26,7 @@ from uninas_evo.engine.versions import file_hashes, git_state, host, versions
 from uninas_evo.errors import JournalError, RunFileError
 from uninas_evo.files import write_text
 from uninas_evo.pool.contract import Pool
+from uninas_evo.pool.in_process import InProcessPool
 from uninas_evo.pool.open import PoolOptions, make_ready, open_pool
 from uninas_evo.training.options import TrainOptions
 
@@ -152,6 +154,7 @@ def execute(
     resume: bool = False,
     changed: Mapping[str, Any] | None = None,
     pool: Pool | None = None,
+    debug: bool = False,
 ) -> SearchResult:
     """Runs a plan to its end: replay, workers, loop, what comes after, and the folder's files.
 
@@ -162,6 +165,7 @@ def execute(
         resume: whether the folder holds a part of this run already.
         changed: fields that differ from the run's header, for a note.
         pool: workers that are there already; they are left open.
+        debug: scores in this process and prints the traceback of every failure.
     """
     display = display or Display()
     journal = _open_journal(folder, resume)
@@ -179,7 +183,7 @@ def execute(
         if journal.events:
             loop.replay()
         with contextlib.ExitStack() as stack:
-            workers = cache(lambda: pool or stack.enter_context(_open(plan, folder, display)))
+            workers = cache(lambda: pool or stack.enter_context(_open(plan, folder, display, debug)))
             end = loop.ended() if journal.events else None
             if end is None or end.kind == "interrupted":
                 stack.callback(display.ended)
@@ -195,9 +199,11 @@ def execute(
         journal.close()
 
 
-def _open(plan: Plan, folder: Path | None, display: Display) -> Pool:
+def _open(plan: Plan, folder: Path | None, display: Display, debug: bool) -> Pool:
     """Workers for a problem that was made ready."""
     make_ready(plan.pool, plan.problem, folder, display.say)
+    if debug:
+        return InProcessPool(plan.problem, threads=plan.pool.threads, debug=True)
     return open_pool(plan.pool, plan.problem)
 
 
@@ -206,10 +212,14 @@ def _conclude(plan: Plan, loop: Loop, end: Note, pool: Callable[[], Pool], folde
     objectives = plan.problem.objectives
     found = evaluations(loop)
     order = ranked(found, objectives)
-    best = order[:1] if len(objectives) == 1 else order
     rescored = None
     if plan.after.rescore and order and end.kind != "interrupted" and len(objectives) == 1:
-        rescored = rescore(plan.problem, pool, order[:2], plan.seed, plan.after.rescore, loop.journal)
+        top = order[: plan.after.finalists]
+        rescored = rescore(plan.problem, pool, top, plan.seed, plan.after.rescore, loop.journal)
+    best = order
+    if len(objectives) == 1:
+        numbers = preferred([one.number for one in order], loop.journal.events, objectives[0])
+        best = [one for one in order if one.number in numbers[:1]]
     scored = [one for one in found if one.failure is None]
     values = {objective.name: [one.values[objective.name] for one in scored] for objective in objectives}
     size = size_alarm(objectives, [one.cost for one in scored], values)
@@ -273,6 +283,7 @@ def _begin(
             seed=plan.seed,
             objectives={objective.name: objective.goal for objective in plan.problem.objectives},
             units={objective.name: objective.unit for objective in plan.problem.objectives if objective.unit},
+            constraints={one.name: (_finite(one.low), _finite(one.high)) for one in plan.problem.constraints},
             versions=versions(),
             host=facts,
             git=git_state(),
@@ -282,6 +293,10 @@ def _begin(
         journal.append(header)
     if folder is not None:
         _write_run_file(folder, plan)
+
+
+def _finite(bound: float) -> float | None:
+    return bound if math.isfinite(bound) else None
 
 
 def _write_run_file(folder: Path, plan: Plan) -> None:

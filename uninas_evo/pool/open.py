@@ -19,7 +19,7 @@ from uninas_evo.errors import RunFileError
 from uninas_evo.pool import devices
 from uninas_evo.pool.contract import Pool
 from uninas_evo.pool.in_process import InProcessPool
-from uninas_evo.pool.worker import fixed_threads
+from uninas_evo.threads import fixed_threads
 
 
 class CpuWorkers(BaseModel):

@@ -183,7 +183,14 @@ class ProcessPool(Pool):
 
     def _done(self, slot: _Slot, job: Job, score: Score) -> Done:
         return Done(
-            job, score.values, score.failure, score.seconds, self.devices[slot.number], slot.number, score.memory_bytes
+            job,
+            score.values,
+            score.failure,
+            score.seconds,
+            self.devices[slot.number],
+            slot.number,
+            score.memory_bytes,
+            score.traceback,
         )
 
     def _failed(self, slot: _Slot, job: Job, reason: str) -> Done:

@@ -25,6 +25,8 @@ from typing import Any, Protocol
 from uninas_evo.contracts import Objective, Problem
 from uninas_evo.errors import PoolError
 from uninas_evo.pool.contract import Job
+from uninas_evo.pool.traces import place_of, traceback_of
+from uninas_evo.threads import set_threads
 
 _PR_SET_PDEATHSIG = 1
 _LEAK_BYTES = 4 * 10**9
@@ -58,6 +60,7 @@ class Score:
     failure: str | None
     seconds: float
     memory_bytes: int = 0
+    traceback: str | None = None
 
 
 class Scores(Protocol):
@@ -79,13 +82,13 @@ class Worker:
         self.problem = problem
         self.settings = settings
         self._reseeded: dict[int, Problem] = {}
-        _set_threads(settings.threads)
+        set_threads(settings.threads)
         problem.prepare(settings.device)
 
     def score(self, job: Job) -> Score:
         """Scores a genome's text, with other random draws where the job has a seed; never raises."""
         begin = time.perf_counter()
-        values, failure = None, None
+        values = failure = trace = None
         try:
             problem = self.problem if job.seed is None else self._with_seed(job.seed)
             further: dict[str, Any] = {} if job.fidelity is None else {"fidelity": job.fidelity}
@@ -95,8 +98,9 @@ class Worker:
                 raw = problem.evaluate(problem.space.decode(job.genome), self.settings.device, **further)
             values = _checked(raw, problem.objectives)
         except (Exception, SystemExit) as error:
-            failure = _reason(error)
-        return Score(values, failure, time.perf_counter() - begin, peak_memory_bytes(self.settings.device))
+            failure, trace = _reason(error), traceback_of(error)
+        seconds, memory = time.perf_counter() - begin, peak_memory_bytes(self.settings.device)
+        return Score(values, failure, seconds, memory, trace)
 
     def _with_seed(self, seed: int) -> Problem:
         """The problem with another seed; kept, since finalists are scored with the same few."""
@@ -131,7 +135,7 @@ def start(payload: bytes, settings: Settings) -> None:
         make, problem = loads(payload)
         _worker = make(problem, settings)
     except Exception as error:
-        _broken = f"{type(error).__name__}: {error}"
+        _broken = _reason(error)
 
 
 def hello(device: str) -> str:
@@ -171,33 +175,6 @@ def _remote(payload: bytes, settings: Settings) -> Worker:
 
         device = "cuda" if torch.cuda.is_available() else "cpu"
     return Worker(loads(payload), replace(settings, device=device))
-
-
-def _set_threads(threads: int) -> None:
-    """Fixes torch's threads, loaded already or not: the last digits of its sums depend on them."""
-    os.environ["OMP_NUM_THREADS"] = str(threads)
-    if "torch" in sys.modules:
-        import torch
-
-        torch.set_num_threads(threads)
-
-
-@contextlib.contextmanager
-def fixed_threads(threads: int) -> Iterator[None]:
-    """Fixes torch's threads inside, for what is computed in a process of the user's own, which gets its own back."""
-    from uninas_evo.pool.devices import cpu_count
-
-    environment = os.environ.get("OMP_NUM_THREADS")
-    before = sys.modules["torch"].get_num_threads() if "torch" in sys.modules else int(environment or cpu_count())
-    _set_threads(threads)
-    try:
-        yield
-    finally:
-        _set_threads(before)
-        if environment is None:
-            del os.environ["OMP_NUM_THREADS"]
-        else:
-            os.environ["OMP_NUM_THREADS"] = environment
 
 
 def describe(device: str) -> str:
@@ -264,7 +241,7 @@ def _reason(error: BaseException) -> str:
         text = f"out of memory ({text or type(error).__name__})"
     else:
         text = f"{type(error).__name__}: {text}"
-    return text[:_MAX_REASON]
+    return text[:_MAX_REASON] + place_of(error)
 
 
 def _free_gpu_memory() -> None:

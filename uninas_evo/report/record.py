@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from uninas_evo.contracts import Cost, Objective
+from uninas_evo.contracts import Cost, Objective, violation
+from uninas_evo.engine.finalists import preferred
 from uninas_evo.engine.journal import AskEvent, Event, Header, ResultEvent, read_journal
-from uninas_evo.stats.fronts import FloatArray, minimized
+from uninas_evo.stats.fronts import FloatArray, minimized, ranked
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,8 @@ class RunRecord:
         errors: the values' standard errors, (T, O), as recorded beside them under the objective's name and `_se`; NaN
             where none was.
         seconds: what scoring each took, (T,).
+        violations: by how much each violates the run's constraints, (T,); 0 where it meets them.
+        ranking: rows, what the run hands back first: the finalist that fresh seeds prefer, or the knee of the front.
     """
 
     run: dict[str, Any]
@@ -41,11 +44,13 @@ class RunRecord:
     values: FloatArray
     errors: FloatArray
     seconds: FloatArray
+    violations: FloatArray
+    ranking: tuple[int, ...]
 
     @property
     def points(self) -> FloatArray:
-        """The values with less being better in all objectives, (T, O)."""
-        return minimized(self.values, [objective.goal for objective in self.objectives])
+        """The values with less being better in all objectives, (T, O); NaN where a constraint is violated."""
+        return _points(self.values, self.objectives, self.violations)
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -76,6 +81,12 @@ def record_of(header: Header, events: Sequence[Event]) -> RunRecord:
     names = [objective.name for objective in objectives]
     values = [[row.get(name, np.nan) for name in names] for row in rows]
     errors = [[row.get(f"{name}_se", np.nan) for name in names] for row in rows]
+    violations = np.array([violation(row, header.bounds) if row else 0.0 for row in rows], float)
+    table = np.array(values, float).reshape(len(asks), len(objectives))
+    ranking = [int(row) for row in ranked(_points(table, objectives, violations))]
+    if len(objectives) == 1:
+        places = {asks[row].number: row for row in ranking}
+        ranking = [places[number] for number in preferred(list(places), events, objectives[0])]
     seconds = np.array([results[ask.number].measured.seconds for ask in asks], float)
     return RunRecord(
         run=header.run,
@@ -84,10 +95,18 @@ def record_of(header: Header, events: Sequence[Event]) -> RunRecord:
         numbers=tuple(ask.number for ask in asks),
         genomes=tuple(ask.genome or "" for ask in asks),
         costs=tuple(ask.cost for ask in asks),
-        values=np.array(values, float).reshape(len(asks), len(objectives)),
+        values=table,
         errors=np.array(errors, float).reshape(len(asks), len(objectives)),
         seconds=seconds,
+        violations=violations,
+        ranking=tuple(ranking),
     )
+
+
+def _points(values: FloatArray, objectives: Sequence[Objective], violations: FloatArray) -> FloatArray:
+    points = minimized(values, [objective.goal for objective in objectives])
+    points[violations > 0] = np.nan
+    return points
 
 
 def objectives_of(header: Header, events: Iterable[Event]) -> tuple[Objective, ...]:

@@ -113,10 +113,19 @@ class FunctionScorer(Scorer):
         function: what computes the values.
         objectives: the values that count; other names than theirs, and theirs with `_se` behind, are refused.
         several: whether the function must return a mapping.
+        more: further names that it may return: those that constraints bound.
     """
 
-    def __init__(self, function: UserFunction, objectives: Sequence[Objective], *, several: bool = False) -> None:
+    def __init__(
+        self,
+        function: UserFunction,
+        objectives: Sequence[Objective],
+        *,
+        several: bool = False,
+        more: Sequence[str] = (),
+    ) -> None:
         self.function, self.objectives, self.several = function, tuple(objectives), several
+        self.more = tuple(more)
         self.sources = () if function.file is None else (function.file,)
 
     def prepare(self, space: Space[Any], device: str) -> None:
@@ -141,10 +150,12 @@ class FunctionScorer(Scorer):
                     raw = self._loaded(subject.genome)
                 case _:
                     raw = self._loaded(subject.genome, device)
-        return named(raw, self.function.name, [one.name for one in self.objectives], several=self.several)
+        return named(
+            raw, self.function.name, [one.name for one in self.objectives], several=self.several, more=self.more
+        )
 
 
-def named(raw: Any, name: str, declared: Sequence[str], *, several: bool) -> dict[str, Any]:
+def named(raw: Any, name: str, declared: Sequence[str], *, several: bool, more: Sequence[str] = ()) -> dict[str, Any]:
     """What a function returned, as named values: a single number gets the objective's name.
 
     Raises:
@@ -157,7 +168,7 @@ def named(raw: Any, name: str, declared: Sequence[str], *, several: bool) -> dic
                 f"got {raw!r}"
             )
         return {name: raw}
-    allowed = {*declared, *(f"{one}_se" for one in declared)}
+    allowed = {*more, *declared, *(f"{one}_se" for one in declared)}
     for unknown in sorted(map(str, raw.keys() - allowed)):
         raise ObjectiveError(
             f"{name} may return only what it declares ({', '.join(declared)}, and their standard errors with _se "

@@ -13,6 +13,7 @@ from uninas_evo.errors import TrainingError
 from uninas_evo.proxies import Scorable
 from uninas_evo.spaces.uninas import Genome
 from uninas_evo.spaces.uninas.network import build
+from uninas_evo.training.finetune import start_from
 from uninas_evo.training.fit import Progress
 from uninas_evo.training.formats import save_weights
 from uninas_evo.training.images import Splits
@@ -32,10 +33,12 @@ def train_genome(
     workers: int = 0,
     progress: Progress | None = None,
     say: Callable[[str], None] = lambda line: None,
+    start: str | Path | None = None,
 ) -> TrainResult:
     """Builds a genome's network with the seed's weights and trains it into a folder, or resumes that.
 
-    Beside the files of `train`, the folder holds `genome.txt` and, at the end, `weights.safetensors`.
+    Beside the files of `train`, the folder holds `genome.txt` and, at the end, `weights.safetensors`. With `start`,
+    the folder of another training, it begins with those weights where they fit (see `finetune`).
 
     Raises:
         DataError, TrainingError, MissingExtraError: as `train`; also where the protocol's image size is not that
@@ -44,6 +47,7 @@ def train_genome(
     size = genome.skeleton.image_size
     check_image_size((3, size, size), protocol)
     network = build(genome, seed)
+    name = genome.text if start is None else f"{genome.text}from {start_from(network, start, say)}\n"
     result = train(
         network,
         splits,
@@ -51,7 +55,7 @@ def train_genome(
         folder,
         image_size=size,
         seed=seed,
-        name=genome.text,
+        name=name,
         process=process,
         workers=workers,
         progress=progress,
@@ -74,6 +78,7 @@ def train_in_space(
     workers: int = 0,
     progress: Progress | None = None,
     say: Callable[[str], None] = lambda line: None,
+    start: str | Path | None = None,
 ) -> TrainResult:
     """Trains the network of a genome of any space that builds networks, or resumes that; see `train_genome`.
 
@@ -85,7 +90,16 @@ def train_in_space(
     """
     if isinstance(genome, Genome):
         return train_genome(
-            genome, splits, protocol, folder, seed=seed, process=process, workers=workers, progress=progress, say=say
+            genome,
+            splits,
+            protocol,
+            folder,
+            seed=seed,
+            process=process,
+            workers=workers,
+            progress=progress,
+            say=say,
+            start=start,
         )
     image = image_of(space, genome)
     check_image_size(image, protocol)
@@ -94,6 +108,9 @@ def train_in_space(
         network = space.build(genome)
     if isinstance(network, Scorable):
         network.reinitialize(seed)
+    name = space.encode(genome)
+    if start is not None:
+        name += f"from {start_from(network, start, say)}\n"
     result = train(
         network,
         splits,
@@ -101,7 +118,7 @@ def train_in_space(
         folder,
         image_size=image,
         seed=seed,
-        name=space.encode(genome),
+        name=name,
         process=process,
         workers=workers,
         progress=progress,
