@@ -13,13 +13,15 @@ import random
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pydantic
 
 from uninas_evo.contracts import Candidate, Draft, Objective, Result, Space, StopSearch, Strategy, violation
-from uninas_evo.errors import StrategyError
+from uninas_evo.errors import RunFileError, StrategyError
+from uninas_evo.mistakes import check
 from uninas_evo.strategies import check_objectives
 
 if TYPE_CHECKING:
@@ -66,6 +68,18 @@ class Lag(StrategyOptions):
     )
 
 
+def made(model: type[Any], options: Mapping[str, Any], whose: str) -> Any:
+    """Options of a model.
+
+    Raises:
+        RunFileError: one is wrong; the message lists all mistakes.
+    """
+    found, mistakes = check(model, options, (), Path())
+    if mistakes:
+        raise RunFileError(f"the options of {whose} are wrong: {'; '.join(mistakes)}")
+    return found
+
+
 class SearchStrategy(Strategy):
     """Checks the objectives, knows what was asked, and reads results.
 
@@ -81,6 +95,7 @@ class SearchStrategy(Strategy):
 
     Raises:
         ObjectiveError: the strategy cannot follow as many objectives.
+        RunFileError: an option is wrong.
     """
 
     repeats_end: ClassVar[int | None] = MAX_REPEATS
@@ -89,7 +104,7 @@ class SearchStrategy(Strategy):
         check_objectives(type(self), objectives)
         self.space = space
         self.objectives = tuple(objectives)
-        self.options = self.Options(**options)
+        self.options = made(self.Options, options, type(self).__name__)
         self.rng = random.Random(seed)
         self._asked = 0
         self._known: set[Any] = set()

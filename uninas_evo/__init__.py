@@ -106,6 +106,10 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Imports a name from its home when it is first used."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("uninas-evo")
     home = _HOME.get(name)
     if home is None:
         from difflib import get_close_matches

@@ -83,6 +83,8 @@ class Strategy(ABC):
     """What it was made with, for the run's record."""
     objectives_allowed: ClassVar[Literal["one", "several", "any"]] = "any"
     """How many objectives the strategy can follow."""
+    used: bool = False
+    """Whether a loop has asked it: what it learned belongs to that search alone."""
     constraints: Sequence[Constraint] = ()
     """Bounds on values of results; the loop sets them before the first `ask`, to those of the problem."""
 

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from uninas_evo.contracts import Cost, Objective, Problem
+from uninas_evo.contracts import Constraint, Cost, Objective, Problem
 from uninas_evo.engine.journal import Event, Journal, RescoreEvent
 from uninas_evo.engine.loop import Loop
 from uninas_evo.engine.results import Difference, Evaluation, Rescored, SearchResult
@@ -206,6 +206,15 @@ def warnings(size: SizeAlarm, rescored: Rescored | None) -> tuple[str, ...]:
     if rescored is not None and rescored.over_start is not None and not rescored.over_start.significant:
         told.append(f"the winner's {rescored.objective} is not above the start's beyond noise: search longer")
     return tuple(told)
+
+
+def unmet(scored: Sequence[Evaluation], constraints: Sequence[Constraint]) -> tuple[str, ...]:
+    """What to tell where candidates were scored, and none of them meets the constraints."""
+    if not scored:
+        return ()
+    near = min(scored, key=lambda one: one.violation)
+    values = ", ".join(f"{one.name} {near.values.get(one.name, math.nan):.6g}" for one in constraints)
+    return (f"no candidate meets the constraints; candidate {near.number} comes nearest, with {values}: widen them",)
 
 
 def _facts(one: Evaluation) -> dict[str, Any]:

@@ -59,6 +59,8 @@ class Header(_Event):
     """Commit of the working folder, with `+` where files differ from it."""
     sources: dict[str, str] = {}
     """SHA-256 of each file of the user's own code that the objectives run."""
+    strategy_source: str | None = None
+    """SHA-256 of the file of the user's own strategy."""
     started: str
     """When the run began, ISO 8601 in UTC."""
 

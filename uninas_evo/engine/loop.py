@@ -83,6 +83,11 @@ class Loop:
     ) -> None:
         self.problem = problem
         self.strategy = strategy
+        if strategy.used:
+            raise StrategyError(
+                f"this {type(strategy).__name__} object has searched already, and a strategy keeps what it learned; "
+                f"make a new one, also to go on with a run (with resume=True)"
+            )
         strategy.constraints = problem.constraints
         self.journal = journal
         self.evaluations = float("inf") if evaluations is None else evaluations
@@ -174,6 +179,7 @@ class Loop:
 
     def _ask(self) -> None:
         """Asks until the strategy waits."""
+        self.strategy.used = True
         try:
             while self._stopped is None and len(self.trials) - self.told < LOOKAHEAD:
                 drafts = self.strategy.ask()

@@ -12,12 +12,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from uninas_evo.config import registry, runfile
+from uninas_evo.config import registry, runfile, strategyfile
 from uninas_evo.config.runfile import AfterOptions, RunFile
 from uninas_evo.contracts import Problem, Strategy
 from uninas_evo.engine import journal as journals
 from uninas_evo.engine.display import Display
-from uninas_evo.engine.finalists import preferred, rescore, size_alarm, warnings, write_folder
+from uninas_evo.engine.finalists import preferred, rescore, size_alarm, unmet, warnings, write_folder
 from uninas_evo.engine.journal import Header, Journal, Note, read_journal
 from uninas_evo.engine.loop import Loop
 from uninas_evo.engine.preflight import preflight
@@ -52,7 +52,8 @@ class Plan:
 
 def reopen(folder: Path, settings: Sequence[str] = ()) -> tuple[RunFile, dict[str, Any]]:
     """The run file of a run folder with changes, and those changes by dotted name; runs nothing of it."""
-    recorded = read_journal(folder)[0].run
+    header = read_journal(folder)[0]
+    recorded = header.run
     missing = [name for name in ("problem", "strategy") if name not in recorded]
     if missing:
         raise JournalError(
@@ -66,11 +67,17 @@ def reopen(folder: Path, settings: Sequence[str] = ()) -> tuple[RunFile, dict[st
         raise RunFileError(f"{path} cannot be read: {error}; delete it to go on as the run was started") from None
     for setting in settings:
         runfile.apply_setting(content, setting)
+    for tables in (content, recorded):
+        strategyfile.check_recorded(_name(tables.get("strategy")), header.strategy_source, folder)
     run = runfile.parse_run(content, str(path), folder)
     before = runfile.parse_run(recorded, str(folder / journals.FILE_NAME), folder)  # fields that are new get defaults
     changed = runfile.changes(before.resolved(), run.resolved())
     runfile.check_changes(changed, str(path))
     return run, changed
+
+
+def _name(table: Any) -> Any:
+    return table.get("name") if isinstance(table, Mapping) else None
 
 
 def check_sources(problem: Problem, header: Header, folder: Path, allowed: bool) -> None:
@@ -168,6 +175,8 @@ def execute(
         debug: scores in this process and prints the traceback of every failure.
     """
     display = display or Display()
+    if folder is not None and not resume and folder.is_dir() and any(folder.iterdir()):
+        display.say(f"{folder} holds other files already; the run's files are written beside them")
     journal = _open_journal(folder, resume)
     try:
         if journal.header is not None:
@@ -223,7 +232,8 @@ def _conclude(plan: Plan, loop: Loop, end: Note, pool: Callable[[], Pool], folde
     scored = [one for one in found if one.failure is None]
     values = {objective.name: [one.values[objective.name] for one in scored] for objective in objectives}
     size = size_alarm(objectives, [one.cost for one in scored], values)
-    result = SearchResult(found, best, rescored, end, folder, warnings(size, rescored))
+    told = warnings(size, rescored) if order else unmet(scored, plan.problem.constraints)
+    result = SearchResult(found, best, rescored, end, folder, told)
     if folder is not None:
         write_folder(folder, plan.problem, loop, result, size)
     return result
@@ -288,6 +298,7 @@ def _begin(
             host=facts,
             git=git_state(),
             sources=file_hashes(plan.problem.sources),
+            strategy_source=strategyfile.digest(plan.content.get("strategy", {}).get("name")),
             started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         )
         journal.append(header)

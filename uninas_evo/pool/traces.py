@@ -22,7 +22,7 @@ def place_of(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if _is_users(frame.filename)]
     if not own and not isinstance(error, UninasEvoError):
-        own = [frame for frame in frames if "site-packages" not in frame.filename][-1:]
+        own = [frame for frame in frames if _is_ours(frame.filename)]
     if not own:
         return ""
     frame = own[-1]
@@ -32,6 +32,12 @@ def place_of(error: BaseException) -> str:
 def traceback_of(error: BaseException) -> str:
     """The whole traceback as text."""
     return "".join(traceback.format_exception(error))[-MAX_TRACE:]
+
+
+def _is_ours(file: str) -> bool:
+    """Whether a file is of this package, and not of the pool, whose checks say what is wrong themselves."""
+    path = Path(file)
+    return path.is_relative_to(_PACKAGE) and not path.is_relative_to(_PACKAGE / "pool")
 
 
 def _is_users(file: str) -> bool:

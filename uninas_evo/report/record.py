@@ -53,6 +53,13 @@ class RunRecord:
         return _points(self.values, self.objectives, self.violations)
 
     @property
+    def feasible(self) -> FloatArray:
+        """The values (T, O), NaN where a constraint is violated: what figures show."""
+        values = self.values.copy()
+        values[self.violations > 0] = np.nan
+        return values
+
+    @property
     def ids(self) -> tuple[str, ...]:
         """The genomes' ids, (T,)."""
         return tuple(genome_id(text) for text in self.genomes)

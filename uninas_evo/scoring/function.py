@@ -25,6 +25,7 @@ from typing import Any, Literal
 
 from uninas_evo.contracts import Objective, Scorer, Space, Subject
 from uninas_evo.errors import ObjectiveError
+from uninas_evo.mistakes import nearest
 
 Form = Literal["network", "genome", "genome and device"]
 
@@ -76,7 +77,12 @@ class UserFunction:
                 f"the objective {self.reference!r} cannot be imported: {type(error).__name__}: {error}; "
                 f"write it as 'file.py:function' or 'package.module:function'"
             ) from error
-        function = getattr(module, name, None)
+        if not hasattr(module, name):
+            own = [one for one, value in vars(module).items() if callable(value) and one[0] != "_"]
+            raise ObjectiveError(
+                f"{target} has no {name!r}: it has {', '.join(own) or 'no function'}{nearest(name, own)}"
+            )
+        function = getattr(module, name)
         if not callable(function):
             raise ObjectiveError(f"the objective {self.reference!r} must be a function, and {name!r} is {function!r}")
         loaded: Callable[..., Any] = function
@@ -99,6 +105,11 @@ def form_of(function: Callable[..., Any]) -> Form:
     if len(parameters) == 1:
         annotation = parameters[0].annotation
         kind = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "")
+        if kind in _NO_NETWORKS:
+            raise ObjectiveError(
+                f"an objective's one argument is a network (nn.Module) or a genome (Genome), and "
+                f"{getattr(function, '__name__', function)!r} has {kind!r} there; change the annotation or leave it out"
+            )
         return "genome" if kind.rpartition(".")[2] == "Genome" else "network"
     raise ObjectiveError(
         f"an objective takes (network), (genome: Genome) or (genome, device), and "
@@ -177,6 +188,8 @@ def named(raw: Any, name: str, declared: Sequence[str], *, several: bool, more: 
     return dict(raw)
 
 
+_NO_NETWORKS = ("int", "float", "str", "bool", "bytes", "list", "tuple", "dict", "set", "Tensor", "torch.Tensor")
+"""Annotations that neither a network nor a genome has."""
 _HELPERS: dict[Path, dict[str, ModuleType]] = {}
 """The modules that were imported from a folder of the user's: two folders may have helpers of one name."""
 

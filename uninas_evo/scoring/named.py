@@ -56,9 +56,8 @@ class ObjectiveOptions(BaseModel):
 
     @model_validator(mode="after")
     def _is_of_a_function(self) -> Self:
-        given = self.model_fields_set & {"measured", "unit"}
-        if given and ":" not in self.name:
-            raise ValueError(f"{', '.join(sorted(given))} are for functions of your own; {self.name!r} knows its own")
+        if (self.measured or self.unit) and ":" not in self.name:
+            raise ValueError(f"measured and unit are for functions of your own; {self.name!r} knows its own")
         return self
 
     @model_validator(mode="after")

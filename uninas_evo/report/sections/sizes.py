@@ -21,7 +21,7 @@ def sizes(run: Run) -> str:
         marks["start"] = record.genomes.index(run.start.text)
     figures = [
         template.figure(
-            inline_svg(size_figure(costs, record.values[:, column], objective, marks)),
+            inline_svg(size_figure(costs, record.feasible[:, column], objective, marks)),
             f"{label(objective)} against {' and against '.join(costs)}, of everything that was scored.",
         )
         for column, objective in enumerate(record.objectives)
