@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 
-from uninas_evo.config import registry
+from uninas_evo import registry
 from uninas_evo.contracts import Objective, Strategy
 from uninas_evo.errors import ObjectiveError, UninasEvoError
 

@@ -14,7 +14,6 @@ from engine_toy import ToyOptions, ToyProblem, ToyStrategy
 
 import uninas_evo
 from uninas_evo.api import resume, run_file
-from uninas_evo.config.registry import find
 from uninas_evo.config.runfile import load_run_file
 from uninas_evo.contracts import Objective
 from uninas_evo.engine.finalists import difference, rescore
@@ -24,6 +23,7 @@ from uninas_evo.engine.results import Evaluation, ranked
 from uninas_evo.engine.verify import verify
 from uninas_evo.errors import DataError, JournalError, PoolError, RunFileError
 from uninas_evo.pool.in_process import InProcessPool
+from uninas_evo.registry import find
 
 POOL = {"devices": "in-process"}
 RUN = """

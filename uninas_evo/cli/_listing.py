@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from rich.table import Table
 
-from uninas_evo.config import registry
+from uninas_evo import registry
 from uninas_evo.errors import RunFileError, UninasEvoError
 from uninas_evo.mistakes import nearest
 

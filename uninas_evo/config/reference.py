@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from uninas_evo.config import registry
+from uninas_evo import registry
 from uninas_evo.config.runfile import CHANGEABLE, RunOptions
 from uninas_evo.errors import UninasEvoError
 from uninas_evo.mistakes import members

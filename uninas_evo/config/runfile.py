@@ -13,7 +13,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
 
-from uninas_evo.config import registry, strategyfile
+from uninas_evo import registry
+from uninas_evo.config import strategyfile
 from uninas_evo.contracts import Problem, Strategy
 from uninas_evo.errors import ObjectiveError, RunFileError, UninasEvoError
 from uninas_evo.mistakes import check, nearest

@@ -12,7 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from uninas_evo.config import registry, runfile, strategyfile
+from uninas_evo import registry
+from uninas_evo.config import runfile, strategyfile
 from uninas_evo.config.runfile import AfterOptions, RunFile
 from uninas_evo.contracts import Problem, Strategy
 from uninas_evo.engine import journal as journals

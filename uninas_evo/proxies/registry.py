@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from uninas_evo.config import registry
+from uninas_evo import registry
 from uninas_evo.contracts import Goal
 from uninas_evo.errors import ProxyError
 from uninas_evo.mistakes import nearest

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Self, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from uninas_evo.config import registry
+from uninas_evo import registry
 from uninas_evo.contracts import Constraint, Goal, Objective, Scorer
 from uninas_evo.errors import ObjectiveError, ProxyError
 from uninas_evo.scoring.aggregate import AggregateScorer
