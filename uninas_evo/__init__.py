@@ -4,6 +4,8 @@ Searching:
     search: a whole search in one call; `SearchResult` is what it gives.
     Loop, Journal: the loop of ask, score and tell, and its record, for driving a search by hand.
 
+    show, plot: the drawing of a genome, the figure of a result; notebooks show both.
+
 What is searched:
     UninasProblem: training-free scores, costs and functions of your own in the UniNAS space.
     UninasSpace, Skeleton, Genome, Budget: genomes and the bounds on them.
@@ -39,11 +41,13 @@ if TYPE_CHECKING:
         StopSearch,
         Strategy,
     )
+    from uninas_evo.draw.notebook import show
     from uninas_evo.engine.journal import Journal
     from uninas_evo.engine.loop import Loop
     from uninas_evo.engine.results import SearchResult
     from uninas_evo.errors import UninasEvoError
     from uninas_evo.problems.uninas import UninasProblem
+    from uninas_evo.report.results import plot
     from uninas_evo.spaces.choices import ChoiceSpace
     from uninas_evo.spaces.load import build, load_genome, load_space
     from uninas_evo.spaces.uninas import Genome, Skeleton, UninasSpace, preset
@@ -71,6 +75,8 @@ _HOMES = {
     "uninas_evo.engine.loop": ("Loop",),
     "uninas_evo.engine.results": ("SearchResult",),
     "uninas_evo.api": ("search",),
+    "uninas_evo.draw.notebook": ("show",),
+    "uninas_evo.report.results": ("plot",),
     "uninas_evo.spaces.uninas": ("Genome", "Skeleton", "UninasSpace", "preset"),
     "uninas_evo.training.formats": ("load",),
 }
@@ -99,8 +105,10 @@ __all__ = [
     "load",
     "load_genome",
     "load_space",
+    "plot",
     "preset",
     "search",
+    "show",
 ]
 
 

@@ -1,4 +1,4 @@
-"""A drawing's layout as a PNG, on white."""
+"""A drawing's layout as a PNG or PDF, on white."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ def write_png(root: Box, path: Path) -> None:
         _draw_box(axes, box, scale)
     for box in everything(root):
         _draw_lines(axes, box, scale)
-    figure.savefig(path, dpi=DPI, metadata={"Software": None})
+    dates = {"CreationDate": None, "Creator": None} if path.suffix.lower() == ".pdf" else {"Software": None}
+    figure.savefig(path, dpi=DPI, metadata=dates)
 
 
 def _draw_box(axes: Axes, box: Box, scale: float) -> None:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from typing import Any
 
 from uninas_evo.contracts import Cost, Objective, violation
 from uninas_evo.engine.journal import Note
 from uninas_evo.engine.loop import Loop
+from uninas_evo.errors import MissingExtraError
 from uninas_evo.stats import fronts
 from uninas_evo.stats.fronts import FloatArray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Evaluation:
     """One genome that was scored.
 
@@ -36,6 +38,10 @@ class Evaluation:
     values: Mapping[str, float]
     failure: str | None = None
     violation: float = 0.0
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{name}={value:.6g}" for name, value in self.values.items()) or self.failure
+        return f"<Evaluation {self.number}: {values}>"
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,7 @@ class Rescored:
     best_recorded: int | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SearchResult:
     """What a search found.
 
@@ -89,11 +95,47 @@ class SearchResult:
     folder: Path | None
     warnings: tuple[str, ...] = ()
     """What to keep in mind before believing the result."""
+    objectives: tuple[Objective, ...] = ()
+    """What was followed."""
 
     @property
     def best(self) -> Evaluation | None:
         """The best evaluation, of a front its knee; None where everything failed."""
         return self.front[0] if self.front else None
+
+    def __repr__(self) -> str:
+        failed = sum(one.failure is not None for one in self.evaluations)
+        told = f"{len(self.evaluations)} evaluations" + (f", {failed} failed" if failed else "")
+        many = f", a front of {len(self.front)}" if len(self.front) > 1 else ""
+        return f"<SearchResult: {self.end.kind}, {told}{many}, best {self.best!r}>"
+
+    def frame(self) -> Any:
+        """Every evaluation as a row of a pandas data frame: number, values, costs, failure and text.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError:
+            raise MissingExtraError("pandas", "notebook") from None
+        rows = [
+            {"number": one.number, **one.cost, **one.values, "failure": one.failure, "genome": one.text}
+            for one in self.evaluations
+        ]
+        return pandas.DataFrame(rows)
+
+    def _repr_html_(self) -> str:
+        """The front, at most ten members, for notebooks."""
+        names = list(dict.fromkeys(name for one in self.front[:1] for name in (*one.values, *one.cost)))
+        head = "".join(f"<th>{escape(name)}</th>" for name in ("candidate", *names))
+        rows = "".join(
+            f"<tr><td>{one.number}</td>"
+            + "".join(f"<td>{dict(one.cost, **one.values).get(name, math.nan):.6g}</td>" for name in names)
+            + "</tr>"
+            for one in self.front[:10]
+        )
+        return f"<p>{escape(self.end.text)}</p><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 
 def evaluations(loop: Loop) -> list[Evaluation]:

@@ -234,7 +234,7 @@ def _conclude(plan: Plan, loop: Loop, end: Note, pool: Callable[[], Pool], folde
     values = {objective.name: [one.values[objective.name] for one in scored] for objective in objectives}
     size = size_alarm(objectives, [one.cost for one in scored], values)
     told = warnings(size, rescored) if order else unmet(scored, plan.problem.constraints)
-    result = SearchResult(found, best, rescored, end, folder, told)
+    result = SearchResult(found, best, rescored, end, folder, told, objectives)
     if folder is not None:
         write_folder(folder, plan.problem, loop, result, size)
     return result

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,7 +40,12 @@ class Row:
 
 
 def verify(
-    folder: Path, count: int | None = None, *, device: str | None = None, allow_changed_objective: bool = False
+    folder: Path,
+    count: int | None = None,
+    *,
+    device: str | None = None,
+    allow_changed_objective: bool = False,
+    watch: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Row]:
     """Scores the winner, or random entries, again.
 
@@ -49,6 +54,7 @@ def verify(
         count: how many random entries; None for the winner (the front's members with several objectives).
         device: where to score; by default as the run file says.
         allow_changed_objective: runs the user's own objective although its file is not the recorded one.
+        watch: is told how many of how many are scored.
 
     Raises:
         JournalError: the folder cannot be read, or holds nothing that was scored.
@@ -72,8 +78,9 @@ def verify(
         ]
         times = 1 if all(one.repeats for one in problem.objectives) else MEASUREMENTS
         again: dict[int, list[Done]] = {number: [] for number in chosen}
-        for done in pool.map(jobs * times):
+        for count_done, done in enumerate(pool.map(jobs * times), start=1):
             again[done.job.number].append(done)
+            watch(count_done, len(jobs) * times)
         for number, scores in again.items():
             rows += _rows(results[number], scores, problem.objectives)
     return sorted(rows, key=lambda row: row.number)

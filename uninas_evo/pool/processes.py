@@ -96,7 +96,7 @@ class ProcessPool(Pool):
             except Exception as error:
                 raise PoolError(
                     f"worker {slot.number} cannot start on {slot.settings.device}: {cause(error)}; "
-                    f"choose other devices with pool.devices, or fix what the problem needs"
+                    f"choose other devices (pool.devices, or --device), or fix what the problem needs"
                 ) from error
             slot.future = None
         return models

@@ -43,8 +43,8 @@ class Picked:
     path: Path
 
 
-def plot_run(folder: Path, out: Path | None = None, *, presets: bool = False) -> list[Path]:
-    """Draws a run, also one that is still running, as PNG and SVG.
+def plot_run(folder: Path, out: Path | None = None, *, presets: bool = False, width: float | None = None) -> list[Path]:
+    """Draws a run, also one that is still running, as PNG, SVG and PDF.
 
     One objective: every evaluation with the best so far, and the objective against the parameters. Several: the
     front in the first two or three objectives, and the hypervolume as it grew.
@@ -53,6 +53,7 @@ def plot_run(folder: Path, out: Path | None = None, *, presets: bool = False) ->
         folder: a run folder.
         out: where the files go; the run folder itself by default.
         presets: marks the presets on the run's skeleton, which are scored for that by the run's own problem.
+        width: inches, for a paper; see `plots.save`.
 
     Returns:
         The paths of the PNG files.
@@ -75,7 +76,7 @@ def plot_run(folder: Path, out: Path | None = None, *, presets: bool = False) ->
     else:
         volume = hypervolume_curve(record)
         figures["hypervolume"] = curves_figure({"front": Curve(volume, volume, volume)}, HYPERVOLUME, title)
-    return [save(figure, out / name)[0] for name, figure in figures.items()]
+    return [save(figure, out / name, width)[0] for name, figure in figures.items()]
 
 
 def axes_of(record: RunRecord) -> tuple[list[Objective], fronts.FloatArray]:
