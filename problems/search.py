@@ -67,6 +67,7 @@ class SearchProblem(Problem):
         self.scorers, self.objectives = tuple(found.scorers), found.objectives
         self.constraints = tuple(one.constraint() for one in bounds)
         self.sources = tuple(file for scorer in self.scorers for file in scorer.sources)
+        self.fidelities = next((scorer.fidelities for scorer in self.scorers if scorer.fidelities), ())
         self._is_ready = False
 
     @classmethod

@@ -9,6 +9,8 @@
 | `aging` | regularized evolution, steady state | one |
 | `nsga2`, `nsga3`, `agemoea`, `smsemoa` | Pareto evolution with pymoo | several |
 | `bayesian` | Bayesian search with Optuna | any |
+| `ladder` | evolution on rungs of cheap fidelities, ranked by estimates over all of them | one |
+| `halving`, `hyperband`, `asha` | samples on rungs of cheap fidelities, the best go up | one |
 | `ppo`, `reinforce` | policies that learn to compose | one |
 
 A strategy is found by its name among the entry points `uninas_evo.strategies`, so that a package of your own can

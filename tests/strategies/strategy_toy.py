@@ -27,7 +27,7 @@ Bits = tuple[int, ...]
 Score = Callable[[Space[Any], Any], dict[str, float]]
 NAMES = (
     "random_walk", "random", "uninas", "evolution", "aging", "nsga2", "nsga3", "agemoea", "smsemoa", "bayesian",
-    "ppo", "reinforce",
+    "ladder", "halving", "hyperband", "asha", "ppo", "reinforce",
 )  # fmt: skip
 GAIN, COST = Objective("gain", "maximize"), Objective("cost", "minimize")
 

@@ -105,10 +105,7 @@ class RunFile:
             ObjectiveError: the strategy cannot follow as many objectives.
         """
         check_objectives(self.strategy_name, self.strategy_class, problem)
-        options = self.strategy_options.model_dump()
-        make: Any = self.strategy_class  # the constructor is a convention, not part of the contract
-        strategy: Strategy = make(problem.space, problem.objectives, seed=self.options.seed, **options)
-        return strategy
+        return make_strategy(self.strategy_class, problem, self.options.seed, self.strategy_options.model_dump())
 
     def resolved(self) -> dict[str, Any]:
         """The file's content with every default filled in; what is None is left out."""
@@ -118,6 +115,13 @@ class RunFile:
         content["problem"] = {"name": self.problem_name, **problem}
         content["strategy"] = {"name": self.strategy_name, **strategy}
         return content
+
+
+def make_strategy(kind: Any, problem: Problem, seed: int, options: Mapping[str, Any]) -> Strategy:
+    """A strategy for a problem; its constructor is a convention, not part of the contract."""
+    further = {"fidelities": len(problem.fidelities)} if kind.climbs else {}
+    strategy: Strategy = kind(problem.space, problem.objectives, seed=seed, **further, **options)
+    return strategy
 
 
 def load_run_file(path: Path, settings: Sequence[str] = ()) -> RunFile:

@@ -74,7 +74,8 @@ class Strategy(ABC):
     told so far. Duplicates may be asked: they are answered from what is known and not charged. A strategy may propose
     and reject as many genomes as it likes before it returns one.
 
-    A class that run files name is called as ``Class(space, objectives, seed=..., **options)``.
+    A class that run files name is called as ``Class(space, objectives, seed=..., **options)``; one that `climbs` also
+    gets ``fidelities=``, the number of the problem's fidelities.
     """
 
     Options: ClassVar[type[pydantic.BaseModel]]
@@ -87,6 +88,8 @@ class Strategy(ABC):
     """Whether a loop has asked it: what it learned belongs to that search alone."""
     constraints: Sequence[Constraint] = ()
     """Bounds on values of results; the loop sets them before the first `ask`, to those of the problem."""
+    climbs: ClassVar[bool] = False
+    """Whether it asks for cheap fidelities before the full one."""
 
     def __init__(self, *given: Any, **options: Any) -> None:
         if given or options:
@@ -115,6 +118,10 @@ class Strategy(ABC):
     @abstractmethod
     def tell(self, results: Sequence[Result]) -> None:
         """Takes results in the order of their candidates."""
+
+    def ranking(self) -> Sequence[int] | None:
+        """Numbers of candidates at the full fidelity, best first, where the strategy knows better than their values."""
+        return None
 
     def snapshot(self) -> Mapping[str, Array] | None:
         """Everything that replaying the results so far would make anew, as arrays; None where replay is cheap.

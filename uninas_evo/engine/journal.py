@@ -14,7 +14,7 @@ import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, Protocol, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
@@ -307,6 +307,24 @@ def lineage(asks: Mapping[int, AskEvent], number: int) -> tuple[str, ...]:
         texts.append((ask.genome if ask.same_as is None else asks[ask.same_as].genome) or "")
         ancestor = ask.inherits
     return tuple(reversed(texts))
+
+
+class _Rated(Protocol):
+    @property
+    def fidelity(self) -> int | None: ...
+
+
+Rated = TypeVar("Rated", bound=_Rated)
+
+
+def at_full(scored: Sequence[Rated]) -> list[Rated]:
+    """Those scored at the highest fidelity that any was: only they compare with one another, and one of them wins."""
+    highest = max((_height(one.fidelity) for one in scored), default=0)
+    return [one for one in scored if _height(one.fidelity) == highest]
+
+
+def _height(fidelity: int | None) -> float:
+    return float("inf") if fidelity is None else fidelity
 
 
 def canonical(events: Iterable[Event]) -> list[dict[str, Any]]:

@@ -19,10 +19,10 @@ from uninas_evo.contracts import Problem, Strategy
 from uninas_evo.engine import journal as journals
 from uninas_evo.engine.display import Display
 from uninas_evo.engine.finalists import preferred, rescore, size_alarm, unmet, warnings, write_folder
-from uninas_evo.engine.journal import Header, Journal, Note, read_journal
+from uninas_evo.engine.journal import Header, Journal, Note, at_full, read_journal
 from uninas_evo.engine.loop import Loop
 from uninas_evo.engine.preflight import preflight
-from uninas_evo.engine.results import SearchResult, evaluations, ranked
+from uninas_evo.engine.results import Evaluation, SearchResult, evaluations, ranked
 from uninas_evo.engine.versions import file_hashes, git_state, host, versions
 from uninas_evo.errors import JournalError, RunFileError
 from uninas_evo.files import write_text
@@ -138,7 +138,7 @@ def plan_from(problem: Any, strategy: Any, content: dict[str, Any]) -> Plan:
         name = tables["strategy"].pop("name", "evolution")
         kind = registry.find("strategy", name)
         runfile.check_objectives(name, kind, problem)
-        strategy = kind(problem.space, problem.objectives, seed=top.seed, **tables["strategy"])
+        strategy = runfile.make_strategy(kind, problem, top.seed, tables["strategy"])
         tables["strategy"] = {"name": name, **strategy.options.model_dump(mode="json", exclude_none=True)}
     resolved = top.model_dump(mode="json", exclude_none=True, exclude={"problem", "strategy"})
     return Plan(
@@ -197,7 +197,8 @@ def execute(
             end = loop.ended() if journal.events else None
             if end is None or end.kind == "interrupted":
                 stack.callback(display.ended)
-                before = preflight(plan.problem, workers())
+                cheapest = 0 if plan.strategy.climbs and plan.problem.fidelities else None
+                before = preflight(plan.problem, workers(), cheapest)
                 _begin(journal, plan, folder, loop, workers(), changed or {})
                 display.started(loop, before)
                 end = loop.run(workers())
@@ -221,7 +222,7 @@ def _conclude(plan: Plan, loop: Loop, end: Note, pool: Callable[[], Pool], folde
     """Finds the best, scores it again, and writes the folder's files."""
     objectives = plan.problem.objectives
     found = evaluations(loop)
-    order = ranked(found, objectives)
+    order = _by_estimate(ranked(found, objectives), plan.strategy.ranking())
     rescored = None
     if plan.after.rescore and order and end.kind != "interrupted" and len(objectives) == 1:
         top = order[: plan.after.finalists]
@@ -230,7 +231,7 @@ def _conclude(plan: Plan, loop: Loop, end: Note, pool: Callable[[], Pool], folde
     if len(objectives) == 1:
         numbers = preferred([one.number for one in order], loop.journal.events, objectives[0])
         best = [one for one in order if one.number in numbers[:1]]
-    scored = [one for one in found if one.failure is None]
+    scored = at_full([one for one in found if one.failure is None])
     values = {objective.name: [one.values[objective.name] for one in scored] for objective in objectives}
     size = size_alarm(objectives, [one.cost for one in scored], values)
     told = warnings(size, rescored) if order else unmet(scored, plan.problem.constraints)
@@ -238,6 +239,12 @@ def _conclude(plan: Plan, loop: Loop, end: Note, pool: Callable[[], Pool], folde
     if folder is not None:
         write_folder(folder, plan.problem, loop, result, size)
     return result
+
+
+def _by_estimate(order: list[Evaluation], ranking: Sequence[int] | None) -> list[Evaluation]:
+    """Best first as the strategy estimates, where it does; what it leaves out follows in its old order."""
+    places = {number: place for place, number in enumerate(ranking or ())}
+    return sorted(order, key=lambda one: places.get(one.number, len(places)))
 
 
 def _open_journal(folder: Path | None, resume: bool) -> Journal:

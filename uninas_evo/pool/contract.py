@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -68,6 +69,10 @@ class Pool(ABC):
     @abstractmethod
     def wait(self, timeout_s: float | None = None) -> list[Done]:
         """Waits until a job is done or the time is up; jobs done since the last call."""
+
+    def now(self) -> float:
+        """Seconds of the clock that runs go by; only differences mean anything."""
+        return time.monotonic()
 
     def map(self, jobs: Iterable[Job]) -> Iterator[Done]:
         """Scores jobs, each given back when it is done, in whatever order they end."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from uninas_evo.contracts import Cost, Objective, violation
 from uninas_evo.engine.finalists import preferred
-from uninas_evo.engine.journal import AskEvent, Event, Header, ResultEvent, read_journal
+from uninas_evo.engine.journal import AskEvent, Event, Header, ResultEvent, at_full, read_journal
 from uninas_evo.stats.fronts import FloatArray, minimized, ranked
 
 
@@ -31,6 +31,8 @@ class RunRecord:
         errors: the values' standard errors, (T, O), as recorded beside them under the objective's name and `_se`; NaN
             where none was.
         seconds: what scoring each took, (T,).
+        at: seconds since the run began when each result came, (T,).
+        full: whether each was scored at the full fidelity, (T,); only such ones compare.
         violations: by how much each violates the run's constraints, (T,); 0 where it meets them.
         ranking: rows, what the run hands back first: the finalist that fresh seeds prefer, or the knee of the front.
     """
@@ -44,20 +46,23 @@ class RunRecord:
     values: FloatArray
     errors: FloatArray
     seconds: FloatArray
-    violations: FloatArray
-    ranking: tuple[int, ...]
+    at: FloatArray = field(default_factory=lambda: np.empty(0))
+    full: tuple[bool, ...] = ()
+    violations: FloatArray = field(default_factory=lambda: np.empty(0))
+    ranking: tuple[int, ...] = ()
 
     @property
     def points(self) -> FloatArray:
-        """The values with less being better in all objectives, (T, O); NaN where a constraint is violated."""
-        return _points(self.values, self.objectives, self.violations)
+        """The values with less being better in all objectives, (T, O); NaN for what does not compare.
+
+        That is what violates a constraint or was scored at a lower fidelity.
+        """
+        return minimized(self.feasible, [objective.goal for objective in self.objectives])
 
     @property
     def feasible(self) -> FloatArray:
-        """The values (T, O), NaN where a constraint is violated: what figures show."""
-        values = self.values.copy()
-        values[self.violations > 0] = np.nan
-        return values
+        """The values (T, O), NaN for what does not compare: what figures show."""
+        return _comparable(self.values, self.violations, self.full)
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -85,12 +90,15 @@ def record_of(header: Header, events: Sequence[Event]) -> RunRecord:
     results = {event.number: event for event in events if isinstance(event, ResultEvent)}
     asks = [event for event in events if isinstance(event, AskEvent) and event.number in results]
     rows = [results[ask.number].values or {} for ask in asks]
+    full = {ask.number for ask in at_full([ask for ask in asks if results[ask.number].values])}
     names = [objective.name for objective in objectives]
     values = [[row.get(name, np.nan) for name in names] for row in rows]
     errors = [[row.get(f"{name}_se", np.nan) for name in names] for row in rows]
     violations = np.array([violation(row, header.bounds) if row else 0.0 for row in rows], float)
     table = np.array(values, float).reshape(len(asks), len(objectives))
-    ranking = [int(row) for row in ranked(_points(table, objectives, violations))]
+    height = tuple(ask.number in full for ask in asks)
+    points = minimized(_comparable(table, violations, height), [objective.goal for objective in objectives])
+    ranking = [int(row) for row in ranked(points)]
     if len(objectives) == 1:
         places = {asks[row].number: row for row in ranking}
         ranking = [places[number] for number in preferred(list(places), events, objectives[0])]
@@ -107,13 +115,19 @@ def record_of(header: Header, events: Sequence[Event]) -> RunRecord:
         seconds=seconds,
         violations=violations,
         ranking=tuple(ranking),
+        at=np.array([results[ask.number].measured.at for ask in asks], float),
+        full=height,
     )
 
 
-def _points(values: FloatArray, objectives: Sequence[Objective], violations: FloatArray) -> FloatArray:
-    points = minimized(values, [objective.goal for objective in objectives])
-    points[violations > 0] = np.nan
-    return points
+def _comparable(values: FloatArray, violations: FloatArray, full: Sequence[bool]) -> FloatArray:
+    """Values (T, O), NaN where a constraint is violated or the fidelity was lower."""
+    kept = values.copy()
+    if len(violations):
+        kept[violations > 0] = np.nan
+    if not all(full):
+        kept[~np.array(full)] = np.nan
+    return kept
 
 
 def objectives_of(header: Header, events: Iterable[Event]) -> tuple[Objective, ...]:

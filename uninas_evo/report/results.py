@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from uninas_evo.contracts import Objective
+from uninas_evo.engine.journal import at_full
 from uninas_evo.engine.results import SearchResult
 from uninas_evo.errors import ObjectiveError
 from uninas_evo.mistakes import nearest
@@ -34,7 +35,9 @@ def plot(result: SearchResult, *names: str) -> Figure:
         if name not in known:
             raise ObjectiveError(f"there is no {name!r}: use {', '.join(known)}{nearest(name, known)}")
     chosen = [goals.get(name, Objective(name, "minimize", is_cost=True)) for name in (names or goals)][:3]
-    rows = [{**one.cost, **one.values} if not (one.failure or one.violation) else {} for one in result.evaluations]
+    full = {one.number for one in at_full([one for one in result.evaluations if not one.failure])}
+    compared = [one.number in full and not one.violation for one in result.evaluations]
+    rows = [{**one.cost, **one.values} if kept else {} for one, kept in zip(result.evaluations, compared, strict=True)]
     values = np.array([[row.get(one.name, math.nan) for one in chosen] for row in rows])
     if len(chosen) == 1:
         return progress_figure(values[:, 0], chosen[0])

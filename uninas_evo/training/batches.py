@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,6 +70,10 @@ def batches(
     )
     for pixels, labels in loader:
         yield pixels.to(device, non_blocking=True), labels.to(device, non_blocking=True)
+
+
+Reader = Callable[[ImageSet, Transform, list[Task], torch.device, int], Iterator[tuple[Tensor, Tensor]]]
+"""Reads batches as `batches` does."""
 
 
 class Normalize:
