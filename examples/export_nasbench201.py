@@ -1,6 +1,6 @@
 """Exports the test accuracies of NAS-Bench-201 from NATS-Bench (TSS) to the CSV that the documentation compares on.
 
-Download `NATS-tss-v1_0-3ffb9-simple.tar` from https://github.com/D-X-Y/NATS-Bench, unpack it, `pip install nats_bench`, and
+Unpack `NATS-tss-v1_0-3ffb9-simple.tar` (see https://github.com/D-X-Y/NATS-Bench), `pip install nats_bench`, and
 
     python examples/export_nasbench201.py NATS-tss-v1_0-3ffb9-simple nasbench201_test_accuracy.csv.gz
 """
