@@ -22,6 +22,7 @@ from uninas_evo.problems.search import SearchProblem
 from uninas_evo.problems.shared_weights import SHARED, SharedOptions, shared_scorers
 from uninas_evo.scoring.named import ObjectiveOptions, Written
 from uninas_evo.sharing.options import SupernetOptions
+from uninas_evo.sources import file_hash
 from uninas_evo.spaces.nasbench201.space import EDGES, OPERATIONS, RESNET, Cell, NASBench201Space
 from uninas_evo.tables import read_rows
 
@@ -68,11 +69,13 @@ class TableScorer(Scorer):
         accuracy: percent by architecture string.
         short: the same after 12 epochs; empty where there is one fidelity.
         seconds: of 12 epochs, by architecture string.
+        sources: the tables' files.
     """
 
     accuracy: Mapping[str, float] = field(repr=False, compare=False)
     short: Mapping[str, float] = field(default_factory=dict, repr=False, compare=False)
     seconds: Mapping[str, float] = field(default_factory=dict, repr=False, compare=False)
+    sources: tuple[Path, ...] = ()
     objectives = (Objective("accuracy", "maximize", unit="%"),)
     is_pure = True
 
@@ -125,8 +128,9 @@ class NASBench201Problem(SearchProblem):
         **scoring: Any,
     ) -> None:
         self.accuracy = read_table(Path(table), dataset)
-        short = () if table_12_epochs is None else read_short_table(Path(table_12_epochs), dataset)
-        self.own = (TableScorer(self.accuracy, *short), *shared_scorers(supernet))
+        short, seconds = ({}, {}) if table_12_epochs is None else read_short_table(Path(table_12_epochs), dataset)
+        tables = [Path(one) for one in (table, table_12_epochs) if one is not None]
+        self.own = (TableScorer(self.accuracy, short, seconds, tuple(tables)), *shared_scorers(supernet))
         self.lookup = supernet is None
         space = NASBench201Space(10 if dataset == "cifar10" else 100, budget=budget)
         super().__init__(space, objectives, seed=seed, **scoring)
@@ -158,8 +162,13 @@ LEAST_SHARE = 0.9
 """Of the accuracy of guessing (100 / classes percent): below it stand no networks, but fractions of 1."""
 
 
-@lru_cache(maxsize=4)
 def read_table(path: Path, dataset: str) -> dict[str, float]:
+    """Accuracy in percent by architecture string, checked to hold every cell once; raises as `_read`."""
+    return _read(path, dataset, file_hash(path))
+
+
+@lru_cache(maxsize=4)
+def _read(path: Path, dataset: str, digest: str) -> dict[str, float]:
     """Accuracy in percent by architecture string, checked to hold every cell once.
 
     Raises:
@@ -169,7 +178,6 @@ def read_table(path: Path, dataset: str) -> dict[str, float]:
     return _column(path, f"{dataset}_test_accuracy_percent", _FIX, GUESSING[dataset])
 
 
-@lru_cache(maxsize=4)
 def read_short_table(path: Path, dataset: str) -> tuple[dict[str, float], dict[str, float]]:
     """Accuracy in percent after 12 epochs, and their seconds, by architecture string; raises as `read_table`."""
     if dataset != "cifar10":

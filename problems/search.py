@@ -80,6 +80,8 @@ class SearchProblem(Problem):
         with self._repeatable():
             for scorer in self.scorers:
                 scorer.make_ready(self.space, self.run_seed, folder, device, progress)
+        made = {type(scorer).__name__: scorer.prepared for scorer in self.scorers if scorer.prepared}
+        self.prepared = dict(sorted(made.items()))
         self._is_ready = True
 
     def prepare(self, device: str) -> None:

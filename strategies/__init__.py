@@ -9,6 +9,7 @@
 | `aging` | regularized evolution, steady state | one |
 | `nsga2`, `nsga3`, `agemoea`, `smsemoa` | Pareto evolution with pymoo | several |
 | `bayesian` | Bayesian search with Optuna | any |
+| `predictor` | the drafts that a predictor finds most promising | any |
 | `ladder` | evolution on rungs of cheap fidelities, ranked by estimates over all of them | one |
 | `halving`, `hyperband`, `asha` | samples on rungs of cheap fidelities, the best go up | one |
 | `ppo`, `reinforce` | policies that learn to compose | one |

@@ -50,6 +50,10 @@ def start_of(space: Space[Any]) -> Any:
     return space.start
 
 
+MOST = 100_000
+"""Members, candidates of a generation, samples: each is held in memory, and a generation is asked in one go."""
+
+
 class StrategyOptions(pydantic.BaseModel):
     """The base of every strategy's options: unknown fields are refused."""
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from uninas_evo.cli._app import app
+from uninas_evo.cli._options import Trust
 
 
 @app.command()
@@ -23,6 +24,7 @@ def plot(
     style: Annotated[
         str | None, typer.Option(help="A style of matplotlib, such as grayscale, or the path of a style file.")
     ] = None,
+    trust: Trust = False,
 ) -> None:
     """Draw a run as PNG, SVG and PDF: its best so far or its hypervolume, and its Pareto front.
 
@@ -32,5 +34,5 @@ def plot(
     from uninas_evo.report.plots import styled
 
     with styled(style):
-        for path in plot_run(folder, out, presets=presets, width=width):
+        for path in plot_run(folder, out, presets=presets, width=width, trust=trust):
             typer.echo(path)

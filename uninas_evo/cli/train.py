@@ -17,7 +17,7 @@ DataOption = Annotated[
         help="A folder with train/ and val/ of one folder a class, one with labels.csv or IDX files, or an .npz file."
     ),
 ]
-ProtocolOption = Annotated[str, typer.Option(help="imagenet, small, or the path of a TOML file.")]
+ProtocolOption = Annotated[str, typer.Option(help="imagenet, deit, small, or the path of a TOML file.")]
 DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, or auto: a GPU where there is one.")]
 WorkersOption = Annotated[int, typer.Option(min=0, help="Processes that read images ahead; 8 are usual beside a GPU.")]
 ThreadsOption = Annotated[
@@ -69,7 +69,9 @@ def train(
         space, (genome,) = winners(source, 1)
     else:
         space, genome = load_space(source)
-    settings = load_protocol(protocol).replace(**changes(change or [], threads))
+    settings = load_protocol(protocol).replace(
+        **changes(change or [], threads), **({} if start is None else {"start_from": str(start)})
+    )
     text = space.encode(genome)
     kept = folder_of(Path(source) / "train", "winner 1", text, seed) if is_run else None
     folder = out or kept or Path("trained") / genome_id(text) / f"seed-{seed}"
@@ -86,7 +88,6 @@ def train(
             workers=workers,
             progress=progress,
             say=_say,
-            start=start,
         )
         if process.first:
             print(f"test accuracy {result.test_accuracy:.2%}")

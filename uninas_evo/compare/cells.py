@@ -19,9 +19,10 @@ from uninas_evo.compare.comparefile import CompareFile
 from uninas_evo.compare.sharing import Timed, fresh_seeds, recall, rescored
 from uninas_evo.config.runfile import RunFile, changes, check_changes
 from uninas_evo.contracts import Problem
+from uninas_evo.engine.identity import check_sources, current_sources
 from uninas_evo.engine.journal import FILE_NAME as JOURNAL
 from uninas_evo.engine.journal import read_journal
-from uninas_evo.engine.search import check_sources, execute, plan_of
+from uninas_evo.engine.search import execute, plan_of
 from uninas_evo.errors import JournalError, PoolError
 from uninas_evo.files import write_text
 from uninas_evo.pool.caching import CachingPool, Known
@@ -113,7 +114,7 @@ def run_group(group: Group, start: Callable[[Problem], Pool]) -> None:
         if begun(folder):
             header = read_journal(folder)[0]
             check_changes(changes(header.run, run.resolved()), str(folder))
-            check_sources(run.problem(), header, folder, allowed=False)
+            check_sources(current_sources(run.problem()), header)
             known.update(recall(folder))
     missing = {name: run for name, run in group.runs.items() if not _complete(group.folders[name], run, group.rescore)}
     if missing:

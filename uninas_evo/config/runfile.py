@@ -22,6 +22,10 @@ from uninas_evo.pool.open import PoolOptions
 from uninas_evo.training.options import TrainOptions
 
 FILE_NAME = "run.toml"
+MOST_BYTES = 4_000_000
+"""Of a run file: a thousand times what people write, and read within a second."""
+MOST_EVALUATIONS = 10**12
+"""More than any run can score."""
 CHANGEABLE = (
     "evaluations",
     "time_limit_s",
@@ -41,6 +45,7 @@ class AfterOptions(BaseModel):
 
     rescore: NonNegativeInt = Field(
         8,
+        le=10_000,
         description="fresh seeds that the start and the finalists are scored with again; 8 give a standard error that "
         "tells a real gain from a lucky draw; 0 for none",
     )
@@ -59,7 +64,9 @@ class RunOptions(BaseModel):
 
     seed: NonNegativeInt = Field(0, description="every random draw of the run follows from it")
     evaluations: PositiveInt | None = Field(
-        None, description="different genomes to score; a genome that was scored already is not charged again"
+        None,
+        le=MOST_EVALUATIONS,
+        description="different genomes to score; a genome that was scored already is not charged again",
     )
     time_limit_s: float | None = Field(None, gt=0, description="seconds that the run may take")
     problem: dict[str, Any] = Field(
@@ -147,15 +154,46 @@ def read_toml(path: Path, settings: Sequence[str] = ()) -> tuple[str, dict[str, 
         RunFileError: the file cannot be read or is not TOML, or a setting is wrong.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        content = tomllib.loads(text)
+        text = read_text(path)
     except OSError as error:
         raise RunFileError(f"{path} cannot be read ({error.strerror}); name an existing file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise RunFileError(f"{path} is not TOML: {error}") from None
+    content = parse_toml(text, str(path))
     for setting in settings:
         apply_setting(content, setting)
     return text, content
+
+
+def read_text(path: Path) -> str:
+    """The text of a file that a person could have written.
+
+    Raises:
+        RunFileError: it is too large, or no file.
+    """
+    if path.exists() and not path.is_file():
+        raise RunFileError(f"{path} is no file; name one")
+    with path.open("rb") as file:
+        content = file.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise RunFileError(f"{path} must have {MOST_BYTES:,} bytes at most, and has more; name a run file")
+    return content.decode("utf-8-sig").replace("\r\n", "\n")
+
+
+def parse_toml(text: str, where: str) -> dict[str, Any]:
+    """The tables of a TOML text.
+
+    Raises:
+        RunFileError: it is not TOML, or is nested deeper than any run file.
+    """
+    if max(map(len, re.findall(r"(?:[\w-]+\s*\.\s*){100,}", text)), default=0):
+        raise RunFileError(f"{where} is not a run file: it has a name of more than 100 parts")
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise RunFileError(f"{where} is not a run file: it is nested too deeply") from None
+    except ValueError as error:  # TOMLDecodeError, and numbers of more digits than Python reads
+        raise RunFileError(f"{where} is not TOML: {error}") from None
 
 
 def parse_run(content: Mapping[str, Any], where: str, folder: Path) -> RunFile:
@@ -231,7 +269,7 @@ def apply_setting(content: dict[str, Any], setting: str) -> None:
     try:
         parsed = tomllib.loads(f"value = {text}")
         value = parsed["value"] if len(parsed) == 1 else text
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         value = text
     *tables, field = name.strip().split(".")
     for table in tables:

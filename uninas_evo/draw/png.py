@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from uninas_evo.draw.layout import Box, everything
+from uninas_evo.files import write_atomically
 from uninas_evo.pages.palette import INK, KIND_COLORS, SOFT
 
 if TYPE_CHECKING:
@@ -32,8 +33,9 @@ def write_png(root: Box, path: Path) -> None:
         _draw_box(axes, box, scale)
     for box in everything(root):
         _draw_lines(axes, box, scale)
-    dates = {"CreationDate": None, "Creator": None} if path.suffix.lower() == ".pdf" else {"Software": None}
-    figure.savefig(path, dpi=DPI, metadata=dates)
+    kind = "pdf" if path.suffix.lower() == ".pdf" else "png"
+    dates = {"CreationDate": None, "Creator": None} if kind == "pdf" else {"Software": None}
+    write_atomically(path, lambda file: figure.savefig(file, format=kind, dpi=DPI, metadata=dates))
 
 
 def _draw_box(axes: Axes, box: Box, scale: float) -> None:

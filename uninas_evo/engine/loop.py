@@ -360,7 +360,8 @@ def _interrupts(notice: Callable[[], None]) -> Iterator[None]:
         return
 
     def handler(number: int, frame: object) -> None:
-        signal.signal(number, earlier[number])
+        for each, action in earlier.items():  # the second signal, of either kind, ends the program
+            signal.signal(each, action)
         notice()
 
     earlier: dict[int, Any] = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import datetime
 import math
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -16,14 +16,16 @@ from uninas_evo import registry
 from uninas_evo.config import runfile, strategyfile
 from uninas_evo.config.runfile import AfterOptions, RunFile
 from uninas_evo.contracts import Problem, Strategy
+from uninas_evo.engine import identity
 from uninas_evo.engine import journal as journals
 from uninas_evo.engine.display import Display
 from uninas_evo.engine.finalists import preferred, rescore, size_alarm, unmet, warnings, write_folder
-from uninas_evo.engine.journal import Header, Journal, Note, at_full, read_journal
+from uninas_evo.engine.journal import Header, Journal, Note, at_full, read_header
 from uninas_evo.engine.loop import Loop
 from uninas_evo.engine.preflight import preflight
 from uninas_evo.engine.results import Evaluation, SearchResult, evaluations, ranked
-from uninas_evo.engine.versions import file_hashes, git_state, host, versions
+from uninas_evo.engine.trust import demand, remember
+from uninas_evo.engine.versions import git_state, host, versions
 from uninas_evo.errors import JournalError, RunFileError
 from uninas_evo.files import write_text
 from uninas_evo.pool.contract import Pool
@@ -51,10 +53,23 @@ class Plan:
     train: TrainOptions | None = None
 
 
-def reopen(folder: Path, settings: Sequence[str] = ()) -> tuple[RunFile, dict[str, Any]]:
-    """The run file of a run folder with changes, and those changes by dotted name; runs nothing of it."""
-    header = read_journal(folder)[0]
-    recorded = header.run
+def reopen(
+    folder: Path, settings: Sequence[str] = (), *, trust: bool | None = None, header: Header | None = None
+) -> tuple[RunFile, dict[str, Any]]:
+    """The run file of a run folder with changes, and those changes by dotted name; runs nothing of it.
+
+    Args:
+        folder: the run folder.
+        settings: changes such as "evaluations=400".
+        trust: whether the user agrees to what the folder names; None where nothing of it will run.
+        header: of its journal, where that was read already.
+
+    Raises:
+        JournalError: the folder cannot be read, or names code that the user has not agreed to.
+        RunFileError: its run file is wrong, or changes what the record depends on.
+    """
+    header = header or read_header(folder)
+    recorded = identity.relocated(header.run, header, folder)
     missing = [name for name in ("problem", "strategy") if name not in recorded]
     if missing:
         raise JournalError(
@@ -63,46 +78,29 @@ def reopen(folder: Path, settings: Sequence[str] = ()) -> tuple[RunFile, dict[st
         )
     path = folder / runfile.FILE_NAME
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8-sig")) if path.exists() else dict(recorded)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        content = runfile.parse_toml(runfile.read_text(path), str(path)) if path.exists() else dict(recorded)
+    except (OSError, UnicodeDecodeError, RunFileError) as error:
         raise RunFileError(f"{path} cannot be read: {error}; delete it to go on as the run was started") from None
+    content = identity.relocated(content, header, folder)
+    held = copy.deepcopy(content)  # what the user sets now needs no agreement
     for setting in settings:
         runfile.apply_setting(content, setting)
-    for tables in (content, recorded):
-        strategyfile.check_recorded(_name(tables.get("strategy")), header.strategy_source, folder)
+    for tables in (content, recorded):  # reading a run file executes such a strategy's file
+        name = _name(tables.get("strategy"))
+        if strategyfile.is_file(name):
+            strategyfile.check_recorded(name, header.strategy_source, folder)
+            demand(held, folder, header, given=bool(trust))
     run = runfile.parse_run(content, str(path), folder)
     before = runfile.parse_run(recorded, str(folder / journals.FILE_NAME), folder)  # fields that are new get defaults
-    changed = runfile.changes(before.resolved(), run.resolved())
+    changed = runfile.changes(identity.by_hash(before.resolved(), header), identity.by_hash(run.resolved(), header))
     runfile.check_changes(changed, str(path))
+    if trust is not None:
+        demand(held, folder, header, given=trust)
     return run, changed
 
 
 def _name(table: Any) -> Any:
     return table.get("name") if isinstance(table, Mapping) else None
-
-
-def check_sources(problem: Problem, header: Header, folder: Path, allowed: bool) -> None:
-    """Refuses to run a file of the user's own code that is not the recorded one.
-
-    Raises:
-        JournalError: a file's hash differs, or a file lies inside the run folder, where nobody's own code lies.
-    """
-    if allowed:
-        return
-    now = file_hashes(problem.sources)
-    for path in problem.sources:
-        if path.resolve().is_relative_to(folder.resolve()):
-            raise JournalError(
-                f"the objective's file {path} lies inside the run folder; a run folder from elsewhere could run "
-                f"anything that way: read the file, and give --allow-changed-objective if you trust it"
-            )
-    for name in sorted(now.keys() | header.sources.keys()):
-        if now.get(name) != header.sources.get(name):
-            raise JournalError(
-                f"the objective's file {name} is not the one that this run was started with (SHA-256 recorded "
-                f"{str(header.sources.get(name))[:12]}, now {str(now.get(name))[:12]}): scores from two versions do "
-                f"not compare; restore it, or give --allow-changed-objective"
-            )
 
 
 def plan_of(run: RunFile) -> Plan:
@@ -163,6 +161,7 @@ def execute(
     changed: Mapping[str, Any] | None = None,
     pool: Pool | None = None,
     debug: bool = False,
+    allow_changed_objective: bool = False,
 ) -> SearchResult:
     """Runs a plan to its end: replay, workers, loop, what comes after, and the folder's files.
 
@@ -174,14 +173,19 @@ def execute(
         changed: fields that differ from the run's header, for a note.
         pool: workers that are there already; they are left open.
         debug: scores in this process and prints the traceback of every failure.
+        allow_changed_objective: goes on although files that the scores depend on are not the recorded ones.
     """
     display = display or Display()
     if folder is not None and not resume and folder.is_dir() and any(folder.iterdir()):
         display.say(f"{folder} holds other files already; the run's files are written beside them")
     journal = _open_journal(folder, resume)
     try:
+        sources = identity.current_sources(plan.problem)
         if journal.header is not None:
             _check_header(journal.header, journal.path, plan)
+            identity.check_sources(sources, journal.header, allowed=allow_changed_objective)
+        if folder is not None:
+            remember(plan.content)
         loop = Loop(
             plan.problem,
             plan.strategy,
@@ -193,13 +197,13 @@ def execute(
         if journal.events:
             loop.replay()
         with contextlib.ExitStack() as stack:
-            workers = cache(lambda: pool or stack.enter_context(_open(plan, folder, display, debug)))
+            workers = cache(lambda: pool or stack.enter_context(_open(plan, folder, display, sources, journal, debug)))
             end = loop.ended() if journal.events else None
             if end is None or end.kind == "interrupted":
                 stack.callback(display.ended)
                 cheapest = 0 if plan.strategy.climbs and plan.problem.fidelities else None
                 before = preflight(plan.problem, workers(), cheapest)
-                _begin(journal, plan, folder, loop, workers(), changed or {})
+                _begin(journal, plan, folder, loop, workers(), sources, changed or {})
                 display.started(loop, before)
                 end = loop.run(workers())
                 display.ended()
@@ -210,12 +214,16 @@ def execute(
         journal.close()
 
 
-def _open(plan: Plan, folder: Path | None, display: Display, debug: bool) -> Pool:
+def _open(
+    plan: Plan, folder: Path | None, display: Display, sources: Mapping[str, str], journal: Journal, debug: bool
+) -> Pool:
     """Workers for a problem that was made ready."""
     make_ready(plan.pool, plan.problem, folder, display.say)
+    if journal.header is not None:
+        identity.check_prepared(plan.problem, journal.header)
     if debug:
-        return InProcessPool(plan.problem, threads=plan.pool.threads, debug=True)
-    return open_pool(plan.pool, plan.problem)
+        return InProcessPool(plan.problem, threads=plan.pool.threads, sources=sources, debug=True)
+    return open_pool(plan.pool, plan.problem, sources)
 
 
 def _conclude(plan: Plan, loop: Loop, end: Note, pool: Callable[[], Pool], folder: Path | None) -> SearchResult:
@@ -257,7 +265,7 @@ def _open_journal(folder: Path | None, resume: bool) -> Journal:
         return Journal(None)
     path = folder / journals.FILE_NAME
     if resume:
-        read_journal(folder)
+        read_header(folder)  # before anything is made there
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -284,7 +292,13 @@ def _check_header(header: Header, path: Path | None, plan: Plan) -> None:
 
 
 def _begin(
-    journal: Journal, plan: Plan, folder: Path | None, loop: Loop, pool: Pool, changed: Mapping[str, Any]
+    journal: Journal,
+    plan: Plan,
+    folder: Path | None,
+    loop: Loop,
+    pool: Pool,
+    sources: Mapping[str, str],
+    changed: Mapping[str, Any],
 ) -> None:
     """Writes the header of a new run, or a note that it goes on."""
     facts = host() | {"devices": "; ".join(pool.devices)}
@@ -305,7 +319,8 @@ def _begin(
             versions=versions(),
             host=facts,
             git=git_state(),
-            sources=file_hashes(plan.problem.sources),
+            sources=dict(sources),
+            prepared=dict(plan.problem.prepared),
             strategy_source=strategyfile.digest(plan.content.get("strategy", {}).get("name")),
             started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
+from collections.abc import Mapping
 
 from typing_extensions import override
 
@@ -21,10 +22,18 @@ class InProcessPool(Pool):
     traceback of every failure when it happens.
     """
 
-    def __init__(self, problem: Problem, device: str = "cpu", threads: int = 1, *, debug: bool = False) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        device: str = "cpu",
+        threads: int = 1,
+        *,
+        sources: Mapping[str, str] | None = None,
+        debug: bool = False,
+    ) -> None:
         self._threads, self._debug = threads, debug
         with fixed_threads(threads):
-            self._worker = worker.Worker(problem, Settings(device, threads))
+            self._worker = worker.Worker(problem, Settings(device, threads, sources=tuple((sources or {}).items())))
         self.devices = [worker.describe(device)]
         self._jobs: deque[Job] = deque()
 

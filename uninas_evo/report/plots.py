@@ -17,6 +17,7 @@ import numpy as np
 
 from uninas_evo.contracts import Goal, Objective
 from uninas_evo.errors import RunFileError
+from uninas_evo.files import write_atomically, write_text
 from uninas_evo.mistakes import nearest
 from uninas_evo.pages.palette import DASHES, INK, SERIES, SKY
 from uninas_evo.stats.fronts import FloatArray
@@ -166,10 +167,16 @@ def save(figure: Figure, stem: Path, width: float | None = None) -> tuple[Path, 
         for axes in figure.axes:
             axes.set_title("")
     png, svg = stem.with_suffix(".png"), stem.with_suffix(".svg")
-    figure.savefig(png, dpi=150, facecolor="white", metadata={"Software": None})
-    svg.write_text(_svg(figure, facecolor="white"), encoding="utf-8")
+    write_atomically(
+        png, lambda file: figure.savefig(file, format="png", dpi=150, facecolor="white", metadata={"Software": None})
+    )
+    write_text(svg, _svg(figure, facecolor="white"))
+    dates = {"CreationDate": None, "Creator": None}
     with matplotlib.rc_context({"pdf.fonttype": 42}):  # letters that LaTeX and editors can read
-        figure.savefig(stem.with_suffix(".pdf"), facecolor="white", metadata={"CreationDate": None, "Creator": None})
+        write_atomically(
+            stem.with_suffix(".pdf"),
+            lambda file: figure.savefig(file, format="pdf", facecolor="white", metadata=dates),
+        )
     return png, svg
 
 

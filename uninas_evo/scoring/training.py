@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import random
@@ -145,6 +146,8 @@ class TrainScorer(Scorer):
             for index, one in enumerate(rungs)
         ]
         self.fidelities = tuple(one.model_dump() for one in options.fidelities)
+        named = (Path(options.protocol), Path(options.data))
+        self.sources = tuple(path for path in named if path.is_file())
         self.data, self.peers, self.stop, self.cache_mb = options.data, options.peers, options.stop, options.cache_mb
         self.bars: list[list[float]] | None = None if self.peers else [[] for _ in rungs]
         self.limit = None if self.stop else math.inf
@@ -162,9 +165,10 @@ class TrainScorer(Scorer):
             progress("training the start's first steps")
             start = GenomeSubject(space.start or space.sample(random.Random(seed)), space, seed)
             self.limit = self._train(start, 0, device, (), -math.inf).loss + self.stop
+        text = json.dumps({"bars": self.bars, "limit": self.limit if self.stop else None}) + "\n"
+        self.prepared = hashlib.sha256(text.encode()).hexdigest()
         if file is not None:
-            kept = {"bars": self.bars, "limit": self.limit if self.stop else None}
-            write_text(file, json.dumps(kept) + "\n")
+            write_text(file, text)
 
     def _recall(self, file: Path | None) -> None:
         """Takes up what a run folder keeps, as far as it fits."""

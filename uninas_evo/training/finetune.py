@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 from torch import nn
 
 from uninas_evo.errors import TrainingError
-from uninas_evo.training.formats import WEIGHTS, load
+from uninas_evo.training.formats import load
 
 
-def start_from(network: nn.Module, source: str | Path, say: Callable[[str], None] = lambda line: None) -> str:
+def start_from(network: nn.Module, source: str | Path, say: Callable[[str], None] = lambda line: None) -> None:
     """Copies the trained weights that fit, by name and shape, into a network; the others stay as they were drawn.
 
     What does not fit where only classes or image size differ: the head, and position biases of attention.
@@ -21,9 +20,6 @@ def start_from(network: nn.Module, source: str | Path, say: Callable[[str], None
         network: changed in place.
         source: what `load` takes: the folder of a training, or its weights.
         say: is told what was taken.
-
-    Returns:
-        What the training is to be known by: a checksum of the weights.
 
     Raises:
         TrainingError: there are no such weights, or less than half of the network's fit.
@@ -39,5 +35,3 @@ def start_from(network: nn.Module, source: str | Path, say: Callable[[str], None
         )
     network.load_state_dict(fitting, strict=False)
     say(f"starts from {source}: {len(fitting)} of {len(own)} tensors; drawn anew: {', '.join(fresh) or 'none'}")
-    path = Path(source)
-    return f"{zlib.crc32((path / WEIGHTS if path.is_dir() else path).read_bytes()):08x}"

@@ -163,8 +163,9 @@ class Fit:
         """The steps of an epoch; returns their mean loss."""
         self.model.train()
         process = self.process
+        count, protocol = len(self.splits.train), self.protocol
         tasks = training_tasks(
-            len(self.splits.train), self.protocol.batch_size, self.seed, epoch, process.rank, process.world
+            count, protocol.batch_size, self.seed, epoch, process.rank, process.world, protocol.repeats
         )
         total, recent = 0.0, torch.zeros((), device=process.device)
         for step, (pixels, labels) in enumerate(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from uninas_evo.contracts import Shape, Space
 from uninas_evo.errors import TrainingError
@@ -33,12 +34,11 @@ def train_genome(
     workers: int = 0,
     progress: Progress | None = None,
     say: Callable[[str], None] = lambda line: None,
-    start: str | Path | None = None,
 ) -> TrainResult:
     """Builds a genome's network with the seed's weights and trains it into a folder, or resumes that.
 
-    Beside the files of `train`, the folder holds `genome.txt` and, at the end, `weights.safetensors`. With `start`,
-    the folder of another training, it begins with those weights where they fit (see `finetune`).
+    Beside the files of `train`, the folder holds `genome.txt` and, at the end, `weights.safetensors`.
+    It begins with the weights that the protocol's `start_from` names, where they fit (see `finetune`).
 
     Raises:
         DataError, TrainingError, MissingExtraError: as `train`; also where the protocol's image size is not that
@@ -47,7 +47,7 @@ def train_genome(
     size = genome.skeleton.image_size
     check_image_size((3, size, size), protocol)
     network = build(genome, seed)
-    name = genome.text if start is None else f"{genome.text}from {start_from(network, start, say)}\n"
+    _start(network, protocol, say)
     result = train(
         network,
         splits,
@@ -55,7 +55,7 @@ def train_genome(
         folder,
         image_size=size,
         seed=seed,
-        name=name,
+        name=genome.text,
         process=process,
         workers=workers,
         progress=progress,
@@ -78,7 +78,6 @@ def train_in_space(
     workers: int = 0,
     progress: Progress | None = None,
     say: Callable[[str], None] = lambda line: None,
-    start: str | Path | None = None,
 ) -> TrainResult:
     """Trains the network of a genome of any space that builds networks, or resumes that; see `train_genome`.
 
@@ -99,7 +98,6 @@ def train_in_space(
             workers=workers,
             progress=progress,
             say=say,
-            start=start,
         )
     image = image_of(space, genome)
     check_image_size(image, protocol)
@@ -108,9 +106,7 @@ def train_in_space(
         network = space.build(genome)
     if isinstance(network, Scorable):
         network.reinitialize(seed)
-    name = space.encode(genome)
-    if start is not None:
-        name += f"from {start_from(network, start, say)}\n"
+    _start(network, protocol, say)
     result = train(
         network,
         splits,
@@ -118,7 +114,7 @@ def train_in_space(
         folder,
         image_size=image,
         seed=seed,
-        name=name,
+        name=space.encode(genome),
         process=process,
         workers=workers,
         progress=progress,
@@ -127,6 +123,12 @@ def train_in_space(
     if hasattr(network, "genome") and (process is None or process.first):
         save_weights(network, folder, protocol, splits.classes)
     return result
+
+
+def _start(network: nn.Module, protocol: Protocol, say: Callable[[str], None]) -> None:
+    """Gives a network the weights of the training that the protocol fine-tunes, if it names one."""
+    if protocol.start_from:
+        start_from(network, protocol.start_from, say)
 
 
 def image_of(space: Space[Any], genome: Any) -> Shape:
