@@ -153,6 +153,8 @@ def read_source(name: str, known: Sequence[str]) -> str:
         if path.stat().st_size > MAX_BYTES:
             raise GenomeError(f"{path} has over {MAX_BYTES >> 20} MiB and is no genome; give another file")
         return path.read_text(encoding="utf-8-sig")
+    except GenomeError:
+        raise
     except FileNotFoundError:
         near = get_close_matches(name, known, 1)
         hint = f" (did you mean {near[0]!r}?)" if near else ""
