@@ -45,7 +45,8 @@ def ei(mean: FloatArray, deviation: FloatArray, best: float, rng: random.Random)
 
 def thompson(mean: FloatArray, deviation: FloatArray, best: float, rng: random.Random) -> FloatArray:
     """A draw of each value, independent of the others."""
-    return mean + deviation * np.array([rng.gauss(0.0, 1.0) for _ in mean])
+    drawn: FloatArray = mean + deviation * np.array([rng.gauss(0.0, 1.0) for _ in mean])
+    return drawn
 
 
 ACQUISITIONS: dict[str, Acquisition] = {"greedy": greedy, "ucb": ucb, "ei": ei, "thompson": thompson}

@@ -34,11 +34,14 @@ class LadderOptions(Lag):
         48, ge=1, description="latest results of the lowest rung that a candidate is compared with to go up"
     )
     share: float = pydantic.Field(
-        0.2, gt=0, le=1, description="best share of the window that may go up; a fifth keeps most time for new ones"
+        0.2,
+        gt=0,
+        le=1,
+        description="best share of the window that may go up, and share of all that does; a fifth "
+        "keeps most time for new ones",
     )
     upper_window: int = pydantic.Field(16, ge=1, description="the same for all rungs above")
     upper_share: float = pydantic.Field(0.34, gt=0, le=1, description="the same for all rungs above")
-    elite: int = pydantic.Field(15, ge=1, description="place by estimate that a candidate must have to go up")
 
 
 class Ladder(SteadyState):
@@ -70,6 +73,7 @@ class Ladder(SteadyState):
         super().__init__(space, objectives, seed=seed, **options)
         self.rungs = max(fidelities, 1)
         self.members: list[Member] = []
+        self._order: list[Member] = []
         self.breeder = Breeder(space, self.rng)
         self._by_number: dict[int, tuple[Member, int]] = {}
         self._latest = [
@@ -103,12 +107,12 @@ class Ladder(SteadyState):
             self.breeder.learn(member.kind, member.alive and member.values[0] >= quarter)
         self._latest[rung].append(member)
         estimate(self.members, self.rungs)
+        self._order = sorted((one for one in self.members if one.alive), key=lambda one: -one.estimate)
         self._model = None
 
     def ranking(self) -> Sequence[int]:
         """The candidates at the full fidelity, by the estimates of their members."""
-        top = [one for one in self.members if one.alive and self.rungs - 1 in one.values]
-        return [one.numbers[self.rungs - 1] for one in sorted(top, key=lambda one: -one.estimate)]
+        return [one.numbers[self.rungs - 1] for one in self._order if self.rungs - 1 in one.values]
 
     def asked(self, genome: Any) -> bool:
         """Whether a genome was asked before, or one that computes the same."""
@@ -137,21 +141,21 @@ class Ladder(SteadyState):
 
     def _due(self) -> tuple[Member, int] | None:
         """Who goes up, and to which rung: the best by estimate of those who may, highest rungs first."""
-        elite = self._best(self.options.elite)
         for rung in reversed(range(self.rungs - 1)):
             share = self.options.upper_share if rung else self.options.share
+            below = sum(rung in one.values for one in self.members)
+            above = sum(rung + 1 in one.numbers for one in self.members)
+            if above >= int(share * below):
+                continue
             results = sorted(self._latest[rung], key=lambda one: -one.values[rung])
             leading = set(map(id, results[: int(share * len(results))]))
-            for one in elite:
+            for one in self._order:
                 if id(one) in leading and rung + 1 not in one.numbers:
                     return one, rung + 1
         return None
 
-    def _best(self, count: int) -> list[Member]:
-        return sorted((one for one in self.members if one.alive), key=lambda one: -one.estimate)[:count]
-
     def _bred(self) -> Draft | None:
-        best = self._best(self.options.best)
+        best = self._order[: self.options.best]
         if not best:
             return None
 
@@ -167,12 +171,9 @@ class Ladder(SteadyState):
 
     def _predicting(self) -> RidgeModel | None:
         """The model of all estimates so far."""
-        alive = [one for one in self.members if one.alive]
-        if len(alive) < MODEL_NEEDS:
-            return None
-        if self._model is None:
-            rows = list(self._rows(alive))
-            self._model = RidgeModel(rows, [one.estimate for one in alive], self.space.features)
+        if self._model is None and len(self._order) >= MODEL_NEEDS:
+            alive = [one for one in self.members if one.alive]
+            self._model = RidgeModel(list(self._rows(alive)), [one.estimate for one in alive], self.space.features)
         return self._model
 
     def _rows(self, members: Sequence[Member]) -> Iterator[Any]:

@@ -12,7 +12,7 @@ from uninas_evo.compare.analysis import Cell
 from uninas_evo.compare.tables import Row
 from uninas_evo.contracts import Goal
 from uninas_evo.pages.palette import INK, SERIES
-from uninas_evo.report.plots import new_figure, style
+from uninas_evo.report.plots import legend, new_figure, style
 from uninas_evo.stats import tests
 from uninas_evo.stats.fronts import FloatArray
 from uninas_evo.stats.tests import Curve
@@ -105,5 +105,5 @@ def figure(found: ByTime, quantity: str, title: str) -> Figure:
         margin = 0.05 * (high - low) or 1.0
         axes.set_ylim(low - margin, high + margin)
     style(axes, "seconds", quantity, title)
-    axes.legend(frameon=False, labelcolor=INK, fontsize=9)
+    legend(axes)
     return drawn
