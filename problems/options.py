@@ -13,7 +13,13 @@ from uninas_evo.contracts import Budget
 from uninas_evo.devices.costs import SIZE, CostOptions
 from uninas_evo.mistakes import nearest
 from uninas_evo.scoring.cost import COSTS
-from uninas_evo.scoring.named import ObjectiveOptions, check_objective, check_settings, parts_of_aggregate
+from uninas_evo.scoring.named import (
+    ConstraintOptions,
+    ObjectiveOptions,
+    check_objective,
+    check_settings,
+    parts_of_aggregate,
+)
 
 Bound = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -78,6 +84,11 @@ class ScoringOptions(BaseModel):
         [],
         description="proxies that are joined into one objective by their ranks (see `scoring.aggregate`); without "
         "`objectives` it is the only one",
+    )
+    constraints: list[ConstraintOptions] = Field(
+        [],
+        description='bounds on values that scoring gives, such as `[{name = "latency_ms", max = 5}]`; what is known '
+        "before scoring (params, flops) is bounded in `budget`",
     )
     batch: int = Field(64, ge=1, description="images that proxies score with; 64 as in the proxies' papers")
     proxies: dict[str, dict[str, Any]] = Field(
@@ -161,6 +172,13 @@ class ScoringOptions(BaseModel):
         check_settings(proxies)
         return proxies
 
+    @field_validator("constraints")
+    @classmethod
+    def _beside(cls, constraints: list[ConstraintOptions], info: ValidationInfo) -> list[ConstraintOptions]:
+        """Files of functions are looked for as those of objectives are."""
+        folder = folder_of(info)
+        return [one.model_copy(update={"name": _located(one.name, folder)}) for one in constraints]
+
     @field_validator("objectives")
     @classmethod
     def _located(cls, objectives: list[str | ObjectiveOptions], info: ValidationInfo) -> list[str | ObjectiveOptions]:
@@ -189,5 +207,5 @@ def _located(objective: str | ObjectiveOptions, folder: Path) -> str | Objective
 
 def scoring(options: ScoringOptions) -> dict[str, Any]:
     """The arguments of `SearchProblem` that the options give, beside its objectives."""
-    fields: Sequence[str] = ("batch", "proxies", "aggregate")
+    fields: Sequence[str] = ("batch", "proxies", "aggregate", "constraints")
     return {field: getattr(options, field) for field in fields}

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel
 
 from uninas_evo.contracts import Budget, Problem, Progress, Rebudgeted, Scorer, Space
-from uninas_evo.scoring.named import Scorers, Written
+from uninas_evo.scoring.named import ConstraintOptions, Scorers, Written
 from uninas_evo.scoring.subject import GenomeSubject, repeatable
 
 
@@ -27,6 +27,7 @@ class SearchProblem(Problem):
         batch: images that proxies score with.
         proxies: settings of proxies and scorers by their names.
         aggregate: proxies that are joined into the objective "aggregate" (see `scoring.aggregate`).
+        constraints: bounds on values that scoring gives (see `ConstraintOptions`).
 
     Attributes:
         scorers: one of a kind, in the order in which they score.
@@ -48,12 +49,22 @@ class SearchProblem(Problem):
         batch: int = 64,
         proxies: Mapping[str, Mapping[str, Any]] | None = None,
         aggregate: Sequence[str] = (),
+        constraints: Sequence[ConstraintOptions | Mapping[str, Any]] = (),
     ) -> None:
+        bounds = [ConstraintOptions.model_validate(one) for one in constraints]
         self.space = space
         self.seed = self.run_seed = seed
-        costs = tuple(space.cost(_example(space)))
-        found = Scorers(scorers, aggregate=aggregate, batch=batch, settings=proxies, own=self.own, costs=costs)
+        found = Scorers(
+            scorers,
+            aggregate=aggregate,
+            batch=batch,
+            settings=proxies,
+            own=self.own,
+            costs=tuple(space.cost(_example(space))),
+            constrained=[one.name for one in bounds],
+        )
         self.scorers, self.objectives = tuple(found.scorers), found.objectives
+        self.constraints = tuple(one.constraint() for one in bounds)
         self.sources = (
             *(file for scorer in self.scorers for file in scorer.sources),
             *(file for model in space.costs for file in model.sources),

@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import hashlib
 import io
+import math
 import os
 import stat
 import time
@@ -20,7 +21,7 @@ from typing import Annotated, Any, Literal, Protocol, TypeVar, cast
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic_core import PydanticSerializationError
 
-from uninas_evo.contracts import Cost, Goal
+from uninas_evo.contracts import Constraint, Cost, Goal
 from uninas_evo.errors import JournalError
 
 VERSION = 2
@@ -63,6 +64,8 @@ class Header(_Event):
     objectives: dict[str, Goal]
     units: dict[str, str] = {}
     """What objectives are counted in, where they have a unit."""
+    constraints: dict[str, tuple[float | None, float | None]] = {}
+    """Bounds on scored values: name -> least and most that is feasible."""
     versions: dict[str, str]
     """Installed version of each library that can change a result."""
     host: dict[str, str]
@@ -72,8 +75,18 @@ class Header(_Event):
     """SHA-256 of each file of the user's own that the scores depend on, imported modules included."""
     prepared: dict[str, str] = {}
     """SHA-256 of what was made before the first score and is shared by all, such as trained weights."""
+    strategy_source: str | None = None
+    """SHA-256 of the file of the user's own strategy."""
     started: str
     """When the run began, ISO 8601 in UTC."""
+
+    @property
+    def bounds(self) -> tuple[Constraint, ...]:
+        """The constraints as candidates are held to them."""
+        return tuple(
+            Constraint(name, -math.inf if low is None else low, math.inf if high is None else high)
+            for name, (low, high) in self.constraints.items()
+        )
 
 
 class AskEvent(_Event):
@@ -128,6 +141,8 @@ class ResultEvent(_Event):
     number: int
     values: dict[str, float] | None = None
     failure: str | None = None
+    traceback: str | None = None
+    """The whole traceback of a failure, where an exception was its reason."""
     measured: Measured
 
 
@@ -376,7 +391,7 @@ def canonical(events: Iterable[Event]) -> list[dict[str, Any]]:
     """The part of a journal that is the same for equal runs: asks in order, then results by number, no times."""
     kept = [event for event in events if isinstance(event, AskEvent | ResultEvent)]
     kept.sort(key=lambda event: (isinstance(event, ResultEvent), event.number))
-    return [event.model_dump(exclude={"measured"}) for event in kept]
+    return [event.model_dump(exclude={"measured", "traceback"}) for event in kept]
 
 
 def _parse(content: bytes, path: Path) -> tuple[list[Event], str, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
@@ -11,7 +12,7 @@ from typing import Annotated, Any, Self, get_type_hints
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from uninas_evo import registry
-from uninas_evo.contracts import Goal, Objective, Scorer
+from uninas_evo.contracts import Constraint, Goal, Objective, Scorer
 from uninas_evo.errors import ObjectiveError, ProxyError
 from uninas_evo.scoring.aggregate import AggregateScorer
 from uninas_evo.scoring.composite import COMPOSITE, CompositeScorer
@@ -42,6 +43,12 @@ class ObjectiveOptions(BaseModel):
         default_factory=dict,
         description="for a function that returns several named values: which count, and their goals",
     )
+    measured: bool = Field(
+        False,
+        description="for a function: its values are measured and differ each time, as times do; verify compares them "
+        "with their spread",
+    )
+    unit: str = Field("", description='for a function: what its values are counted in, such as "%" or "ms"')
     of: str | None = Field(
         None, description='for "reward" and "composite": the objective that is weighed against costs'
     )
@@ -62,6 +69,12 @@ class ObjectiveOptions(BaseModel):
     hinge: bool | None = Field(None, description='for "composite": false counts costs below their targets too')
 
     @model_validator(mode="after")
+    def _is_of_a_function(self) -> Self:
+        if (self.measured or self.unit) and ":" not in self.name:
+            raise ValueError(f"measured and unit are for functions of your own; {self.name!r} knows its own")
+        return self
+
+    @model_validator(mode="after")
     def _weighs(self) -> Self:
         own = OWN_FIELDS.get(self.name, ())
         for kind, fields in OWN_FIELDS.items():
@@ -75,6 +88,34 @@ class ObjectiveOptions(BaseModel):
         if self.name == REWARD and (self.of is None or self.target is None):
             raise ValueError(f"a reward needs what it is of and a target; write {REWARD_EXAMPLE}")
         return self
+
+
+class ConstraintOptions(BaseModel):
+    """Bounds on a value that scoring gives: `{name = "latency_ms", max = 5}`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(
+        description="an objective, scorer, proxy or function of your own, or a further value that a function returns"
+    )
+    min: float | None = Field(None, allow_inf_nan=False, description="the least that is feasible")
+    max: float | None = Field(None, allow_inf_nan=False, description="the most that is feasible")
+
+    @model_validator(mode="after")
+    def _bounds(self) -> Self:
+        if self.min is None and self.max is None:
+            raise ValueError(f"a constraint needs min or max; write {{name = {self.name!r}, max = 5}}")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min must not lie above max, got {self.min:g} and {self.max:g}; exchange them")
+        return self
+
+    def constraint(self) -> Constraint:
+        """What strategies and results know of it."""
+        _, function = _entry(self.name)
+        low = -math.inf if self.min is None else self.min
+        return Constraint(
+            self.name if function is None else function.name, low, math.inf if self.max is None else self.max
+        )
 
 
 Written = Scorer | str | Callable[..., Any] | ObjectiveOptions | Mapping[str, Any]
@@ -91,6 +132,7 @@ class Scorers:
         settings: settings of proxies and scorers by their names.
         own: scorers that a problem has itself; their objectives are found by name like any other.
         costs: names of the space's costs.
+        constrained: what constraints bound: scored, but not followed.
 
     Attributes:
         scorers: each once; proxies that share a function share a scorer.
@@ -109,7 +151,9 @@ class Scorers:
         settings: Settings | None = None,
         own: Sequence[Scorer] = (),
         costs: Sequence[str] = COSTS,
+        constrained: Sequence[str] = (),
     ) -> None:
+        self.constrained = tuple(name for name in constrained if ":" not in name)
         self.batch, self.settings, self.costs = batch, settings or {}, tuple(costs)
         self.own = {objective.name: objective for scorer in own for objective in scorer.objectives}
         check_settings(self.settings)
@@ -121,7 +165,9 @@ class Scorers:
         pairs = [_entry(one.of) if one.name in OWN_FIELDS else (one, function) for one, function in pairs]
         named = [one.name for one, function in pairs if function is None]
         known = {*self.costs, *self.own}
-        proxies = [one for one in named if one not in registry.names("scorer")] + list(joined)
+        returned = any(function is not None for _, function in pairs)
+        bounded = [one for one in constrained if ":" not in one and self._is_known(one, returned)]
+        proxies = [one for one in named + bounded if one not in registry.names("scorer")] + list(joined)
         self._group([name for name in dict.fromkeys(proxies) if name not in known])
         followed = [objective for entry in entries for objective in self._objectives(entry)]
         if joined:
@@ -130,6 +176,24 @@ class Scorers:
             followed += scorer.objectives
         self.objectives = tuple(followed)
         _check_names(self.objectives)
+        given = {objective.name for scorer in self.scorers for objective in scorer.objectives}
+        for name in constrained:
+            if name not in given and (":" in name or name in bounded):
+                self._objectives(_entry(name))
+
+    def _is_known(self, name: str, returned: bool) -> bool:
+        """Whether a bounded value has a name of its own; where not, a function must return it."""
+        if name in self.costs:
+            raise ObjectiveError(
+                f"{name} is a cost, which is known before anything is scored: bound it with problem.budget.max_{name}, "
+                f"not as a constraint"
+            )
+        from uninas_evo.proxies import registry as proxies
+
+        known = [*proxies.names(), *registry.names("scorer"), *self.own]
+        if name not in known and not returned:
+            raise _unknown(name, known)
+        return name in known
 
     def _group(self, names: Sequence[str]) -> None:
         """One scorer for each function of the proxies."""
@@ -157,7 +221,7 @@ class Scorers:
             return self._add(entry)
         options, function = entry
         if function is not None:
-            return self._add(_function_scorer(function, options))
+            return self._add(_function_scorer(function, options, self.constrained))
         if options.values:
             raise ObjectiveError(f"`values` are for functions that return several; {options.name} returns one value")
         if options.name == REWARD:
@@ -331,11 +395,12 @@ def _entry(one: Any) -> tuple[ObjectiveOptions, UserFunction | None]:
     return (one if isinstance(one, ObjectiveOptions) else ObjectiveOptions(name=function.name)), function
 
 
-def _function_scorer(function: UserFunction, options: ObjectiveOptions) -> FunctionScorer:
-    if options.values:
-        objectives = [Objective(name, goal) for name, goal in options.values.items()]
-        return FunctionScorer(function, objectives, several=True)
-    return FunctionScorer(function, [Objective(function.name, options.goal or "maximize")])
+def _function_scorer(function: UserFunction, options: ObjectiveOptions, more: Sequence[str]) -> FunctionScorer:
+    given = options.values or {function.name: options.goal or "maximize"}
+    objectives = [
+        Objective(name, goal, repeats=not options.measured, unit=options.unit) for name, goal in given.items()
+    ]
+    return FunctionScorer(function, objectives, several=bool(options.values), more=more)
 
 
 def _check_names(objectives: Sequence[Objective]) -> None:

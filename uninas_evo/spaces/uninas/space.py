@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
 from uninas_evo.contracts import Budget, Choose, Cost, CostModel, Shape, Space, Variation
-from uninas_evo.errors import BudgetError, GenomeError
+from uninas_evo.errors import BudgetError, GenomeError, SpaceError
 from uninas_evo.spaces.load import SpaceEntry
 from uninas_evo.spaces.uninas.chain import walk_nodes
 from uninas_evo.spaces.uninas.compose import FAR, NEAR, compose
@@ -58,6 +58,11 @@ class UninasSpace(Space[Genome]):
     classes: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.start, Genome):
+            raise SpaceError(
+                f"a UninasSpace starts at a genome, got {self.start!r:.80}; write UninasSpace(load_genome(...)), or "
+                f"UninasSpace(preset(NAME, skeleton))"
+            )
         skeleton = self.start.skeleton
         object.__setattr__(self, "image", (3, skeleton.image_size, skeleton.image_size))
         object.__setattr__(self, "classes", skeleton.classes)
