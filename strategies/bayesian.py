@@ -19,7 +19,7 @@ from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler
 from optuna.trial import Trial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
-from uninas_evo.contracts import Anchored, Candidate, Decision, Draft, Objective, Result, Space
+from uninas_evo.contracts import Anchored, Candidate, Decision, Draft, Number, Objective, Result, Space
 from uninas_evo.errors import StrategyError
 from uninas_evo.strategies.base import MAX_TRIES, Lag, SteadyState
 from uninas_evo.strategies.budget import BudgetHandling, unbounded
@@ -154,7 +154,11 @@ class Bayesian(SteadyState):
 
 
 def _suggest(trial: Trial, decision: Decision) -> str:
-    return str(trial.suggest_categorical(decision.name, decision.options))
+    if not isinstance(decision, Number):
+        return str(trial.suggest_categorical(decision.name, decision.options))
+    if decision.whole:
+        return str(trial.suggest_int(decision.name, int(decision.low), int(decision.high), log=decision.log))
+    return repr(trial.suggest_float(decision.name, decision.low, decision.high, log=decision.log))
 
 
 def export_study(study: optuna.Study, storage: str | optuna.storages.BaseStorage, name: str) -> None:

@@ -162,7 +162,11 @@ def execute(
         resume: whether the folder holds a part of this run already.
         changed: fields that differ from the run's header, for a note.
         pool: workers that are there already; they are left open.
+
+    Raises:
+        RunFileError: the strategy asks for a whole space, and `evaluations` is not its number of genomes.
     """
+    _check_count(plan)
     display = display or Display()
     journal = _open_journal(folder, resume)
     try:
@@ -193,6 +197,16 @@ def execute(
             return _conclude(plan, loop, end, workers, folder)
     finally:
         journal.close()
+
+
+def _check_count(plan: Plan) -> None:
+    """Refuses to walk a whole space whose size was not confirmed."""
+    count = plan.strategy.exactly
+    if count is not None and count != plan.evaluations:
+        raise RunFileError(
+            f"{type(plan.strategy).__name__} asks for all {count:,} genomes of the space, and evaluations must confirm "
+            f"it, got {plan.evaluations}; set evaluations = {count}, or use another strategy"
+        )
 
 
 def _open(plan: Plan, folder: Path | None, display: Display) -> Pool:

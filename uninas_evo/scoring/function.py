@@ -35,9 +35,11 @@ class UserFunction:
 
     Attributes:
         reference: "folder/file.py:function", "package.module:function", or the callable itself.
+        what: what messages call it.
     """
 
     reference: str | Callable[..., Any]
+    what: str = "objective"
 
     @property
     def name(self) -> str:
@@ -73,12 +75,12 @@ class UserFunction:
                 module = _load_file(Path(target)) if target.endswith(".py") else importlib.import_module(target)
         except Exception as error:  # whatever the user's file raises
             raise ObjectiveError(
-                f"the objective {self.reference!r} cannot be imported: {type(error).__name__}: {error}; "
+                f"the {self.what} {self.reference!r} cannot be imported: {type(error).__name__}: {error}; "
                 f"write it as 'file.py:function' or 'package.module:function'"
             ) from error
         function = getattr(module, name, None)
         if not callable(function):
-            raise ObjectiveError(f"the objective {self.reference!r} must be a function, and {name!r} is {function!r}")
+            raise ObjectiveError(f"the {self.what} {self.reference!r} must be a function, and {name!r} is {function!r}")
         loaded: Callable[..., Any] = function
         return loaded
 
@@ -99,7 +101,7 @@ def form_of(function: Callable[..., Any]) -> Form:
     if len(parameters) == 1:
         annotation = parameters[0].annotation
         kind = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "")
-        return "genome" if kind.rpartition(".")[2] == "Genome" else "network"
+        return "genome" if kind.rpartition(".")[2] in ("Genome", "Chosen") else "network"
     raise ObjectiveError(
         f"an objective takes (network), (genome: Genome) or (genome, device), and "
         f"{getattr(function, '__name__', function)!r} takes {len(parameters)} arguments; give others a default"
