@@ -139,7 +139,7 @@ class OwnSpace(ChoiceSpace[Chosen]):
         _check_conditions(self.when, self.entries)
         super().__init__((entry.decision for entry in self.entries), image, classes, budget)
         if start is not None:
-            self.start = self._started(start)
+            self.start = self.started(start)
             if not self.admits(self.start):
                 raise BudgetError(f"the start must be inside {self.budget}, it costs {self.cost(self.start)}; widen it")
 
@@ -232,7 +232,7 @@ class OwnSpace(ChoiceSpace[Chosen]):
         """Whether a choice counts beside the values of those before it."""
         return all(on in values and values[on] in allowed for on, allowed in self.when.get(name, {}).items())
 
-    def _started(self, start: Mapping[str, Value]) -> Chosen:
+    def started(self, start: Mapping[str, Value]) -> Chosen:
         """The genome of the values of a start."""
         lines = (f"{name} = {value}" for name, value in start.items())
         settings = (f"{key}: {value}" for key, value in self.settings().items())
