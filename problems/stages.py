@@ -26,7 +26,7 @@ class StagesOptions(ScoringOptions):
 
     @field_validator("start")
     @classmethod
-    def _known(cls, start: str | dict[str, Value]) -> str | dict[str, Value]:
+    def _preset(cls, start: str | dict[str, Value]) -> str | dict[str, Value]:
         if isinstance(start, str) and start and start not in PRESETS:
             raise ValueError(f"a start is one of {', '.join(PRESETS)}, or a table of choices{nearest(start, PRESETS)}")
         return start

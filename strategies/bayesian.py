@@ -26,8 +26,8 @@ from uninas_evo.strategies.budget import BudgetHandling, unbounded
 from uninas_evo.strategies.individual import best_of
 
 NEIGHBORS = 10
-"""Neighbors of a proposal that was asked before, which are tried before random choices take over. A settled model repeats
-itself, and asking it again costs a fit that gives the same model."""
+"""Neighbors of a proposal that was asked before, which are tried before random choices take over. A settled model
+repeats itself, and asking it again costs a fit that gives the same model."""
 
 FRONT = 16
 """Members of the front that restarts draw from where there are several objectives."""
@@ -65,8 +65,8 @@ class Bayesian(SteadyState):
     restarting near the best, not from the model.
 
     A genome that was asked before is not asked again: its trial ends as failed, which samplers leave out, and
-    neighbors of it, in one decision, are tried. A candidate that failed, or lies outside a budget that is a constraint, ends as pruned,
-    which tpe learns to avoid.
+    neighbors of it, in one decision, are tried. A candidate that failed, or lies outside a budget that is a constraint,
+    ends as pruned, which tpe learns to avoid.
 
     Args:
         space: its `compose` is the encoding.

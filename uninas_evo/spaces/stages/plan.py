@@ -1,7 +1,7 @@
 """The choices of the macro space, and the layers that a genome's choices mean.
 
-Sources of the kinds: He et al., arXiv 1512.03385 (plain and bottleneck); Sandler et al., "MobileNetV2", arXiv 1801.04381
-(inverted bottleneck); Dosovitskiy et al., arXiv 2010.11929 (transformer); Hu et al., arXiv 1709.01507
+Sources of the kinds: He et al., arXiv 1512.03385 (plain and bottleneck); Sandler et al., "MobileNetV2", arXiv
+1801.04381 (inverted bottleneck); Dosovitskiy et al., arXiv 2010.11929 (transformer); Hu et al., arXiv 1709.01507
 (squeeze-and-excitation); He et al., "Bag of Tricks", arXiv 1812.01187, figure 2c (shortcuts that pool).
 """
 
