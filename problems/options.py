@@ -197,12 +197,17 @@ def folder_of(info: ValidationInfo) -> Path:
 
 def _located(objective: str | ObjectiveOptions, folder: Path) -> str | ObjectiveOptions:
     if isinstance(objective, ObjectiveOptions):
-        return objective.model_copy(update={"name": _located(objective.name, folder)})
-    target, colon, function = objective.rpartition(":")
+        return objective.model_copy(update={"name": located(objective.name, folder)})
+    return located(objective, folder)
+
+
+def located(function: str, folder: Path) -> str:
+    """A function's name with its file's whole path, where it has one: beside the run file, or in the working folder."""
+    target, colon, name = function.rpartition(":")
     if not colon or not target.endswith(".py"):
-        return objective
+        return function
     beside = folder / target
-    return f"{(beside if beside.is_file() else Path(target)).absolute()}:{function}"
+    return f"{(beside if beside.is_file() else Path(target)).absolute()}:{name}"
 
 
 def scoring(options: ScoringOptions) -> dict[str, Any]:

@@ -19,15 +19,15 @@ from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler
 from optuna.trial import Trial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
-from uninas_evo.contracts import Anchored, Candidate, Decision, Draft, Objective, Result, Space
+from uninas_evo.contracts import Anchored, Budget, Candidate, Decision, Draft, Number, Objective, Result, Space
 from uninas_evo.errors import StrategyError
 from uninas_evo.strategies.base import MAX_TRIES, MOST, Lag, SteadyState
 from uninas_evo.strategies.budget import BudgetHandling, unbounded
 from uninas_evo.strategies.individual import best_of
 
-MODEL_TRIES = 10
-"""Trials of a sampler for a new genome before random choices take over: a settled model repeats itself."""
-
+NEIGHBORS = 10
+"""Neighbors of a proposal that was asked before, which are tried before random choices take over. A settled model
+repeats itself, and asking it again costs a fit that gives the same model."""
 
 FRONT = 16
 """Members of the front that restarts draw from where there are several objectives."""
@@ -65,9 +65,9 @@ class Bayesian(SteadyState):
     study is wanted afterwards. An ask costs milliseconds to tens of them. In graph spaces most of its gain comes from
     restarting near the best, not from the model.
 
-    A genome that was asked before is not asked again: its trial ends as failed, which samplers leave out, and the
-    sampler draws anew. A candidate that failed, or lies outside a budget that is a constraint, ends as pruned,
-    which tpe learns to avoid.
+    A genome that was asked before is not asked again: its trial ends as failed, which samplers leave out, and
+    neighbors of it, in one decision, are tried. A candidate that failed, or lies outside a budget that is a constraint,
+    ends as pruned, which tpe learns to avoid.
 
     Args:
         space: its `compose` is the encoding.
@@ -108,20 +108,38 @@ class Bayesian(SteadyState):
         return _sampler(self.options, seed)
 
     def propose(self) -> Draft:
-        """The sampler's next genome that is new; random choices inside the budget where it has none."""
-        for sampler, space, tries in (
-            (self._sampler, self._encoding, MODEL_TRIES),
-            (self._random, self.space, MAX_TRIES),
-        ):
-            self.study.sampler = sampler
-            for _ in range(tries):
-                trial = self.study.ask()
-                genome = space.compose(partial(_suggest, trial))
-                if self._wanted(trial, genome):
-                    trial.set_user_attr("candidate", self.next_number)
-                    self._trials[self.next_number] = trial
-                    return Draft(genome, self._parents, "compose")
-        raise self.exhausted()
+        """The sampler's next genome, or a new one near it; random choices inside the budget where there is none."""
+        self.study.sampler = self._sampler
+        trial, draft = self._try(self._encoding)
+        for _ in range(NEIGHBORS):
+            if draft is None:
+                self.study.enqueue_trial(self._neighbor(trial))
+                _, draft = self._try(self._encoding)
+        self.study.sampler = self._random
+        for _ in range(MAX_TRIES):
+            draft = draft or self._try(self.space)[1]
+        if draft is None:
+            raise self.exhausted()
+        return draft
+
+    def _try(self, space: Space[Any]) -> tuple[Trial, Draft | None]:
+        """A trial, and the draft of its genome where it is to be scored."""
+        trial = self.study.ask()
+        genome = space.compose(partial(_suggest, trial))
+        if not self._wanted(trial, genome):
+            return trial, None
+        trial.set_user_attr("candidate", self.next_number)
+        self._trials[self.next_number] = trial
+        return trial, Draft(genome, self._parents, "compose")
+
+    def _neighbor(self, trial: Trial) -> dict[str, Any]:
+        """A trial's parameters with another option for one of them; a number is left to the sampler."""
+        params = dict(trial.params)
+        name = self.rng.choice(sorted(params))
+        distribution = trial.distributions[name]
+        others = [one for one in getattr(distribution, "choices", ()) if one != params[name]]
+        del params[name]
+        return params | {name: self.rng.choice(others)} if others else params
 
     def learn(self, result: Result) -> None:
         """Tells the study; where it is time, compose begins at the best genome from now on."""
@@ -150,7 +168,8 @@ class Bayesian(SteadyState):
 
     def _wanted(self, trial: Trial, genome: Any) -> bool:
         """Whether a genome is to be scored; ends its trial where not."""
-        over = self.space.budget.excess(self.space.cost(genome))
+        bounded = self.space.budget != Budget()
+        over = self.space.budget.excess(self.space.cost(genome)) if bounded else 0.0
         if self.options.budget == "constraints":
             trial.set_constraint("budget", over)
         if over > 0:
@@ -161,7 +180,11 @@ class Bayesian(SteadyState):
 
 
 def _suggest(trial: Trial, decision: Decision) -> str:
-    return str(trial.suggest_categorical(decision.name, decision.options))
+    if not isinstance(decision, Number):
+        return str(trial.suggest_categorical(decision.name, decision.options))
+    if decision.whole:
+        return str(trial.suggest_int(decision.name, int(decision.low), int(decision.high), log=decision.log))
+    return repr(trial.suggest_float(decision.name, decision.low, decision.high, log=decision.log))
 
 
 def export_study(study: optuna.Study, storage: str | optuna.storages.BaseStorage, name: str) -> None:

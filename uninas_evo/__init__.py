@@ -14,6 +14,7 @@ What is searched:
     load: a trained network from its folder.
 
 Extending:
+    choices, Whole, Real: a space of your own from a table of choices and a function that builds.
     ChoiceSpace: a space of a fixed list of decisions; you give their cost and network.
     Space, Problem, Strategy, Objective, Candidate, Result, Cost, StopSearch: the contracts.
     UninasEvoError: the root of every error that a user can fix.
@@ -47,9 +48,11 @@ if TYPE_CHECKING:
     from uninas_evo.engine.results import SearchResult
     from uninas_evo.errors import UninasEvoError
     from uninas_evo.predictors.bank import load_bank
+    from uninas_evo.problems.choices import choices
+    from uninas_evo.problems.search import SearchProblem
     from uninas_evo.problems.uninas import UninasProblem
     from uninas_evo.report.results import plot
-    from uninas_evo.spaces.choices import ChoiceSpace
+    from uninas_evo.spaces.choices import ChoiceSpace, Real, Whole
     from uninas_evo.spaces.load import build, load_genome, load_space
     from uninas_evo.spaces.uninas import Genome, Skeleton, UninasSpace, preset
     from uninas_evo.training.formats import load
@@ -69,8 +72,10 @@ _HOMES = {
         "Strategy",
     ),
     "uninas_evo.errors": ("UninasEvoError",),
-    "uninas_evo.spaces.choices": ("ChoiceSpace",),
+    "uninas_evo.spaces.choices": ("ChoiceSpace", "Real", "Whole"),
     "uninas_evo.spaces.load": ("build", "load_genome", "load_space"),
+    "uninas_evo.problems.choices": ("choices",),
+    "uninas_evo.problems.search": ("SearchProblem",),
     "uninas_evo.problems.uninas": ("UninasProblem",),
     "uninas_evo.engine.journal": ("Journal",),
     "uninas_evo.engine.loop": ("Loop",),
@@ -94,7 +99,9 @@ __all__ = [
     "Loop",
     "Objective",
     "Problem",
+    "Real",
     "Result",
+    "SearchProblem",
     "SearchResult",
     "Skeleton",
     "Space",
@@ -103,7 +110,9 @@ __all__ = [
     "UninasEvoError",
     "UninasProblem",
     "UninasSpace",
+    "Whole",
     "build",
+    "choices",
     "load",
     "load_bank",
     "load_genome",

@@ -27,7 +27,7 @@ Bits = tuple[int, ...]
 Score = Callable[[Space[Any], Any], dict[str, float]]
 NAMES = (
     "random_walk", "random", "uninas", "evolution", "aging", "nsga2", "nsga3", "agemoea", "smsemoa", "bayesian",
-    "ladder", "halving", "hyperband", "asha", "predictor", "walks", "ppo", "reinforce",
+    "ladder", "halving", "hyperband", "asha", "predictor", "walks", "ppo", "reinforce", "grid",
 )  # fmt: skip
 GAIN, COST = Objective("gain", "maximize"), Objective("cost", "minimize")
 
@@ -38,14 +38,15 @@ class BitSpace(Space[Bits]):
     def __init__(self, length: int = 16, budget: Budget | None = None) -> None:
         self.length, self.budget = length, budget or Budget()
         self.start = (0, 1) * (length // 2)
+        self.decisions = tuple(Decision(f"bit {index}", ("0", "1")) for index in range(length))
 
     def with_budget(self, budget: Budget) -> BitSpace:
         return BitSpace(self.length, budget)
 
     def compose(self, choose: Choose) -> Bits:
         bits: Bits = ()
-        for index in range(self.length):
-            bit = int(choose(Decision(f"bit {index}", ("0", "1"))))
+        for decision in self.decisions:
+            bit = int(choose(decision))
             bits += (bit if sum(bits) + bit <= self.budget.max_params else 0,)
         return bits
 

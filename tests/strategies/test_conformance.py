@@ -29,7 +29,7 @@ from uninas_evo.strategies import check_objectives
 from uninas_evo.testing import StrategyConformance
 
 COUNT = 40
-SAMPLING = ("random", "random_walk", "walks", "halving", "hyperband", "asha")
+SAMPLING = ("random", "random_walk", "walks", "halving", "hyperband", "asha", "grid")
 LEARNING = tuple(name for name in NAMES if name not in SAMPLING)
 
 every = pytest.mark.parametrize("name", NAMES)
@@ -49,6 +49,7 @@ class TestStrategies(StrategyConformance):
         self.strategy = strategy_class(request.param)
         self.options = small(self.strategy)
         self.learns = request.param in LEARNING
+        self.seeded = request.param != "grid"
 
 
 class TestStrategiesElsewhere(StrategyConformance):
@@ -58,7 +59,10 @@ class TestStrategiesElsewhere(StrategyConformance):
 
     @pytest.fixture(autouse=True, params=NAMES)
     def subject(self, request, kind):
+        if request.param == "grid" and kind == "uninas":
+            pytest.skip("grid needs a list of decisions")
         self.strategy = strategy_class(request.param)
+        self.seeded = request.param != "grid"
         self.options = small(self.strategy)
         self.space = spaces()[kind]
         self.samples = 25 if kind == "uninas" else 40
@@ -160,9 +164,9 @@ def test_it_learns_in_the_right_direction(name, goal):
     ("name", "objectives", "message"),
     [
         ("evolution", (GAIN, COST), r"Evolution follows exactly one objective, got 2 \(gain, cost\); choose among the "
-         "strategies that fit: agemoea, bayesian, nsga2, nsga3, random, random_walk, smsemoa, uninas"),
+         "strategies that fit: agemoea, bayesian, grid, nsga2, nsga3, random, random_walk, smsemoa, uninas"),
         ("nsga2", (GAIN,), r"NSGA2 follows two or more objectives, got 1 \(gain\); choose among the strategies that "
-         "fit: aging, bayesian, evolution, random, random_walk, uninas"),
+         "fit: aging, bayesian, evolution, grid, ppo, random, random_walk, uninas"),
         ("random", (), r"RandomSearch follows one or more objectives, got 0 \(none\); name one"),
     ],
 )  # fmt: skip

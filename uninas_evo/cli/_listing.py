@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
+import pydantic
 from rich.table import Table
 
 from uninas_evo import registry
+from uninas_evo.config.runfile import check_objectives, load_run_file
 from uninas_evo.errors import RunFileError, UninasEvoError
 from uninas_evo.mistakes import nearest
 
@@ -25,6 +28,26 @@ def listing(kind: str | None) -> Table:
     for wanted in KINDS if kind is None else (kind,):
         for name, text in _objectives() if wanted == "objectives" else _classes(wanted):
             table.add_row(wanted, name, text)
+    return table
+
+
+def searchable(path: Path) -> Table:
+    """A table of every strategy: whether it can search a run file's problem, and why not; with its own defaults.
+
+    Raises:
+        RunFileError: the run file holds mistakes.
+    """
+    problem = load_run_file(path).problem()
+    table = Table("strategy", "can search it", "how, or why not", title=f"{path}: {type(problem.space).__name__}")
+    for name in registry.names("strategy"):
+        try:
+            found = registry.find("strategy", name)
+            check_objectives(name, found, problem)
+            count = found(problem.space, problem.objectives, seed=0).exactly
+            said = _first_line(found) + ("" if count is None else f" Here {count:,}.")
+            table.add_row(name, "yes", said)
+        except (UninasEvoError, pydantic.ValidationError) as error:
+            table.add_row(name, "no", str(error))
     return table
 
 

@@ -16,7 +16,7 @@ Every operator takes an explicit `random.Random` last and leaves its arguments u
 """
 
 from uninas_evo.contracts.costs import Budget, Cost, CostModel
-from uninas_evo.contracts.decision import Choose, Decision
+from uninas_evo.contracts.decision import Choose, Decision, Number
 from uninas_evo.contracts.policy import Choice, Episode, Policy
 from uninas_evo.contracts.predictor import Predictor
 from uninas_evo.contracts.problem import Constraint, Goal, Objective, Problem, Progress, violation
@@ -42,6 +42,7 @@ __all__ = [
     "Gated",
     "Goal",
     "Mixture",
+    "Number",
     "Objective",
     "Policy",
     "Predictor",

@@ -45,7 +45,7 @@ class Space(ABC, Generic[G]):
 
     def sample(self, rng: random.Random) -> G:
         """Composes a genome with uniform random choices."""
-        return self.compose(lambda decision: rng.choice(decision.options))
+        return self.compose(lambda decision: decision.draw(rng))
 
     @abstractmethod
     def mutate(self, genome: G, rng: random.Random) -> G | None:

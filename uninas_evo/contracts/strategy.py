@@ -107,6 +107,14 @@ class Strategy(ABC):
         """
         raise StrategyError("candidates are numbered by the loop: have `ask` return Draft(genome, parents, origin)")
 
+    @property
+    def exactly(self) -> int | None:
+        """How many candidates it asks for, of a strategy that asks for a whole space; None for all others.
+
+        A run confirms the number by as many evaluations, so that nobody begins a large one by mistake.
+        """
+        return None
+
     @abstractmethod
     def ask(self) -> Sequence[Draft]:
         """The next drafts; empty while results are awaited.

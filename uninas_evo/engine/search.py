@@ -174,7 +174,11 @@ def execute(
         pool: workers that are there already; they are left open.
         debug: scores in this process and prints the traceback of every failure.
         allow_changed_objective: goes on although files that the scores depend on are not the recorded ones.
+
+    Raises:
+        RunFileError: the strategy asks for a whole space, and `evaluations` is not its number of genomes.
     """
+    _check_count(plan)
     display = display or Display()
     if folder is not None and not resume and folder.is_dir() and any(folder.iterdir()):
         display.say(f"{folder} holds other files already; the run's files are written beside them")
@@ -212,6 +216,16 @@ def execute(
             return _conclude(plan, loop, end, workers, folder)
     finally:
         journal.close()
+
+
+def _check_count(plan: Plan) -> None:
+    """Refuses to walk a whole space whose size was not confirmed."""
+    count = plan.strategy.exactly
+    if count is not None and count != plan.evaluations:
+        raise RunFileError(
+            f"{type(plan.strategy).__name__} asks for all {count:,} genomes of the space, and evaluations must confirm "
+            f"it, got {plan.evaluations}; set evaluations = {count}, or use another strategy"
+        )
 
 
 def _open(

@@ -60,7 +60,8 @@ class _Uncounted(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Raises at an operation on weights that would count as free: not counted, not element by element, no view."""
 
     def __init__(self, net: nn.Module) -> None:
-        self.weights = {p.untyped_storage().data_ptr(): name for name, p in net.named_parameters() if p.dim() > 1}
+        # The storage itself: on the device meta none has an address.
+        self.weights = {p.untyped_storage()._cdata: name for name, p in net.named_parameters() if p.dim() > 1}
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -69,7 +70,7 @@ class _Uncounted(TorchDispatchMode):  # type: ignore[no-untyped-call]
         fused = "attention" in packet.__name__ or "rnn" in packet.__name__
         free = packet in flop_registry or func.is_view or torch.Tag.pointwise in func.tags or packet.__name__ in _FREE
         tensors = [x for x in tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor)]
-        used = [self.weights.get(tensor.untyped_storage().data_ptr()) for tensor in tensors]
+        used = [self.weights.get(tensor.untyped_storage()._cdata) for tensor in tensors]
         if packet not in flop_registry and (fused or (not free and any(used) and not all(used))):
             name = next((name for name in used if name), None)
             raise ProxyError(

@@ -38,9 +38,11 @@ class UserFunction:
 
     Attributes:
         reference: "folder/file.py:function", "package.module:function", or the callable itself.
+        what: what messages call it.
     """
 
     reference: str | Callable[..., Any]
+    what: str = "objective"
 
     @property
     def name(self) -> str:
@@ -89,7 +91,7 @@ class UserFunction:
             raise
         except Exception as error:  # whatever the user's file raises
             raise ObjectiveError(
-                f"the objective {self.reference!r} cannot be imported: {type(error).__name__}: {error}; "
+                f"the {self.what} {self.reference!r} cannot be imported: {type(error).__name__}: {error}; "
                 f"write it as 'file.py:function' or 'package.module:function'"
             ) from error
         if not hasattr(module, name):
@@ -99,7 +101,7 @@ class UserFunction:
             )
         function = getattr(module, name)
         if not callable(function):
-            raise ObjectiveError(f"the objective {self.reference!r} must be a function, and {name!r} is {function!r}")
+            raise ObjectiveError(f"the {self.what} {self.reference!r} must be a function, and {name!r} is {function!r}")
         loaded: Callable[..., Any] = function
         return loaded
 
@@ -125,7 +127,7 @@ def form_of(function: Callable[..., Any]) -> Form:
                 f"an objective's one argument is a network (nn.Module) or a genome (Genome), and "
                 f"{getattr(function, '__name__', function)!r} has {kind!r} there; change the annotation or leave it out"
             )
-        return "genome" if kind.rpartition(".")[2] == "Genome" else "network"
+        return "genome" if kind.rpartition(".")[2] in ("Genome", "Chosen") else "network"
     raise ObjectiveError(
         f"an objective takes (network), (genome: Genome) or (genome, device), and "
         f"{getattr(function, '__name__', function)!r} takes {len(parameters)} arguments; give others a default"

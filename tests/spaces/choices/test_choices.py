@@ -131,7 +131,7 @@ def test_text():
         (text.replace("classes: 5\n", ""), "its classes is None, this space's is '5'"),
         (text.replace("width_1 = 32\n", ""), r"missing: \['width_1'\], unknown: none"),
         (text + "color = red\n", r"missing: none, unknown: \['color'\]"),
-        (text + "depth = 2\n", "has each of the 5 decisions once, got 6 lines"),
+        (text + "depth = 2\n", "has each of its decisions once, got 'depth' twice"),
         (text.replace("width_1 = 32", "width_1 = 33"), "width_1 must be one of 8, 16, 32, 64, got '33'"),
     ]:
         with pytest.raises(GenomeError, match=message):

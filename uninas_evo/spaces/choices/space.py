@@ -12,15 +12,16 @@ import itertools
 import math
 import random
 from abc import abstractmethod
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Generic, Self, cast
 
 from typing_extensions import TypeVar
 
-from uninas_evo.contracts import Budget, Choose, Cost, Decision, Shape, Space
+from uninas_evo.contracts import Budget, Choose, Cost, Decision, Number, Shape, Space
 from uninas_evo.errors import BudgetError, SpaceError
 from uninas_evo.spaces.choices.genome import Choices
+from uninas_evo.spaces.choices.numbers import crossed, mutated
 from uninas_evo.spaces.choices.text import read_choices, write_choices
 
 C = TypeVar("C", bound=Hashable, default=Choices)
@@ -31,6 +32,8 @@ second of cost formulas, once. NAS-Bench-201 has 15,625."""
 REPAIRS = 300
 """How many genomes a repair in a larger space may change in turn. A random genome at twice its budget needs five to
 twenty; the rest is for plateaus, where no single change lowers the excess."""
+DRAWS = 4
+"""Mutants of a number among the changes that a mutation draws from: as likely as a choice of five options."""
 
 
 class ChoiceSpace(Space[C], Generic[C]):
@@ -112,7 +115,10 @@ class ChoiceSpace(Space[C], Generic[C]):
 
     @property
     def count(self) -> int:
-        """How many combinations of options there are, inside the budget or not, before `canonical` unites any."""
+        """How many combinations of options there are, inside the budget or not, before `canonical` unites any.
+
+        A number counts by the options of its grid.
+        """
         return math.prod(len(decision.options) for decision in self.decisions)
 
     @cached_property
@@ -127,7 +133,7 @@ class ChoiceSpace(Space[C], Generic[C]):
                 f"only spaces of at most {ENUMERABLE:,} combinations are listed, this one has {self.count:,}; "
                 "sample it instead"
             )
-        every = map(self.genome, itertools.product(*(range(len(d.options)) for d in self.decisions)))
+        every = map(self.genome, itertools.product(*(map(d.index, d.options) for d in self.decisions)))
         return tuple(filter(self.admits, dict.fromkeys(map(self.canonical, every))))
 
     def nearest(self, genome: C) -> C:
@@ -141,20 +147,28 @@ class ChoiceSpace(Space[C], Generic[C]):
         """
         if self.admits(genome):
             return genome
-        if self.count > ENUMERABLE:
+        if not self._is_listed:
             return self._repaired(genome)
         if not self.genomes:
             raise BudgetError(f"no genome of {type(self).__name__} is inside {self.budget}; widen the budget")
         return min(self.genomes, key=lambda inside: self._distance(inside, genome))
 
+    @property
+    def _is_listed(self) -> bool:
+        """Whether the nearest genome is found among all: there are few, and costs are formulas."""
+        return self.count <= ENUMERABLE and not self._fine
+
     def compose(self, choose: Choose) -> C:
         """Asks for every decision in turn; a genome outside the budget becomes the nearest one inside."""
-        indices = [decision.options.index(choose(decision)) for decision in self.decisions]
+        indices = [decision.index(choose(decision)) for decision in self.decisions]
         return self.nearest(self.canonical(self.genome(indices)))
 
     def mutate(self, genome: C, rng: random.Random) -> C | None:
-        """Another option for one decision, uniform over all that change the network and are inside the budget."""
-        changes = list(self._changes(genome))
+        """Another option for one decision, uniform over all that change the network and are inside the budget.
+
+        Numbers that have more answers than options change by polynomial mutation, `DRAWS` draws each.
+        """
+        changes = [*self._changes(genome, self._fine), *self._moves(genome, rng)]
         rng.shuffle(changes)
         for position, index in changes:
             child = self.canonical(self.genome(self.indices(genome).replaced(position, index)))
@@ -163,16 +177,29 @@ class ChoiceSpace(Space[C], Generic[C]):
         return None
 
     def crossover(self, a: C, b: C, rng: random.Random) -> C | None:
-        """Uniform crossover: each decision from either parent; None where the child is outside the budget."""
-        pairs = zip(self.indices(a), self.indices(b), strict=True)
-        child = self.canonical(self.genome(map(rng.choice, pairs)))
+        """Uniform crossover: each decision from either parent; None where the child is outside the budget.
+
+        Numbers that have more answers than options are crossed by simulated binary crossover.
+        """
+        pairs = enumerate(zip(self.indices(a), self.indices(b), strict=True))
+        child = self.canonical(
+            self.genome(
+                crossed(self._fine[place], *pair, rng) if place in self._fine else rng.choice(pair)
+                for place, pair in pairs
+            )
+        )
         return child if self.admits(child) else None
 
     def features(self, genome: C) -> Mapping[str, float]:
-        """The index of each ordered decision, a 0 or 1 for each option of the others, and the costs."""
+        """The costs, and of each decision the index of its option, or a 0 or 1 for each one that is not ordered.
+
+        Numbers are places from 0 to 1 on their scale.
+        """
         numbers: dict[str, float] = {}
         for decision, chosen in zip(self.decisions, self.indices(genome), strict=True):
-            if decision.ordered:
+            if isinstance(decision, Number):
+                numbers[decision.name] = decision.place(chosen)
+            elif decision.ordered:
                 numbers[decision.name] = float(chosen)
             else:
                 numbers |= {f"{decision.name}={o}": float(i == chosen) for i, o in enumerate(decision.options)}
@@ -194,14 +221,31 @@ class ChoiceSpace(Space[C], Generic[C]):
         """
         return self.canonical(self.genome(read_choices(text, self.form, self.settings(), self.decisions)))
 
-    def _changes(self, genome: C) -> Iterator[tuple[int, int]]:
-        """(position, index) of every single change."""
+    @cached_property
+    def _fine(self) -> Mapping[int, Number]:
+        """The numbers that have more answers than options, by their position."""
+        return {
+            place: decision
+            for place, decision in enumerate(self.decisions)
+            if isinstance(decision, Number) and decision.size > len(decision.options)
+        }
+
+    def _changes(self, genome: C, but: Collection[int] = ()) -> Iterator[tuple[int, int]]:
+        """(position, index) of every single change to another option, but at some positions."""
         for position, (decision, chosen) in enumerate(zip(self.decisions, self.indices(genome), strict=True)):
-            yield from ((position, index) for index in range(len(decision.options)) if index != chosen)
+            if position not in but:
+                options = map(decision.index, decision.options) if position in self._fine else range(decision.size)
+                yield from ((position, index) for index in options if index != chosen)
+
+    def _moves(self, genome: C, rng: random.Random) -> Iterator[tuple[int, int]]:
+        """(position, index) of mutated numbers."""
+        for position, number in self._fine.items():
+            chosen = self.indices(genome)[position]
+            yield from ((position, mutated(number, chosen, rng)) for _ in range(DRAWS))
 
     def _repaired(self, genome: C) -> C:
         """Best-first search over single changes, by excess and then by the number of changed decisions."""
-        waiting = [(self.budget.excess(self.cost(genome)), 0, self.indices(genome), genome)]
+        waiting = [(self._excess(genome), 0, self.indices(genome), genome)]
         seen = {genome}
         for _ in range(REPAIRS):
             if not waiting:
@@ -214,7 +258,7 @@ class ChoiceSpace(Space[C], Generic[C]):
                 if child not in seen:
                     seen.add(child)
                     entry = (
-                        self.budget.excess(self.cost(child)),
+                        self._excess(child),
                         self._distance(child, genome),
                         self.indices(child),
                         child,
@@ -223,6 +267,10 @@ class ChoiceSpace(Space[C], Generic[C]):
         raise BudgetError(
             f"no genome of {type(self).__name__} inside {self.budget} was found in {REPAIRS} changes; widen the budget"
         )
+
+    def _excess(self, genome: C) -> float:
+        """By how much a genome lies outside."""
+        return self.budget.excess(self.cost(genome))
 
     def _distance(self, a: C, b: C) -> int:
         """How many decisions differ."""

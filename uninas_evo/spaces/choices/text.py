@@ -19,7 +19,7 @@ from uninas_evo.errors import GenomeError
 
 def write_choices(form: str, settings: Mapping[str, str], decisions: Sequence[Decision], indices: Sequence[int]) -> str:
     """The text of a genome; `form` is its first line, such as ``"toy 1"``."""
-    chosen = (f"{d.name} = {d.options[index]}" for d, index in zip(decisions, indices, strict=True))
+    chosen = (f"{d.name} = {d.text(index)}" for d, index in zip(decisions, indices, strict=True))
     return "\n".join([form, *(f"{key}: {value}" for key, value in settings.items()), *chosen, ""])
 
 
@@ -36,10 +36,28 @@ def read_choices(text: str, form: str, settings: Mapping[str, str], decisions: S
         GenomeError: the first line is another one, a setting differs from the space's, a decision is missing, stands
             twice or is unknown, or an option is unknown.
     """
+    answers = read_answers(text, form, settings)
+    names = [decision.name for decision in decisions]
+    if answers.keys() != set(names):
+        missing = [name for name in names if name not in answers] or "none"
+        more = [name for name in answers if name not in names] or "none"
+        raise GenomeError(
+            f"a genome's text has each of the {len(names)} decisions once, got {len(answers)} lines; missing: "
+            f"{missing}, unknown: {more}; add or remove these lines"
+        )
+    return tuple(index_of(decision, answers[decision.name]) for decision in decisions)
+
+
+def read_answers(text: str, form: str, settings: Mapping[str, str]) -> dict[str, str]:
+    """The answers of a text by the names of their decisions.
+
+    Raises:
+        GenomeError: the first line is another one, a setting differs from the space's, or a decision stands twice.
+    """
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines or lines[0] != form:
         raise GenomeError(
-            f"a genome's text of this space begins with the line {form!r}, got {lines[0] if lines else ''!r}; "
+            f"a genome's text of this space begins with the line {form!r}, got {lines[0][:40] if lines else ''!r}; "
             "give a text that this space wrote"
         )
     found = read_settings(text)
@@ -49,22 +67,23 @@ def read_choices(text: str, form: str, settings: Mapping[str, str], decisions: S
                 f"the genome is of another space: its {key} is {found.get(key)!r}, this space's is "
                 f"{settings.get(key)!r}; decode it in a space of its own"
             )
-    return _indices([line.partition(" = ")[::2] for line in lines[1:] if " = " in line], decisions)
+    answers: dict[str, str] = {}
+    for line in lines[1:]:
+        name, found_one, answer = line.partition(" = ")
+        if found_one and name in answers:
+            raise GenomeError(f"a genome's text has each of its decisions once, got {name[:40]!r} twice; remove a line")
+        if found_one:
+            answers[name] = answer
+    return answers
 
 
-def _indices(chosen: Sequence[tuple[str, str]], decisions: Sequence[Decision]) -> tuple[int, ...]:
-    answers = dict(chosen)
-    names = [decision.name for decision in decisions]
-    if sorted(name for name, _ in chosen) != sorted(names):
-        missing = [name for name in names if name not in answers] or "none"
-        more = [name for name, _ in chosen if name not in names] or "none"
-        raise GenomeError(
-            f"a genome's text has each of the {len(names)} decisions once, got {len(chosen)} lines; missing: "
-            f"{missing}, unknown: {more}; add or remove these lines"
-        )
-    for decision in decisions:
-        if answers[decision.name] not in decision.options:
-            raise GenomeError(
-                f"{decision.name} must be one of {', '.join(decision.options)}, got {answers[decision.name]!r}"
-            )
-    return tuple(decision.options.index(answers[decision.name]) for decision in decisions)
+def index_of(decision: Decision, text: str) -> int:
+    """The index of an answer's text.
+
+    Raises:
+        GenomeError: it answers another question.
+    """
+    try:
+        return decision.index(text)
+    except ValueError:
+        raise GenomeError(f"{decision.name} must be {decision.describe()}, got {text[:40]!r}") from None
