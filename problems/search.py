@@ -55,6 +55,7 @@ class SearchProblem(Problem):
         found = Scorers(scorers, aggregate=aggregate, batch=batch, settings=proxies, own=self.own, costs=costs)
         self.scorers, self.objectives = tuple(found.scorers), found.objectives
         self.sources = tuple(file for scorer in self.scorers for file in scorer.sources)
+        self.fidelities = next((scorer.fidelities for scorer in self.scorers if scorer.fidelities), ())
         self._is_ready = False
 
     @classmethod
@@ -67,6 +68,8 @@ class SearchProblem(Problem):
         with self._repeatable():
             for scorer in self.scorers:
                 scorer.make_ready(self.space, self.run_seed, folder, device, progress)
+        made = {type(scorer).__name__: scorer.prepared for scorer in self.scorers if scorer.prepared}
+        self.prepared = dict(sorted(made.items()))
         self._is_ready = True
 
     def prepare(self, device: str) -> None:

@@ -10,6 +10,9 @@
 | `aging` | regularized evolution, steady state | one |
 | `nsga2`, `nsga3`, `agemoea`, `smsemoa` | Pareto evolution with pymoo | several |
 | `bayesian` | Bayesian search with Optuna | any |
+| `predictor` | the drafts that a predictor finds most promising | any |
+| `ladder` | evolution on rungs of cheap fidelities, ranked by estimates over all of them | one |
+| `halving`, `hyperband`, `asha` | samples on rungs of cheap fidelities, the best go up | one |
 | `ppo`, `reinforce` | policies that learn to compose | one |
 
 A strategy is found by its name among the entry points `uninas_evo.strategies`, so that a package of your own can
@@ -21,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 
-from uninas_evo.config import registry
+from uninas_evo import registry
 from uninas_evo.contracts import Objective, Strategy
 from uninas_evo.errors import ObjectiveError, UninasEvoError
 

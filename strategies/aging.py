@@ -13,17 +13,20 @@ from typing import Any
 import pydantic
 
 from uninas_evo.contracts import Candidate, Draft, Objective, Result, Space
-from uninas_evo.strategies.base import Lag, SteadyState
+from uninas_evo.strategies.base import MOST, Lag, SteadyState
 from uninas_evo.strategies.warm_start import FirstDrafts, Proxy, WarmStart
 
 
 class AgingOptions(Lag, WarmStart):
     """Options of `aging`."""
 
-    population: int = pydantic.Field(20, ge=1, description="members alive at once; 16 to 30 do alike on NAS-Bench-201")
+    population: int = pydantic.Field(
+        20, ge=1, le=MOST, description="members alive at once; 16 to 30 do alike on NAS-Bench-201"
+    )
     sample: int = pydantic.Field(
         15,
         ge=1,
+        le=MOST,
         description="members drawn, without replacement, of which the fittest is the parent; "
         "three quarters of the population beats a third when evaluations are few",
     )

@@ -45,6 +45,10 @@ def start_of(space: Space[Any]) -> Any:
     return space.start
 
 
+MOST = 100_000
+"""Members, candidates of a generation, samples: each is held in memory, and a generation is asked in one go."""
+
+
 class StrategyOptions(pydantic.BaseModel):
     """The base of every strategy's options: unknown fields are refused."""
 
@@ -90,6 +94,7 @@ class SearchStrategy(Strategy):
         self.rng = random.Random(seed)
         self._asked = 0
         self._known: set[Any] = set()
+        self._pairs: set[tuple[Any, int | None]] = set()
         self._repeats = 0
         self._exhausted = False
         self._told = 0
@@ -104,10 +109,12 @@ class SearchStrategy(Strategy):
         asked: list[Draft] = []
         try:
             for draft in drafts:
-                self._repeats = self._repeats + 1 if draft.genome in self._known else 0
+                pair = draft.genome, draft.fidelity
+                self._repeats = self._repeats + 1 if pair in self._pairs else 0
                 if self._exhausted or (self.repeats_end is not None and self._repeats >= self.repeats_end):
                     raise self.exhausted()
                 self._known.add(draft.genome)
+                self._pairs.add(pair)
                 self._asked += 1
                 asked.append(draft)
         except StopSearch:

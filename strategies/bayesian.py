@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from uninas_evo.contracts import Anchored, Budget, Candidate, Decision, Draft, Number, Objective, Result, Space
 from uninas_evo.errors import StrategyError
-from uninas_evo.strategies.base import MAX_TRIES, Lag, SteadyState
+from uninas_evo.strategies.base import MAX_TRIES, MOST, Lag, SteadyState
 from uninas_evo.strategies.budget import BudgetHandling, unbounded
 from uninas_evo.strategies.individual import best_of
 
@@ -42,11 +42,12 @@ class BayesianOptions(Lag, BudgetHandling):
         "gp needs seconds beyond 100 evaluations",
     )
     startup: int = pydantic.Field(
-        20, ge=1, description="random evaluations before a model is made; 20 beats 10 on NAS-Bench-201"
+        20, ge=1, le=MOST, description="random evaluations before a model is made; 20 beats 10 on NAS-Bench-201"
     )
     restart: int = pydantic.Field(
         1,
         ge=0,
+        le=MOST,
         description="results after which compose begins again, near the best genome so far; 0: it always begins at "
         "the start, which is far behind in the UniNAS space, where 1, 5 and 20 do alike; spaces without a start know "
         "no difference",

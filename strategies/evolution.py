@@ -15,7 +15,7 @@ import pydantic
 from deap import base, tools
 
 from uninas_evo.contracts import Draft, Objective, Result, Space
-from uninas_evo.strategies.base import Generational
+from uninas_evo.strategies.base import MOST, Generational
 from uninas_evo.strategies.individual import Individual, fitness_class, global_random, same_genome
 from uninas_evo.strategies.warm_start import FirstDrafts, Proxy, WarmStart
 
@@ -24,13 +24,16 @@ class EvolutionOptions(WarmStart):
     """Options of `evolution`."""
 
     population: int = pydantic.Field(
-        16, ge=1, description="μ, the members that survive a generation; 10 to 20 do alike on NAS-Bench-201"
+        16, ge=1, le=MOST, description="μ, the members that survive a generation; 10 to 20 do alike on NAS-Bench-201"
     )
     offspring: int = pydantic.Field(
-        8, ge=1, description="λ, the candidates of a generation, which keep as many workers busy; fewer learn sooner"
+        8,
+        ge=1,
+        le=MOST,
+        description="λ, the candidates of a generation, which keep as many workers busy; fewer learn sooner",
     )
     tournament: int = pydantic.Field(
-        8, ge=1, description="members that compete to be a parent; half of μ beats 3 when evaluations are few"
+        8, ge=1, le=MOST, description="members that compete to be a parent; half of μ beats 3 when evaluations are few"
     )
     crossover: float = pydantic.Field(
         0.5,
@@ -39,7 +42,7 @@ class EvolutionOptions(WarmStart):
         description="share of the offspring that have two parents, the others are mutants; "
         "0.3 to 0.5 beats 0 on NAS-Bench-201",
     )
-    hall_of_fame: int = pydantic.Field(10, ge=1, description="how many of the best ever are kept")
+    hall_of_fame: int = pydantic.Field(10, ge=1, le=MOST, description="how many of the best ever are kept")
 
 
 class Evolution(Generational):

@@ -26,7 +26,7 @@ from pymoo.util.ref_dirs import get_reference_directions
 
 from uninas_evo.contracts import Candidate, Draft, Objective, Result, Space, numbered
 from uninas_evo.errors import MissingExtraError
-from uninas_evo.strategies.base import MAX_TRIES, Generational
+from uninas_evo.strategies.base import MAX_TRIES, MOST, Generational
 from uninas_evo.strategies.budget import BudgetHandling, unbounded
 from uninas_evo.strategies.operators import GenomeSampling, NoRepeats, Variation, less_violation
 
@@ -38,10 +38,10 @@ class ParetoOptions(BudgetHandling):
     """Options of `nsga2`, `nsga3`, `agemoea` and `smsemoa`."""
 
     population: int = pydantic.Field(
-        24, ge=4, description="members that survive; 20 beats 40 and 60 in 400 evaluations of NAS-Bench-201"
+        24, ge=4, le=MOST, description="members that survive; 20 beats 40 and 60 in 400 evaluations of NAS-Bench-201"
     )
     offspring: int = pydantic.Field(
-        12, ge=1, description="candidates of a generation, which keep as many workers busy; fewer learn sooner"
+        12, ge=1, le=MOST, description="candidates of a generation, which keep as many workers busy; fewer learn sooner"
     )
     crossover: float = pydantic.Field(
         0.5, ge=0, le=1, description="share of the offspring that have two parents, the others are mutants"

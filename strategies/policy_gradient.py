@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal
 import pydantic
 
 from uninas_evo.contracts import Choice, Draft, Objective, Policy, Result, Space
-from uninas_evo.strategies.base import MAX_TRIES, Generational, StrategyOptions
+from uninas_evo.strategies.base import MAX_TRIES, MOST, Generational, StrategyOptions
 from uninas_evo.strategies.policies import LSTM, Ascent, Factorized, entropy
 
 _DECAY = 0.9
@@ -32,9 +32,11 @@ class PolicyOptions(StrategyOptions):
         "chosen before, which needs half as many evaluations again on NAS-Bench-201",
     )
     batch: int = pydantic.Field(
-        8, ge=1, description="candidates of a generation; of 4 one search in ten fails, 16 is slow"
+        8, ge=1, le=MOST, description="candidates of a generation; of 4 one search in ten fails, 16 is slow"
     )
-    tries: int = pydantic.Field(10, ge=1, description="draws of the policy for a genome that was not asked before")
+    tries: int = pydantic.Field(
+        10, ge=1, le=MOST, description="draws of the policy for a genome that was not asked before"
+    )
     advantage: Literal["rank", "standard", "ema"] = pydantic.Field(
         "rank",
         description="rank: ranks within the generation, which know no scale and no outlier; standard: deviations from "
@@ -51,7 +53,9 @@ class PolicyOptions(StrategyOptions):
 class PPOOptions(PolicyOptions):
     """Options of `ppo`."""
 
-    epochs: int = pydantic.Field(4, ge=1, description="passes over a generation; 1 and 2 learn later, 8 no sooner")
+    epochs: int = pydantic.Field(
+        4, ge=1, le=MOST, description="passes over a generation; 1 and 2 learn later, 8 no sooner"
+    )
     clip: float = pydantic.Field(0.2, gt=0, lt=1, description="how far a probability's ratio may move; the paper's")
 
 

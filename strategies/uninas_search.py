@@ -10,17 +10,20 @@ from typing import Any
 import pydantic
 
 from uninas_evo.contracts import Draft, Objective, Result, Space
-from uninas_evo.strategies.base import Generational, StrategyOptions, start_of
+from uninas_evo.strategies.base import MOST, Generational, StrategyOptions, start_of
 from uninas_evo.strategies.individual import best_of
 
 
 class UninasOptions(StrategyOptions):
     """Options of `uninas`."""
 
-    population: int = pydantic.Field(8, ge=1, description="networks kept after each iteration; as many walks start")
+    population: int = pydantic.Field(
+        8, ge=1, le=MOST, description="networks kept after each iteration; as many walks start"
+    )
     steps: int = pydantic.Field(
         1,
         ge=1,
+        le=MOST,
         description="search steps of a walk, each of them scored; longer walks cross valleys, 1 climbs fastest and "
         "beats 2 on NAS-Bench-201",
     )

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import pydantic
 
 from uninas_evo.contracts import Draft, Space
-from uninas_evo.strategies.base import StrategyOptions
+from uninas_evo.strategies.base import MOST, StrategyOptions
 
 Proxy = Callable[[Any], float]
 """Takes a genome, returns a score that needs no evaluation; more is better."""
@@ -25,7 +25,7 @@ class WarmStart(StrategyOptions):
         "is better; unset: plain samples, which assume nothing",
     )
     warm_samples: int = pydantic.Field(
-        1000, ge=1, description="how many samples; a thousand take under a second, and nothing is scored"
+        1000, ge=1, le=MOST, description="how many samples; a thousand take under a second, and nothing is scored"
     )
 
 

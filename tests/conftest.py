@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["browser", "skips", "toy_package"]
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp()  # agreements to run code are a test's own
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # one thread a process: several would wait for one another
 
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)

@@ -15,11 +15,11 @@ from pathlib import Path
 
 from engine_toy import ToyProblem
 
-from uninas_evo.config.registry import find
 from uninas_evo.config.runfile import AfterOptions
 from uninas_evo.engine.journal import FILE_NAME
 from uninas_evo.engine.search import Plan, execute
 from uninas_evo.pool.open import PoolOptions
+from uninas_evo.registry import find
 
 KILLS = 25
 EVALUATIONS = 120

@@ -21,7 +21,7 @@ toy = engine_toy:ToyStrategy
 @pytest.fixture
 def installed(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
     """A package from outside that offers the toy by entry points; its environment for other processes."""
-    from uninas_evo.config import registry
+    from uninas_evo import registry
 
     site = tmp_path_factory.mktemp("site")
     info = site / "toy-1.0.dist-info"

@@ -9,9 +9,9 @@ from typing import Any
 from uninas_evo.config.runfile import AfterOptions, RunFile
 from uninas_evo.contracts import Problem, Strategy
 from uninas_evo.engine.display import Display
-from uninas_evo.engine.journal import ResultEvent, read_journal
+from uninas_evo.engine.journal import count_results
 from uninas_evo.engine.results import SearchResult
-from uninas_evo.engine.search import Plan, check_sources, execute, plan_from, plan_of, reopen
+from uninas_evo.engine.search import Plan, execute, plan_from, plan_of, reopen
 from uninas_evo.errors import RunFileError
 from uninas_evo.pool.open import PoolOptions
 from uninas_evo.progress import open_display
@@ -30,6 +30,7 @@ def search(
     train: TrainOptions | Mapping[str, Any] | None = None,
     out: str | Path | None = None,
     resume: bool = False,
+    allow_changed_objective: bool = False,
     quiet: bool = False,
 ) -> SearchResult:
     """Searches a problem with a strategy: a whole run in one call.
@@ -48,6 +49,7 @@ def search(
         train: the `[train]` table: trains the winners at the end, into `out`.
         out: run folder to write; None keeps everything in memory.
         resume: goes on with the run in `out`; give the same problem and strategy, freshly made.
+        allow_changed_objective: goes on although files that the scores depend on are not the recorded ones.
         quiet: shows nothing.
 
     Raises:
@@ -65,7 +67,7 @@ def search(
         "train": train.model_dump() if isinstance(train, TrainOptions) else train,
     }
     plan = plan_from(problem, strategy, {key: value for key, value in content.items() if value is not None})
-    return _run(plan, None if out is None else Path(out), quiet, resume=resume)
+    return _run(plan, None if out is None else Path(out), quiet, resume=resume, allowed=allow_changed_objective)
 
 
 def run_file(run: RunFile, out: Path, *, quiet: bool = False) -> SearchResult:
@@ -74,7 +76,12 @@ def run_file(run: RunFile, out: Path, *, quiet: bool = False) -> SearchResult:
 
 
 def resume(
-    folder: Path, settings: Sequence[str] = (), *, allow_changed_objective: bool = False, quiet: bool = False
+    folder: Path,
+    settings: Sequence[str] = (),
+    *,
+    allow_changed_objective: bool = False,
+    trust: bool = False,
+    quiet: bool = False,
 ) -> SearchResult:
     """Goes on with a run folder, also with more evaluations than it was started with.
 
@@ -82,6 +89,8 @@ def resume(
         folder: what `run` wrote.
         settings: changes such as "evaluations=400"; only what the record does not depend on.
         allow_changed_objective: runs the user's own objective although its file is not the recorded one.
+        trust: agrees, once and for all, to running or connecting to what the folder names; needed for a folder that
+            no run of this user on this machine wrote.
         quiet: shows nothing.
 
     Raises:
@@ -89,27 +98,30 @@ def resume(
         RunFileError: a setting is wrong, or changes what the record depends on.
         PoolError: the workers cannot be started.
     """
-    run, changed = reopen(folder, settings)
-    header, events = read_journal(folder)
-    scored = sum(isinstance(event, ResultEvent) for event in events)
-    if "evaluations" in changed and run.options.evaluations is not None and run.options.evaluations < scored:
+    run, changed = reopen(folder, settings, trust=trust or allow_changed_objective)
+    wanted = run.options.evaluations if "evaluations" in changed else None
+    if wanted is not None and wanted < (scored := count_results(folder)):
         raise RunFileError(
-            f"{folder} has scored {scored} genomes, and evaluations is {run.options.evaluations}: nothing that was "
+            f"{folder} has scored {scored} genomes, and evaluations is {wanted}: nothing that was "
             f"scored is taken back; set evaluations to {scored} or more"
         )
-    plan = plan_of(run)
-    check_sources(plan.problem, header, folder, allow_changed_objective)
-    return _run(plan, folder, quiet, resume=True, changed=changed)
+    return _run(plan_of(run), folder, quiet, resume=True, changed=changed, allowed=allow_changed_objective)
 
 
 def _run(
-    plan: Plan, folder: Path | None, quiet: bool, *, resume: bool = False, changed: Mapping[str, Any] | None = None
+    plan: Plan,
+    folder: Path | None,
+    quiet: bool,
+    *,
+    resume: bool = False,
+    changed: Mapping[str, Any] | None = None,
+    allowed: bool = False,
 ) -> SearchResult:
     """Runs a plan, then does what its `[after]` and `[train]` tables say."""
     if plan.train is not None:
         _check_training(plan.train, folder)  # hours later would be too late
     display = open_display(quiet)
-    result = execute(plan, folder, display=display, resume=resume, changed=changed)
+    result = execute(plan, folder, display=display, resume=resume, changed=changed, allow_changed_objective=allowed)
     if folder is not None and result.front and result.end.kind != "interrupted":
         _follow(plan, folder, display)
     return result

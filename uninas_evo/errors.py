@@ -9,7 +9,9 @@ UninasEvoError
 ├── ObjectiveError    (ValueError)    an objective that does not exist or does not fit its strategy
 ├── StrategyError     (RuntimeError)  a strategy was told results out of order, or an operator broke its contract
 ├── ProxyError        (RuntimeError)  a proxy cannot score this module
+├── PredictorError    (ValueError)    a predictor has nothing to learn from, or nothing that fits
 ├── PoolError         (RuntimeError)  the workers cannot be started
+│   └── SourceError                   a worker found another version of the user's code than the run began with
 ├── DataError         (ValueError)    data for training, or a table of a benchmark, is missing or wrong
 ├── TrainingError     (RuntimeError)  training diverged or cannot go on
 └── MissingExtraError (ImportError)   an optional package is not installed
@@ -56,8 +58,16 @@ class ProxyError(UninasEvoError, RuntimeError):
     """A proxy cannot score this module."""
 
 
+class PredictorError(UninasEvoError, ValueError):
+    """A predictor has nothing to learn from, or nothing that fits."""
+
+
 class PoolError(UninasEvoError, RuntimeError):
     """The workers cannot be started."""
+
+
+class SourceError(PoolError):
+    """A worker found another version of the user's code than the run began with."""
 
 
 class DataError(UninasEvoError, ValueError):

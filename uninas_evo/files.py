@@ -1,10 +1,12 @@
-"""Writing files whole or not at all; journals, which grow line by line, write their own."""
+"""Writing files whole or not at all, and never through a link; journals, which grow line by line, write their own."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -14,8 +16,10 @@ from uninas_evo.errors import JournalError, UninasEvoError
 def write_atomically(path: Path, write: Callable[[BinaryIO], Any], error: type[UninasEvoError] = JournalError) -> None:
     """Writes beside the path, syncs, then renames: a kill leaves the old file or the new one, never a part.
 
+    A link in the place of the file, or of the part beside it, is replaced, not followed.
+
     Args:
-        path: the file; its folder is made, and a link in the place of the part file is not followed.
+        path: the file; its folder is made.
         write: writes the content into an open file.
         error: what is raised where that fails.
 
@@ -25,6 +29,8 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], Any], error: type[U
     part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir() and not path.is_symlink():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         part.unlink(missing_ok=True)
         with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "wb") as file:
             write(file)
@@ -46,4 +52,56 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         JournalError: the disk is full or the folder cannot be written.
     """
-    write_atomically(path, lambda file: file.write(text.encode()))
+    write_atomically(path, lambda file: file.write(text.encode(errors="backslashreplace")))
+
+
+def check_writable(path: Path, error: type[UninasEvoError] = JournalError) -> None:
+    """Tells before long work whether its result can be written; leaves what is there alone.
+
+    Raises:
+        JournalError: it cannot; or what `error` names.
+    """
+    probe = path.with_name(f".{path.name}.probe")
+    write_atomically(probe, lambda file: None, error)
+    probe.unlink(missing_ok=True)
+    if path.is_dir():
+        raise error(f"{path} cannot be written (it is a folder); name another path")
+
+
+def own_folder(path: Path) -> Path:
+    """Makes a folder inside a folder of ours.
+
+    Raises:
+        JournalError: it is a link to somewhere else, or cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if not path.is_symlink():
+            return path
+        reason = "it is a link, and nothing is written through one"
+    except OSError as error:
+        reason = str(error.strerror)
+    raise JournalError(f"the folder {path} cannot be used ({reason}); remove it, or name another folder")
+
+
+@contextlib.contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Inside, no other process may claim the same folder.
+
+    Raises:
+        JournalError: another process has it, or it cannot be written.
+    """
+    lock = own_folder(folder) / ".lock"
+    try:
+        file = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise JournalError(f"{lock} cannot be written ({error.strerror}); name another folder") from None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise JournalError(
+            f"{folder} is in use by another process; wait until it ends, or name another folder"
+        ) from None
+    finally:
+        os.close(file)

@@ -38,3 +38,21 @@ def duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {rest:02d} s"
     return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def message(error: BaseException) -> str:
+    """What an error says, on one line; empty where it cannot even tell that."""
+    try:
+        return " ".join(str(error).split())
+    except BaseException:  # an error's own text is code of whoever raised it
+        return ""
+
+
+def printable(text: str) -> str:
+    """A text with everything escaped that would move a terminal's cursor or cannot be written as UTF-8."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+
+
+def plain_cell(text: str) -> str:
+    """A text as a cell of a CSV file that no spreadsheet takes for a formula."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from uninas_evo.formats import message
+
 Place = tuple[str | int, ...]
+_LARGEST = 10**101
+"""Greater numbers than any seed; Python itself refuses to write those of more than 4,300 digits."""
 
 
 def check(model: type[BaseModel], content: Mapping[str, Any], place: Place, folder: Path) -> tuple[Any, list[str]]:
@@ -23,17 +28,73 @@ def check(model: type[BaseModel], content: Mapping[str, Any], place: Place, fold
         place: where the content stands in its file.
         folder: where relative paths are looked for first; validators find it as `info.context["folder"]`.
     """
+    loose = list(_loose(model, content, place))
     try:
         options = model.model_validate(content, context={"folder": folder})
     except ValidationError as error:
-        return None, _told(error, model, place)
+        told = _told(error, model, place)
+        return None, told + [one for one in loose if not any(_name_of(one) == _name_of(other) for other in told)]
+    except (OSError, OverflowError, RecursionError) as error:  # a path of any length, a number of any size
+        field = ".".join(map(str, place))
+        return None, [f"{field}{': ' if field else ''}a value cannot be used: {message(error)[:200]}"]
+    if loose:
+        return None, loose
     _absolute(options, folder)
     return options, []
 
 
+def _name_of(mistake: str) -> str:
+    return mistake.partition(":")[0]
+
+
+def _loose(annotation: Any, value: Any, place: Place) -> Iterator[str]:
+    """Values that pydantic would convert although they are of another kind, and those that no file can record."""
+    kinds = members(annotation)
+    name = ".".join(map(str, place))
+    if isinstance(value, Mapping):
+        for key, one in value.items():
+            inner = next((found[0] for kind in kinds if (found := _field(kind, key))), Any)
+            if place or inner != dict[str, Any]:  # an open table at the top is checked by its own model
+                yield from _loose(inner, one, (*place, str(key)))
+    elif isinstance(value, list | tuple):
+        for number, one in enumerate(value):
+            inner = next((found[0] for kind in kinds if (found := _hints(kind, number))), Any)
+            yield from _loose(inner, one, (*place, number))
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield f"{name}: must be a finite number, got {value}; leave it out where there is no bound"
+    elif isinstance(value, int) and abs(value) > _LARGEST:
+        yield f"{name}: must be a number of {len(str(_LARGEST)) - 1} digits at most, got one of more"
+    elif isinstance(value, str) and not value.isascii() and _has_surrogates(value):
+        yield f"{name}: must be text in UTF-8, got {value!a:.80}"
+    elif isinstance(value, bool) and bool not in kinds and {int, float} & set(kinds):
+        yield f"{name}: must be a number, got {str(value).lower()}"
+    elif bool in kinds and not isinstance(value, bool) and type(value) not in kinds and isinstance(value, int | str):
+        yield f"{name}: must be true or false, got {_short(value)}"
+    elif isinstance(value, str) and {int, float} & set(kinds) and not any(map(_takes_text, kinds)):
+        yield f"{name}: must be a number, got {_short(value)}; write it without quotes"
+
+
+def _takes_text(kind: Any) -> bool:
+    return kind is str or typing.get_origin(kind) is typing.Literal or getattr(kind, "__name__", "") in ("Any", "Path")
+
+
+def _field(owner: Any, key: Any) -> list[Any]:
+    """The type of a model's field or a table's values, whole, in a list; empty where it has none."""
+    if isinstance(owner, type) and issubclass(owner, BaseModel):
+        found = owner.model_fields.get(str(key))
+        return [] if found is None else [found.annotation]
+    if str(key) in _names(owner):
+        return [typing.get_type_hints(owner)[str(key)]]
+    return [typing.get_args(owner)[1]] if typing.get_origin(owner) is dict else []
+
+
+def _has_surrogates(text: str) -> bool:
+    return any("\ud800" <= one <= "\udfff" for one in text)
+
+
 def nearest(word: str, words: Iterable[str]) -> str:
     """A clause that names the word most alike, empty where none is."""
-    found = difflib.get_close_matches(word, list(words), n=1, cutoff=0.5)
+    found = difflib.get_close_matches(word[:100], [one for one in words if one], n=1, cutoff=0.5)
     return f"; did you mean {found[0]!r}?" if found else ""
 
 

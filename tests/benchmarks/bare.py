@@ -39,12 +39,12 @@ from pymoo.core.problem import ElementwiseProblem
 from pymoo.core.variable import Choice
 from pymoo.optimize import minimize
 
-from uninas_evo.config.registry import find
 from uninas_evo.engine.journal import Header, Journal
 from uninas_evo.engine.loop import Loop
 from uninas_evo.engine.results import evaluations
 from uninas_evo.pool.in_process import InProcessPool
 from uninas_evo.problems.nasbench201 import Cell, NASBench201Problem
+from uninas_evo.registry import find
 from uninas_evo.spaces.nasbench201.space import EDGES, OPERATIONS
 from uninas_evo.stats.fronts import Box, minimized
 

@@ -21,13 +21,13 @@ sys.path.append(str(Path(__file__).parents[1]))
 from conditions import conditions
 from engine_toy import ToyProblem
 
-from uninas_evo.config.registry import find
 from uninas_evo.contracts import Problem, Strategy
 from uninas_evo.engine.journal import Header, Journal
 from uninas_evo.engine.loop import Loop
 from uninas_evo.pool.contract import Pool
 from uninas_evo.pool.in_process import InProcessPool
 from uninas_evo.pool.open import CpuWorkers, PoolOptions, open_pool
+from uninas_evo.registry import find
 
 HEADER = Header(run={}, seed=0, objectives={"sum": "maximize"}, versions={}, host={}, started="now")
 WORK_S = 0.5

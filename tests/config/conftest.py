@@ -51,7 +51,7 @@ class Depth(Scorer):
 @pytest.fixture
 def outside(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The folder in which the package is installed."""
-    from uninas_evo.config import registry
+    from uninas_evo import registry
 
     site = tmp_path_factory.mktemp("site")
     info = site / "outside-1.0.dist-info"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from uninas_evo.cli.listing import listing
 
-from uninas_evo.config import registry
+from uninas_evo import registry
+from uninas_evo.cli._listing import listing
 from uninas_evo.config.reference import reference
 from uninas_evo.errors import ObjectiveError, ProxyError, RunFileError
 from uninas_evo.problems.search import SearchProblem

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from killed_run import EVALUATIONS, KILLS, run
 
-from uninas_evo.config import registry
+from uninas_evo import registry
 from uninas_evo.engine.journal import ResultEvent, canonical, read_journal
 from uninas_evo.errors import UninasEvoError
 

@@ -14,7 +14,6 @@ from engine_toy import ToyOptions, ToyProblem, ToyStrategy
 
 import uninas_evo
 from uninas_evo.api import resume, run_file
-from uninas_evo.config.registry import find
 from uninas_evo.config.runfile import load_run_file
 from uninas_evo.contracts import Objective
 from uninas_evo.engine.finalists import difference, rescore
@@ -24,6 +23,7 @@ from uninas_evo.engine.results import Evaluation, ranked
 from uninas_evo.engine.verify import verify
 from uninas_evo.errors import DataError, JournalError, PoolError, RunFileError
 from uninas_evo.pool.in_process import InProcessPool
+from uninas_evo.registry import find
 
 POOL = {"devices": "in-process"}
 RUN = """
@@ -359,20 +359,17 @@ def test_another_objective_is_not_run(own: Path) -> None:
         resume(own, quiet=True)
 
 
-def test_code_inside_a_run_folder_is_not_run(tmp_path: Path) -> None:
-    """A folder that brings its own code, with all hashes right, is refused: nobody's own objective lies there."""
-    out = tmp_path / "out"
-    out.mkdir()
-    mark = tmp_path / "executed"
-    (out / "evil.py").write_text(OBJECTIVE)
-    (tmp_path / "run.toml").write_text(UNINAS.replace("my_fitness.py", "out/evil.py"))
-    run_file(load_run_file(tmp_path / "run.toml"), out, quiet=True)
-    (out / "evil.py").write_text(OBJECTIVE)
-    with pytest.raises(
-        JournalError, match=r"lies inside the run folder; a run folder from elsewhere could run anything"
-    ):
-        resume(out, ["evaluations=8"], quiet=True)
-    assert not mark.exists()
+def test_code_of_a_foreign_folder_is_not_run(own: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where no run of this user was, nothing that a folder names runs until the user agrees; that is remembered."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "somebody else"))
+    monkeypatch.setattr("uninas_evo.scoring.function._load_file", lambda path: pytest.fail("was executed"))
+    for action in (resume, verify):
+        with pytest.raises(JournalError, match=r"was not written by a run of yours here: .*my_fitness.*--trust"):
+            action(own)
+    monkeypatch.undo()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "somebody else"))
+    verify(own, trust=True)
+    resume(own, ["evaluations=8"], quiet=True)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from spaces.uninet.fuzz import check_fuzzed
 from spaces.uninet.test_space import check_operators
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 
 def test_ten_thousand_fuzzed_texts():

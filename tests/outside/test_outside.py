@@ -1,4 +1,4 @@
-"""A package from outside adds a space and a strategy, each by one file and an entry point."""
+"""A package from outside adds a space, a strategy, a proxy and a scorer, each by one file and an entry point."""
 
 from __future__ import annotations
 
@@ -10,19 +10,26 @@ import pytest
 
 import uninas_evo
 from uninas_evo.contracts import Budget
+from uninas_evo.errors import ObjectiveError
+from uninas_evo.problems.search import SearchProblem
 from uninas_evo.spaces import load
-from uninas_evo.testing import BitsProblem, SpaceConformance, StrategyConformance
+from uninas_evo.testing import BitsProblem, ProblemConformance, SpaceConformance, StrategyConformance
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from toy_cells import ToyCells
 from toy_climber import Climber
+from toy_scorer import DepthScorer
 
 ENTRY_POINTS = """
 [uninas_evo.spaces]
 toycells = toy_cells:ENTRY
 [uninas_evo.strategies]
 climber = toy_climber:Climber
+[uninas_evo.proxies]
+spread = toy_proxy:SPREAD
+[uninas_evo.scorers]
+depth = toy_scorer:DepthScorer
 """
 
 
@@ -41,7 +48,7 @@ class TestClimberInToyCells(StrategyConformance):
 @pytest.fixture
 def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The package is installed: its entry points are found."""
-    from uninas_evo.config import registry
+    from uninas_evo import registry
 
     info = tmp_path / "outside-1.0.dist-info"
     info.mkdir()
@@ -72,3 +79,26 @@ def test_its_strategy_is_found_by_name():
     arguments = {"evaluations": 30, "pool": {"devices": "in-process"}, "quiet": True}
     named = uninas_evo.search(BitsProblem(), "climber", **arguments)
     assert max(e.values["ones"] for e in named.evaluations) > named.evaluations[0].values["ones"]
+
+
+@pytest.mark.usefixtures("outside")
+def test_its_proxy_and_scorer_are_objectives_with_settings():
+    """Both score any space by name, beside scores of ours, and take their settings from a run."""
+    space = ToyCells(width=6, cells=1)
+    settings = {"spread": {"power": 2.0}, "depth": {"leaves": False}}
+    problem = SearchProblem(space, ["spread", "depth", "params"], batch=4)
+    other = SearchProblem(space, ["spread", "depth"], batch=4, proxies=settings)
+    genome = space.genomes[-1]
+    values, changed = problem.evaluate(genome, "cpu"), other.evaluate(genome, "cpu")
+    assert values.keys() >= {"spread", "depth", "params"}
+    assert changed["spread"] == pytest.approx(values["spread"] ** 2)
+    assert changed["depth"] > values["depth"] > 1
+    assert [objective.goal for objective in problem.objectives] == ["maximize", "minimize", "minimize"]
+    with pytest.raises(ObjectiveError, match="depth has no setting 'leavs'"):
+        SearchProblem(space, ["depth"], proxies={"depth": {"leavs": True}})
+
+
+class TestToyProblem(ProblemConformance):
+    """What the outside scorer and space make together is a problem as any other."""
+
+    problem = SearchProblem(ToyCells(width=6, cells=1), [DepthScorer()])

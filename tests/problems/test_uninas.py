@@ -179,7 +179,7 @@ def test_nothing_is_executed_to_find_a_function(tmp_path: Path, monkeypatch: pyt
     (package / "inner.py").write_text("raise SystemExit('executed')")
     monkeypatch.syspath_prepend(str(tmp_path))
     problem = UninasProblem(SPACE, ["hostile.inner:score", f"{tmp_path}/gone.py:score2"])
-    assert problem.sources == (package / "inner.py", tmp_path / "gone.py")
+    assert problem.sources == (package / "__init__.py", package / "inner.py", tmp_path / "gone.py")
     assert "hostile" not in sys.modules
     assert UserFunction("no.such.module:score").file is None
 

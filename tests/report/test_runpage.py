@@ -4,6 +4,7 @@ import random
 import re
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from uninas_evo.report.run import read
 from uninas_evo.report.runpage import follow, render, report
 from uninas_evo.report.runplots import busy
 from uninas_evo.report.sections import ancestry as section
+from uninas_evo.spaces import uninet
 from uninas_evo.spaces.uninas import Genome, Skeleton, UninasSpace, preset
 from uninas_evo.spaces.uninas.text import parse_chain
 
@@ -337,3 +339,21 @@ def test_the_page_in_a_browser(browse, tmp_path) -> None:
     assert told["headings"][:3] == ["Progress", "Score and size", "The winner beside the start"]
     assert told["folded"] < told["next"] <= told["open"]
     assert told["wide"]
+
+
+def test_a_uninet_winner_is_drawn_beside_its_start(tmp_path) -> None:
+    """The page of a search in the UniNet space shows what its winner has that the start has not."""
+    start = uninet.preset("uninet-reference").resized(32, 10)
+    stages = (replace(start.stages[0], operator="SA"), *start.stages[1:])
+    winner = replace(start, stages=stages)
+    events = [
+        header(name="uninet", start=start.text, skeleton=None),
+        ask(0, start, origin="start"),
+        scored(0, {"vkdnw": 1.0}),
+        ask(1, winner, (0,)),
+        scored(1, {"vkdnw": 2.0}),
+        finished(),
+    ]
+    page = render(read(folder_of(tmp_path / "run", *events)))
+    assert "The winner beside the start" in page
+    assert "SA e=4" in page

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 import random
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ from uninas_evo.engine import Journal, Loop, PoolOptions, canonical, open_pool
 from uninas_evo.errors import ObjectiveError
 from uninas_evo.problems.uninas import UninasProblem
 from uninas_evo.scoring.subject import GenomeSubject
-from uninas_evo.scoring.training import TrainScorer
+from uninas_evo.scoring.training import Curve, TrainScorer
 from uninas_evo.spaces.nasbench201.space import NASBench201Space
 from uninas_evo.spaces.uninas import Genome, Skeleton, UninasSpace, preset
 from uninas_evo.strategies.aging import AgingEvolution
@@ -79,13 +81,17 @@ def test_a_candidate_below_its_peers_is_pruned(
     """It stops at the first epoch below the median of the peers, never at the last, and keeps its accuracy."""
     space = UninasSpace(start)
     scorer, subject = ready(space, **settings), GenomeSubject(start, space)
-    whole = scorer._curve(subject, "cpu", [])
+
+    def reached(bar: list[float]) -> list[float]:
+        return scorer._train(subject, 0, "cpu", bar, math.inf).accuracies
+
+    whole = reached([])
     assert len(whole) == 3
-    assert scorer._curve(subject, "cpu", [0.0, 1.1]) == whole[:2]
-    assert scorer._curve(subject, "cpu", [1.1, 0.0]) == whole[:1]
+    assert reached([0.0, 1.1]) == whole[:2]
+    assert reached([1.1, 0.0]) == whole[:1]
     curves = iter([[0.2, 0.5, 0.6], [0.4, 0.3, 0.2], [0.3]])
-    monkeypatch.setattr(TrainScorer, "_curve", lambda *_: next(curves))
-    assert ready(space, peers=3, **settings).bar == [0.3, 0.3]
+    monkeypatch.setattr(TrainScorer, "_train", lambda *_: SimpleNamespace(accuracies=next(curves)))
+    assert ready(space, peers=3, **settings).bars == [[0.3, 0.3]]
 
 
 def test_peers_are_trained_before_the_workers_start(
@@ -94,13 +100,13 @@ def test_peers_are_trained_before_the_workers_start(
     """Once a run, outside every limit of a candidate; a run folder keeps the bar, and fresh seeds do not move it."""
     problem = UninasProblem(UninasSpace(start), ["train"], proxies={"train": settings | {"peers": 1}})
     trainings: list[int] = []
-    whole = TrainScorer._curve
+    whole = TrainScorer._train
 
-    def counted(self: TrainScorer, subject: Any, device: str, bar: list[float]) -> list[float]:
+    def counted(self: TrainScorer, subject: Any, *further: Any) -> Curve:
         trainings.append(subject.seed)
-        return whole(self, subject, device, bar)
+        return whole(self, subject, *further)
 
-    monkeypatch.setattr(TrainScorer, "_curve", counted)
+    monkeypatch.setattr(TrainScorer, "_train", counted)
     problem.make_ready(tmp_path, "cpu", lambda _: None)
     assert trainings == [0]
     problem.evaluate(start, "cpu")
@@ -109,26 +115,87 @@ def test_peers_are_trained_before_the_workers_start(
     again = UninasProblem(UninasSpace(start), ["train"], proxies={"train": settings | {"peers": 1}})
     again.make_ready(tmp_path, "cpu", lambda _: None)
     assert trainings == [0, 0, 5]
-    assert again.scorers[-1].bar == problem.scorers[-1].bar  # type: ignore[attr-defined]
+    assert again.scorers[-1].bars == problem.scorers[-1].bars  # type: ignore[attr-defined]
 
 
 def test_any_space_is_trained(settings: dict[str, object], tmp_path: Path) -> None:
     """A cell of NAS-Bench-201 is trained as a genome of the UniNAS space is."""
     space = NASBench201Space()
-    data = np.load(str(settings["data"]))
-    larger = {name: data[name].repeat(2, 1).repeat(2, 2) for name in ("x_train", "x_test")}
-    np.savez(tmp_path / "data.npz", **larger, y_train=data["y_train"] * 3 + 1, y_test=data["y_test"])
-    one = ready(space, **(settings | {"data": str(tmp_path / "data.npz"), "epochs": 1, "images": 32}))
+    rng, labels = np.random.default_rng(0), np.arange(90) % 10
+    images = {name: rng.integers(0, 255, (90, 32, 32), dtype=np.uint8) for name in ("x_train", "x_test")}
+    np.savez(tmp_path / "data.npz", **images, y_train=labels, y_test=labels)
+    one = ready(space, **(settings | {"data": str(tmp_path / "data.npz"), "epochs": 1, "images": 60}))
     assert 0 <= trained(one, space, space.start)["train"] <= 1
+
+
+FIDELITIES = [{"epochs": 1, "images": 32}, {"epochs": 2, "images": 48}]
+
+
+def test_fidelities_are_schedules_of_their_own(start: Genome, settings: dict[str, object]) -> None:
+    """Each has its epochs, images and seed; the last is the full one; few images are the first of the many."""
+    problem = UninasProblem(UninasSpace(start), ["train"], proxies={"train": settings | {"fidelities": FIDELITIES}})
+    assert [one["images"] for one in problem.fidelities] == [32, 48]
+    cheap, full = problem.evaluate(start, "cpu", fidelity=0), problem.evaluate(start, "cpu")
+    assert (cheap["train_epochs"], full["train_epochs"]) == (1, 2)
+    assert problem.evaluate(start, "cpu", fidelity=1) == full
+    scorer = problem.scorers[-1]
+    assert isinstance(scorer, TrainScorer)
+    assert len({one.seed(0) for one in scorer.schedules}) == 2
+    few, many = scorer._splits[32].train.images, scorer._splits[48].train.images
+    assert {image.tobytes() for image in few} <= {image.tobytes() for image in many}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ([{"images": 32}], "Field required"),
+        ([{"epochs": 2, "images": 32}, {"epochs": 1, "images": 32}], "begin with the cheapest"),
+        ([{"epochs": 1, "steps": 3}], "Extra inputs are not permitted"),
+        ([{"epochs": 0.5}], "valid integer"),
+    ],
+)
+def test_wrong_fidelities_are_told(start: Genome, settings: dict[str, object], wrong: list[Any], told: str) -> None:
+    """A fidelity without epochs, out of order, with an unknown field, or that is no whole number is refused."""
+    with pytest.raises(ValueError, match=told):
+        TrainScorer(**(settings | {"fidelities": wrong}))
+
+
+def test_shared_batches_change_no_number(start: Genome, settings: dict[str, object]) -> None:
+    """Values are the same bit for bit with the cache, without it, and with one that holds a single epoch."""
+    genomes, space = neighbors(start, 3), UninasSpace(start)
+    rows = []
+    for cache_mb in (0, 100, 0.05):
+        scorer = ready(space, cache_mb=cache_mb, **settings)
+        rows.append([trained(scorer, space, genome) for genome in [*genomes, *genomes]])
+        held = [cache.held_bytes for cache in scorer._caches.values()]
+        assert all(0 < size <= cache_mb * 1e6 for size in held)
+        assert bool(held) == bool(cache_mb)
+    assert rows[0] == rows[1] == rows[2]
+
+
+def test_a_broken_child_stops_at_the_first_look(start: Genome, settings: dict[str, object], tmp_path: Path) -> None:
+    """A loss more than `stop` above the start's ends the first epoch; the start itself always goes on."""
+    space = UninasSpace(start)
+    scorer = TrainScorer(**(settings | {"stop": 0.01, "fidelities": [{"epochs": 2}]}))
+    scorer.make_ready(space, 0, tmp_path, "cpu", lambda _: None)
+    assert trained(scorer, space, start)["train_epochs"] == 2
+    again = TrainScorer(**(settings | {"stop": 0.01, "fidelities": [{"epochs": 2}]}))
+    again._train = None  # type: ignore[assignment]  # what the folder keeps is not measured again
+    again.make_ready(space, 0, tmp_path, "cpu", lambda _: None)
+    assert again.limit == scorer.limit
+    scorer.limit = (scorer.limit or 0) - 0.02
+    stopped = trained(scorer, space, start)
+    assert stopped["train_epochs"] <= 1
+    assert 0 <= stopped["train"] <= 1
 
 
 def test_only_validation_images_are_read(start: Genome, settings: dict[str, object]) -> None:
     """The accuracy is that on the validation part; the test part is never opened."""
     space = UninasSpace(start)
     scorer = ready(space, images=32, **settings)
-    splits = scorer._splits
+    splits = scorer._splits[32]
     assert len(splits.train) == 32
-    object.__setattr__(splits.test, "images", None)  # would fail if it were read
+    assert splits.test is splits.val
     accuracy = trained(scorer, space, start)["train"]
     assert accuracy * len(splits.val) == pytest.approx(round(accuracy * len(splits.val)))
 

@@ -27,7 +27,7 @@ Bits = tuple[int, ...]
 Score = Callable[[Space[Any], Any], dict[str, float]]
 NAMES = (
     "random_walk", "random", "uninas", "evolution", "aging", "nsga2", "nsga3", "agemoea", "smsemoa", "bayesian",
-    "ppo", "reinforce", "grid",
+    "ladder", "halving", "hyperband", "asha", "predictor", "ppo", "reinforce", "grid",
 )  # fmt: skip
 GAIN, COST = Objective("gain", "maximize"), Objective("cost", "minimize")
 
@@ -97,9 +97,16 @@ def make(name: str, space: Space[Any], seed: int = 0, **options: Any) -> Any:
     return cls(space, objectives, seed=seed, **(small(cls) | options))
 
 
-def small(cls: type[Strategy]) -> dict[str, int]:
+def small(cls: type[Strategy]) -> dict[str, Any]:
     """Options that are small enough for tests."""
-    options = {"population": 8, "offspring": 4, "sample": 5, "startup": 6}
+    options: dict[str, Any] = {
+        "population": 8,
+        "offspring": 4,
+        "sample": 5,
+        "startup": 6,
+        "drafts": 40,
+        "predictor": "ridge",
+    }
     return {key: value for key, value in options.items() if key in cls.Options.model_fields}
 
 

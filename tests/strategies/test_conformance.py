@@ -29,7 +29,8 @@ from uninas_evo.strategies import check_objectives
 from uninas_evo.testing import StrategyConformance
 
 COUNT = 40
-LEARNING = tuple(name for name in NAMES if name not in ("random", "random_walk", "grid"))
+SAMPLING = ("random", "random_walk", "halving", "hyperband", "asha", "grid")
+LEARNING = tuple(name for name in NAMES if name not in SAMPLING)
 
 every = pytest.mark.parametrize("name", NAMES)
 

@@ -32,7 +32,7 @@ devices = {{ cpu = 1 }}
 def run_folder(tmp_path: Path) -> Path:
     """A folder with a table that gives every cell another accuracy."""
     cells = [Cell(edges).text for edges in itertools.product(OPERATIONS, repeat=6)]
-    rows = [f"{text},{number / 200}" for number, text in enumerate(cells)]
+    rows = [f"{text},{20 + number / 200}" for number, text in enumerate(cells)]
     (tmp_path / "table.csv").write_text("\n".join(["architecture,cifar10_test_accuracy_percent", *rows]))
     return tmp_path
 
@@ -62,6 +62,17 @@ def test_a_run_becomes_a_study(run_folder):
     other = CliRunner().invoke(app, ["export-study", str(run(run_folder, "random"))])
     assert other.exit_code == 2
     assert "is no run of the strategy bayesian but of RandomSearch" in other.stderr
+
+
+def test_a_run_that_was_cut_is_exported_untouched(run_folder):
+    """Exporting scores nothing and writes nothing into the journal, also where the run could go on."""
+    folder = run(run_folder, "bayesian")
+    path = folder / "journal.jsonl"
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:11]))
+    before = path.read_bytes()
+    done = CliRunner().invoke(app, ["export-study", str(folder)])
+    assert done.exit_code == 0, done.output
+    assert path.read_bytes() == before
 
 
 def queries(problem: NASBench201Problem, name: str, seed: int, **options: object) -> int:

@@ -159,3 +159,13 @@ def test_three_objectives_for_nsga3():
 
     assert len(list(drive(strategy, 40, answer))) >= 40
     assert len(strategy.algorithm.ref_dirs) == 10
+
+
+def test_bayesian_restarts_after_every_so_many_results() -> None:
+    """With `restart = 3` composing moves to the best genome after results 3, 6, ..., not after 1, 4, ..."""
+    strategy = make("bayesian", spaces()["uninas"], restart=3, lag=1, startup=1)
+    origins = [candidate.parents for candidate in drive(strategy, 8)]
+    assert origins[:3] == [(), (), ()]
+    assert origins[3]
+    assert origins[3] == origins[4] == origins[5]
+    assert all(origins[6:])

@@ -21,12 +21,24 @@ def test_imagenet_is_the_papers() -> None:
     assert p.ema_decay > 0
 
 
-def test_every_setting_of_a_builtin_has_its_reason() -> None:
-    """Each line of the imagenet protocol that sets a value names its source, or stands under one that does."""
-    text = (Path(__file__).parents[2] / "uninas_evo/training/protocols/imagenet.toml").read_text()
-    settings = [line for line in text.splitlines() if "=" in line and not line.startswith("#")]
+@pytest.mark.parametrize("name", ["imagenet", "deit", "deit-finetune"])
+def test_every_setting_of_a_builtin_has_its_reason(name: str) -> None:
+    """Each line of a published protocol that sets a value names its source, or stands under one that does."""
+    text = (Path(__file__).parents[2] / f"uninas_evo/training/protocols/{name}.toml").read_text()
+    settings = [line for line in text.splitlines() if "=" in line and not line.startswith(("#", "base"))]
     unexplained = [line for line in settings if "#" not in line]
-    assert unexplained == ["std = [0.229, 0.224, 0.225]"]  # explained by the mean above it
+    assert unexplained in ([], ["std = [0.229, 0.224, 0.225]"])  # explained by the mean above it
+
+
+def test_deit_is_uninets() -> None:
+    """The values that UniNet's paper and code state; the fine-tuning changes the rate and how images are cut."""
+    p = load_protocol("deit")
+    assert (p.epochs, p.cooldown_epochs, p.warmup_epochs, p.batch_size, p.lr) == (310, 10, 5, 1024, 1e-3)
+    assert (p.weight_decay, p.min_lr, p.warmup_lr, p.ema_decay) == (0.05, 1e-5, 1e-6, 0.99996)
+    assert (p.label_smoothing, p.mixup, p.cutmix, p.auto_augment) == (0.1, 0.8, 1.0, "rand-m9-mstd0.5-inc1")
+    assert (p.repeats, p.clip_grad, p.amp, p.crop_mode, p.crop_pct) == (1, 0, "float16", "center", 224 / 256)
+    tuned = load_protocol("deit-finetune")
+    assert (tuned.lr, tuned.crop_mode, tuned.mixup) == (5e-6, "squash", p.mixup)
 
 
 def test_base_is_extended(tmp_path: Path) -> None:
@@ -45,6 +57,10 @@ def test_base_is_extended(tmp_path: Path) -> None:
             'base = "small"\nepochs = 8\nwarmup_epochs = 8',
             "warmup_epochs must be less than epochs, got 8 and 8; shorten",
         ),
+        ('base = "small"\ncooldown_epochs = 11', "cooldown_epochs follow a cosine within the epochs, got 11 of 12"),
+        ('base = "small"\nschedule = "step"\ncooldown_epochs = 1', "and the schedule step; shorten them"),
+        ('base = "small"\nrepeats = 3', "repeats must divide batch_size, got 3 and 64"),
+        ('base = "small"\npad = 4', "pad stands instead of the resized crop, got pad 4 and scale"),
         ('base = "small"\nmixup = 1.0\nbatch_size = 31', "pair images: batch_size must be even, got 31"),
         ("epochs = ", "is not TOML"),
         ("x = " + "[" * 5000, "is not TOML"),
@@ -63,7 +79,10 @@ def test_base_is_extended(tmp_path: Path) -> None:
         ('base = "small"\nepochs = 1000000000', "epochs: should be less than or equal to 100000"),
         ('base = "small"\nimage_size = 1000000000', "image_size: should be less than or equal to 4096"),
         ("base = 3", "has the base 3: it must name another protocol"),
-        ('base = "large"', "there is no protocol 'large': give one of imagenet, small, or the path"),
+        (
+            'base = "large"',
+            "there is no protocol 'large': give one of deit, deit-finetune, imagenet, small, or the path",
+        ),
     ],
 )
 def test_wrong_files_name_the_fault(tmp_path: Path, text: str, message: str) -> None:

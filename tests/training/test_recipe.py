@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
@@ -16,7 +17,7 @@ from timm.scheduler import CosineLRScheduler
 from torch import nn
 
 from uninas_evo.training import recipe, transforms
-from uninas_evo.training.batches import Normalize
+from uninas_evo.training.batches import Normalize, training_tasks
 from uninas_evo.training.protocol import Protocol, load_protocol
 from uninas_evo.training.randomness import seeded
 
@@ -43,6 +44,31 @@ def test_schedule_is_timms(protocol: Protocol) -> None:
         )
         assert optimizer.param_groups[0]["lr"] == theirs.optimizer.param_groups[0]["lr"]
         assert optimizer.param_groups[0]["lr"] == pytest.approx(expected, rel=1e-12)
+
+
+def rates(protocol: Protocol, steps: int) -> list[float]:
+    """The rate of every step."""
+    optimizer = recipe.make_optimizer(nn.ParameterList([nn.Parameter(torch.zeros(2))]), protocol)
+    schedule = recipe.make_schedule(optimizer, protocol, steps)
+    found = []
+    for done in range(protocol.epochs * steps):
+        if done:
+            schedule.step_update(done)
+        found.append(optimizer.param_groups[0]["lr"])
+    return found
+
+
+def test_other_schedules_follow_their_formulas(protocol: Protocol) -> None:
+    """Step and exponential decay by decay_rate in decay_epochs, a cosine ends at min_lr and stays there."""
+    plain = protocol.replace(
+        epochs=6, warmup_epochs=1, warmup_lr=0, lr=0.1, decay_rate=0.25, decay_epochs=2, min_lr=1e-3
+    )
+    assert rates(plain.replace(schedule="step"), 5)[5::5] == pytest.approx([0.1, 0.025, 0.025, 0.1 / 16, 0.1 / 16])
+    smooth = rates(plain.replace(schedule="exponential"), 49)
+    assert smooth[49:] == pytest.approx([0.1 * 0.25 ** (done / 98) for done in range(49, 294)])
+    cooled = rates(plain.replace(cooldown_epochs=2), 5)
+    assert cooled[:20] == pytest.approx(rates(plain.replace(epochs=4), 5))
+    assert cooled[20:] == [1e-3] * 10
 
 
 def decayed(optimizer: torch.optim.Optimizer) -> set[int]:
@@ -156,3 +182,45 @@ def test_seeded_leaves_the_global_generators_alone() -> None:
     with seeded(2, 1):
         assert draw() != first
     assert state() == before
+
+
+def test_padded_crops_move_the_image(protocol: Protocol) -> None:
+    """A padded crop is the image shifted by at most `pad`, the mean beyond its border."""
+    plain = protocol.replace(scale=(1, 1), auto_augment="", hflip=0, pad=2, mean=(0.25,), std=(0.5,))
+    image = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    around = np.pad(image, ((2, 2), (2, 2), (0, 0)), constant_values=64)
+    shifts = {tuple((around[y : y + 8, x : x + 8].transpose(2, 0, 1)).ravel()) for y in range(5) for x in range(5)}
+    for shape in ((3, 8, 8), (2, 8, 8)):
+        crop = transforms.train_transform(plain, shape)
+        found = set()
+        for step in range(60):
+            with seeded(step):
+                found.add(tuple(crop(image[:, :, : shape[0]]).ravel()))
+        assert len(found) > 15
+        assert shape[0] == 2 or found <= shifts
+
+
+def test_cutout_fills_a_square_with_the_mean(protocol: Protocol) -> None:
+    """A square of the side stated, cut at the borders, is the mean; all else is untouched; gray images too."""
+    plain = protocol.replace(scale=(1, 1), auto_augment="", hflip=0, cutout=4, mean=(0.25,), std=(0.5,))
+    for channels in (1, 3):
+        cut = transforms.train_transform(plain, (channels, 9, 9))
+        areas = []
+        for step in range(40):
+            with seeded(step):
+                pixels = cut(np.full((9, 9, channels), 200, np.uint8))
+            assert set(np.unique(pixels)) == {64, 200}
+            areas.append(int((pixels[0] == 64).sum()))
+        assert max(areas) == 16
+        assert min(areas) < 16
+
+
+def test_repeats_show_an_image_several_times_in_its_batch() -> None:
+    """As many steps an epoch, fewer images, each so many times in one batch; over two processes in both."""
+    tasks = training_tasks(20, 6, seed=0, epoch=0, repeats=3)
+    assert len(tasks) == len(training_tasks(20, 6, seed=0, epoch=0)) == 3
+    for task in tasks:
+        assert sorted(Counter(task.indices).values()) == [3, 3]
+    halves = [training_tasks(20, 4, seed=0, epoch=0, rank=rank, world=2, repeats=2) for rank in (0, 1)]
+    assert [task.indices for task in halves[0]] == [task.indices for task in halves[1]]
+    assert [task.key for task in halves[0]] != [task.key for task in halves[1]]

@@ -7,8 +7,12 @@ and import heavy packages inside its body.
 
 from __future__ import annotations
 
+import errno
 import importlib
+import io
+import os
 import pkgutil
+import sys
 
 from uninas_evo.cli._app import app
 
@@ -21,4 +25,21 @@ for _module in pkgutil.iter_modules(__path__):
 
 def main() -> None:
     """Runs the command line; the `uninas-evo` script calls this."""
-    app()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show a character gets its number
+    try:
+        app()
+    finally:
+        _flush()
+
+
+def _flush() -> None:
+    """Writes the rest of the output; a full disk behind it is one message, not a traceback at exit."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if error.errno != errno.EPIPE:
+            print(f"error: the output cannot be written ({error.strerror}); free space there", file=sys.stderr)
+            sys.exit(2)

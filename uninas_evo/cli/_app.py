@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from uninas_evo.errors import UninasEvoError
+from uninas_evo.formats import printable
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C, as shells have it."""
@@ -27,9 +28,10 @@ class _Group(TyperGroup):
             _tell(str(error))
             raise typer.Exit(2) from error
         except OSError as error:
-            if error.errno == errno.EPIPE or error.filename is None:
-                raise  # nobody reads any more, or no file of the user's
-            _tell(f"{error.filename} cannot be used ({error.strerror}); name another path, or fix this one")
+            if error.errno == errno.EPIPE:
+                raise  # nobody reads any more
+            named = "what is written" if error.filename is None else ascii(error.filename)[1:-1]
+            _tell(f"{named} cannot be used ({error.strerror or error}); name another path, free space, or fix this one")
             raise typer.Exit(2) from error
 
 
@@ -37,7 +39,8 @@ def _tell(text: str) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    message = Text.assemble(("error: ", "bold red"), text)
+    shown = "\n".join(map(printable, text.split("\n")))
+    message = Text.assemble(("error: ", "bold red"), shown)
     Console(stderr=True).print(message, highlight=False, soft_wrap=True)
 
 
@@ -57,6 +60,6 @@ def show(shown: object, at_least: int = 0) -> None:
     """Prints a table on stdout, as wide as the terminal but not narrower than so many characters."""
     from rich.console import Console
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     console.width = max(console.width, at_least)
     console.print(shown)

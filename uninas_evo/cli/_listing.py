@@ -8,7 +8,7 @@ from pathlib import Path
 import pydantic
 from rich.table import Table
 
-from uninas_evo.config import registry
+from uninas_evo import registry
 from uninas_evo.config.runfile import check_objectives, load_run_file
 from uninas_evo.errors import RunFileError, UninasEvoError
 from uninas_evo.mistakes import nearest

@@ -18,6 +18,10 @@ Allow = Annotated[
     bool, typer.Option("--allow-changed-objective", help="Run your own objective although its file was changed.")
 ]
 
+Trust = Annotated[
+    bool, typer.Option("--trust", help="Agree, once and for all, to running or connecting to what the folder names.")
+]
+
 
 def finish(result: SearchResult, folder: Path, quiet: bool) -> None:
     """Prints what a search came to; an interrupted run says how to go on."""

@@ -57,7 +57,7 @@ def _best(front: list[Evaluation], most: int = 10) -> Table:
 
 
 def _rescored(rescored: Rescored) -> Table:
-    seeds = len(rescored.values["start"])
+    seeds = max(map(len, rescored.values.values()), default=0)  # of a space without a start only the winners
     title = f"{rescored.objective} with {seeds} fresh seed{'s' if seeds > 1 else ''}, the same for all"
     table = Table("", "mean ± standard error", "winner's lead", title=title)
     leads = {"start": rescored.over_start, "runner-up": rescored.over_runner_up}

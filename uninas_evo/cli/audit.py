@@ -104,6 +104,7 @@ def _scatter(
     from scipy.stats import rankdata
 
     from uninas_evo.compare.audit import ranking
+    from uninas_evo.files import write_atomically
 
     columns = min(4, len(rows))
     lines = -(-len(rows) // columns)
@@ -114,4 +115,4 @@ def _scatter(
         axes = figure.add_subplot(lines, columns, index + 1)
         axes.scatter(rankdata(ranking(scores, row.proxy)[0]), truth, s=4, alpha=0.5)
         axes.set(title=f"{row.proxy}: τ {row.kendall.value:.3f}", xlabel="rank", ylabel="accuracy (%)")
-    figure.savefig(path, dpi=150)
+    write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=150))

@@ -31,6 +31,7 @@ def convert(
     Example: `uninas-evo convert coatnet --to text`
     """
     from uninas_evo.errors import GenomeError
+    from uninas_evo.files import check_writable, write_atomically
     from uninas_evo.spaces.load import load_space
     from uninas_evo.spaces.uninas import Genome, genome_to_json, genome_to_package
 
@@ -40,6 +41,7 @@ def convert(
             raise GenomeError("an ONNX network is binary and needs a file; add --out network.onnx")
         from uninas_evo.spaces.uninas.network.onnx import export_onnx
 
+        check_writable(out, GenomeError)  # exporting takes a minute
         export_onnx(space.build(loaded), out)
         return
     if to is not Form.text and not isinstance(loaded, Genome):
@@ -48,7 +50,4 @@ def convert(
     if out is None:
         print(write(loaded), end="")
         return
-    try:
-        out.write_text(write(loaded), encoding="utf-8")
-    except OSError as error:
-        raise GenomeError(f"cannot write {out}: {error.strerror}; give a writable path") from None
+    write_atomically(out, lambda file: file.write(write(loaded).encode()), GenomeError)

@@ -26,21 +26,26 @@ def export_study(
 
     Example: `uninas-evo export-study runs/bayesian && optuna-dashboard sqlite:///runs/bayesian/study.db`
     """
-    from uninas_evo.engine.journal import Journal, read_journal
+    from uninas_evo.engine.identity import check_sources, current_sources
+    from uninas_evo.engine.journal import Journal
     from uninas_evo.engine.loop import Loop
-    from uninas_evo.engine.search import check_sources, plan_of, reopen
+    from uninas_evo.engine.search import plan_of, reopen
     from uninas_evo.errors import RunFileError
     from uninas_evo.strategies.bayesian import Bayesian
     from uninas_evo.strategies.bayesian import export_study as export
 
-    plan = plan_of(reopen(folder)[0])
-    check_sources(plan.problem, read_journal(folder)[0], folder, allow_changed_objective)
+    journal = Journal.of(folder)
+    plan = plan_of(reopen(folder, header=journal.header)[0])
+    if journal.header is not None:
+        check_sources(current_sources(plan.problem), journal.header, allowed=allow_changed_objective)
     if not isinstance(plan.strategy, Bayesian):
         raise RunFileError(
             f"{folder} is no run of the strategy bayesian but of {type(plan.strategy).__name__}: only bayesian keeps "
             f"an Optuna study; give another folder"
         )
-    Loop(plan.problem, plan.strategy, Journal.of(folder)).replay()
+    Loop(plan.problem, plan.strategy, journal).replay()
+    if storage is None and (folder / "study.db").is_symlink():
+        raise RunFileError(f"{folder / 'study.db'} is a link, and nothing is written through one; remove it")
     url = storage or f"sqlite:///{(folder / 'study.db').absolute()}"
     export(plan.strategy.study, url, folder.absolute().name)
     typer.echo(url)

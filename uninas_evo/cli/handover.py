@@ -20,7 +20,7 @@ def handover(
     data: Annotated[
         str | None, typer.Option(help="As for train; by default what [train] in the run file says.")
     ] = None,
-    protocol: Annotated[str | None, typer.Option(help="imagenet, small, or the path of a TOML file.")] = None,
+    protocol: Annotated[str | None, typer.Option(help="imagenet, deit, small, or the path of a TOML file.")] = None,
     top: Annotated[int | None, typer.Option(min=1, help="How many winners; 1 by default.")] = None,
     random: Annotated[int | None, typer.Option(min=0, help="How many random networks; 2 by default.")] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="Trainings of each network; 1 by default.")] = None,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from uninas_evo.cli._app import app
+from uninas_evo.cli._options import Trust
 
 
 @app.command()
@@ -17,6 +18,7 @@ def plot(
     presets: Annotated[
         bool, typer.Option("--presets", help="Score the presets on the run's skeleton, and mark them.")
     ] = False,
+    trust: Trust = False,
 ) -> None:
     """Draw a run as PNG and SVG: its best so far or its hypervolume, and its Pareto front.
 
@@ -24,5 +26,5 @@ def plot(
     """
     from uninas_evo.report.folder import plot_run
 
-    for path in plot_run(folder, out, presets=presets):
+    for path in plot_run(folder, out, presets=presets, trust=trust):
         typer.echo(path)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from uninas_evo.cli._app import app
-from uninas_evo.cli._options import Allow, Quiet, Set, finish
+from uninas_evo.cli._options import Allow, Quiet, Set, Trust, finish
 
 
 @app.command()
@@ -16,6 +16,7 @@ def resume(
     folder: Annotated[Path, typer.Argument(help="A run folder.")],
     set_: Set = None,
     allow_changed_objective: Allow = False,
+    trust: Trust = False,
     quiet: Quiet = False,
 ) -> None:
     """Go on with a run that was killed or interrupted, or that is to get more evaluations.
@@ -24,5 +25,5 @@ def resume(
     """
     from uninas_evo.api import resume as go_on
 
-    result = go_on(folder, set_ or [], allow_changed_objective=allow_changed_objective, quiet=quiet)
+    result = go_on(folder, set_ or [], allow_changed_objective=allow_changed_objective, trust=trust, quiet=quiet)
     finish(result, folder, quiet)

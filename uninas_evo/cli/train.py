@@ -17,7 +17,7 @@ DataOption = Annotated[
         help="A folder with train/ and val/ of one folder a class, one with labels.csv or IDX files, or an .npz file."
     ),
 ]
-ProtocolOption = Annotated[str, typer.Option(help="imagenet, small, or the path of a TOML file.")]
+ProtocolOption = Annotated[str, typer.Option(help="imagenet, deit, small, or the path of a TOML file.")]
 DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, or auto: a GPU where there is one.")]
 WorkersOption = Annotated[int, typer.Option(min=0, help="Processes that read images ahead; 8 are usual beside a GPU.")]
 

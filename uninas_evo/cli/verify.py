@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from uninas_evo.cli._app import app, show
-from uninas_evo.cli._options import Allow
+from uninas_evo.cli._options import Allow, Trust
 
 
 @app.command()
@@ -17,6 +17,7 @@ def verify(
     random: Annotated[int | None, typer.Option(min=1, help="Verify this many random entries, not the winner.")] = None,
     device: Annotated[str | None, typer.Option(help="Where to score: cpu, cuda:0, ...; by default as the run.")] = None,
     allow_changed_objective: Allow = False,
+    trust: Trust = False,
 ) -> None:
     """Score recorded genomes again and compare: bit for bit on the same kind of device, else within a tolerance.
 
@@ -27,7 +28,7 @@ def verify(
     from uninas_evo.cli._tables import verify_table
     from uninas_evo.engine.verify import verify as check
 
-    rows = check(folder, random, device=device, allow_changed_objective=allow_changed_objective)
+    rows = check(folder, random, device=device, allow_changed_objective=allow_changed_objective, trust=trust)
     show(verify_table(rows))
     if not all(row.agrees for row in rows):
         raise typer.Exit(1)

@@ -19,13 +19,15 @@ from uninas_evo.compare.comparefile import CompareFile
 from uninas_evo.compare.sharing import Timed, fresh_seeds, recall, rescored
 from uninas_evo.config.runfile import RunFile, changes, check_changes
 from uninas_evo.contracts import Problem
+from uninas_evo.engine.identity import check_sources, current_sources
 from uninas_evo.engine.journal import FILE_NAME as JOURNAL
 from uninas_evo.engine.journal import read_journal
-from uninas_evo.engine.search import check_sources, execute, plan_of
+from uninas_evo.engine.search import execute, plan_of
 from uninas_evo.errors import JournalError, PoolError
 from uninas_evo.files import write_text
 from uninas_evo.pool.caching import CachingPool, Known
 from uninas_evo.pool.contract import Pool
+from uninas_evo.pool.simulated import SimulatedPool
 from uninas_evo.report.record import read_run
 
 CELL_FILE = "cell.json"
@@ -57,6 +59,7 @@ class Group:
         runs: strategy -> the run file of its cell.
         folders: strategy -> the cell's run folder.
         rescore: how many fresh seeds score again what was ever best.
+        simulated_workers: of the simulated clock; None for the real one.
     """
 
     problem: str
@@ -64,6 +67,7 @@ class Group:
     runs: Mapping[str, RunFile]
     folders: Mapping[str, Path]
     rescore: int
+    simulated_workers: int | None = None
 
 
 def groups(file: CompareFile, out: Path) -> list[Group]:
@@ -75,6 +79,7 @@ def groups(file: CompareFile, out: Path) -> list[Group]:
             {name: with_seed(run, seed) for name, run in named.items()},
             {name: cell_folder(out, problem, name, seed) for name in named},
             file.options.rescore,
+            file.options.simulated_workers,
         )
         for seed in file.seeds
         for problem, named in file.runs.items()
@@ -109,7 +114,7 @@ def run_group(group: Group, start: Callable[[Problem], Pool]) -> None:
         if begun(folder):
             header = read_journal(folder)[0]
             check_changes(changes(header.run, run.resolved()), str(folder))
-            check_sources(run.problem(), header, folder, allowed=False)
+            check_sources(current_sources(run.problem()), header)
             known.update(recall(folder))
     missing = {name: run for name, run in group.runs.items() if not _complete(group.folders[name], run, group.rescore)}
     if missing:
@@ -123,7 +128,8 @@ def run_group(group: Group, start: Callable[[Problem], Pool]) -> None:
 def _run_cell(folder: Path, run: RunFile, group: Group, pool: Pool) -> None:
     plan = plan_of(run)
     timed = Timed(plan.strategy)
-    result = execute(replace(plan, strategy=timed), folder, resume=begun(folder), pool=pool)
+    clocked = pool if group.simulated_workers is None else SimulatedPool(pool, group.simulated_workers)
+    result = execute(replace(plan, strategy=timed), folder, resume=begun(folder), pool=clocked)
     if result.end.kind == "interrupted":
         raise PoolError(f"{folder}: {result.end.text}; compare again to go on from there")
     fresh = rescored(folder, pool, fresh_seeds(group.seed, group.rescore))

@@ -5,15 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from uninas_evo.compare import analysis, tables
-from uninas_evo.compare.analysis import Comparison
+from uninas_evo.compare import analysis, clock, tables
+from uninas_evo.compare.analysis import Cell, Comparison
 from uninas_evo.compare.cells import groups, read_cells
 from uninas_evo.compare.comparefile import CompareFile
 from uninas_evo.compare.page import render
 from uninas_evo.compare.scheduler import run_groups
+from uninas_evo.files import claimed, write_text
 from uninas_evo.report.pareto_plots import attainment_figure
 from uninas_evo.report.plots import curves_figure, save
 
@@ -33,15 +34,18 @@ def compare(file: CompareFile, out: Path, watch: Watch = lambda done, total: Non
         PoolError: cells could not be run; the message gives the first reason.
         JournalError: a cell's folder is damaged or in use.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    work = groups(file, out)
-    run_groups(work, file.options.pool, watch)
-    options = file.options
-    comparisons = [
-        analysis.compare(problem, cells, options.evaluations, options.baseline, _optimum(file, problem))
-        for problem, cells in read_cells(work).items()
-    ]
-    write(comparisons, out, file.text)
+    with claimed(out):
+        work = groups(file, out)
+        run_groups(work, file.options.pool, watch)
+        options = file.options
+        comparisons = [
+            analysis.compare(problem, cells, options.evaluations, options.baseline, _optimum(file, problem))
+            for problem, cells in read_cells(work).items()
+        ]
+        write(comparisons, out, file.text)
+        if options.simulated_workers is not None:
+            for comparison in comparisons:
+                _write_by_time(comparison, read_cells(work)[comparison.problem], options.target, out)
     return comparisons
 
 
@@ -61,8 +65,22 @@ def write(comparisons: Sequence[Comparison], out: Path, settings: str) -> Path:
             surfaces = attainment_figure(comparison.surfaces, comparison.objectives, title)
             save(surfaces, Path(f"{stem}-attainment"))
     page = out / "index.html"
-    page.write_text(render("Comparison", comparisons, settings), encoding="utf-8")
+    write_text(page, render("Comparison", comparisons, settings))
     return page
+
+
+def _write_by_time(
+    comparison: Comparison, cells: Mapping[str, Sequence[Cell]], target: float | None, out: Path
+) -> None:
+    """Writes `PROBLEM-seconds.csv` and its figure, where there is one objective and something to reach."""
+    goal = comparison.optimum if target is None else target
+    if goal is None or len(comparison.objectives) > 1:
+        return
+    found = clock.by_time(cells, goal)
+    stem = str(out / comparison.problem)
+    tables.write_csv(Path(f"{stem}-seconds.csv"), clock.table(found))
+    title = f"{comparison.problem}, {len(comparison.seeds)} seeds"
+    save(clock.figure(found, comparison.quantity, title), Path(f"{stem}-seconds"))
 
 
 def _optimum(file: CompareFile, problem: str) -> float | None:

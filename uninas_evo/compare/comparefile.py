@@ -42,6 +42,14 @@ class CompareOptions(BaseModel):
     strategies: dict[str, Table] = Field(
         min_length=1, description="what is compared, by name: `name` of the strategy where it differs, options"
     )
+    simulated_workers: PositiveInt | None = Field(
+        None,
+        description="runs go by a simulated clock of so many workers, for problems whose values tell their `seconds`; "
+        "what is reached is then also told by seconds",
+    )
+    target: float | None = Field(
+        None, description="the value whose first time is told on a simulated clock; unset: the problem's optimum"
+    )
     pool: PoolOptions = Field(default_factory=PoolOptions, description="where runs go: one at a time on each device")
 
 

@@ -42,6 +42,15 @@ class Timed(Strategy):
         with self._watch():
             self.strategy.tell(results)
 
+    @property
+    def climbs(self) -> bool:  # type: ignore[override]
+        """The strategy's own."""
+        return self.strategy.climbs
+
+    def ranking(self) -> Sequence[int] | None:
+        """The strategy's own."""
+        return self.strategy.ranking()
+
     def snapshot(self) -> Mapping[str, Array] | None:
         """The strategy's own."""
         return self.strategy.snapshot()

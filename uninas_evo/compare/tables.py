@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from uninas_evo.compare.analysis import Comparison
-from uninas_evo.formats import number
+from uninas_evo.files import write_text
+from uninas_evo.formats import number, plain_cell
 
 Row = dict[str, str | int | float | None]
 
@@ -113,10 +115,13 @@ def write_csv(path: Path, rows: Sequence[Row]) -> None:
     """Writes rows under the names of their columns; no file where there are no rows."""
     if not rows:
         return
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]))
+    writer.writeheader()
+    writer.writerows(
+        {key: plain_cell(one) if isinstance(one, str) else one for key, one in row.items()} for row in rows
+    )
+    write_text(path, text.getvalue())
 
 
 def for_people(rows: Sequence[Row]) -> list[dict[str, str]]:

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from uninas_evo.config import registry
+from uninas_evo import registry
 from uninas_evo.config.runfile import CHANGEABLE, RunOptions
 from uninas_evo.errors import UninasEvoError
 from uninas_evo.mistakes import members
@@ -46,8 +46,10 @@ devices = "auto"
 - The run file with every default filled in is written into the run folder. `uninas-evo resume DIR --set FIELD=VALUE`
   may change {changeable}; nothing else, since the record depends on it.
 - A run file that names a function of yours as an objective makes the program run it. Nothing else in a run file,
-  a genome file or a run folder is ever executed; on resume the function's file must be the recorded one, by hash,
-  and must not lie inside the run folder, or `--allow-changed-objective` is needed.
+  a genome file or a run folder is ever executed; on resume the function's file and the modules of yours that it
+  imports must be the recorded ones, by hash (the path may change), or `--allow-changed-objective` is needed.
+- A run folder that no run of yours on this machine wrote runs no code and connects to no cluster that it names until
+  you agree to that code once: `--trust`.
 """
 
 

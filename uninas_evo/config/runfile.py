@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
 
-from uninas_evo.config import registry
+from uninas_evo import registry
 from uninas_evo.contracts import Problem, Strategy
 from uninas_evo.errors import ObjectiveError, RunFileError, UninasEvoError
 from uninas_evo.mistakes import check, nearest
@@ -21,6 +21,10 @@ from uninas_evo.pool.open import PoolOptions
 from uninas_evo.training.options import TrainOptions
 
 FILE_NAME = "run.toml"
+MOST_BYTES = 4_000_000
+"""Of a run file: a thousand times what people write, and read within a second."""
+MOST_EVALUATIONS = 10**12
+"""More than any run can score."""
 CHANGEABLE = (
     "evaluations",
     "time_limit_s",
@@ -40,6 +44,7 @@ class AfterOptions(BaseModel):
 
     rescore: NonNegativeInt = Field(
         8,
+        le=10_000,
         description="fresh seeds that the start, the winner and the runner-up are scored with again; 8 give a "
         "standard error that tells a real gain from a lucky draw; 0 for none",
     )
@@ -53,7 +58,9 @@ class RunOptions(BaseModel):
 
     seed: NonNegativeInt = Field(0, description="every random draw of the run follows from it")
     evaluations: PositiveInt | None = Field(
-        None, description="different genomes to score; a genome that was scored already is not charged again"
+        None,
+        le=MOST_EVALUATIONS,
+        description="different genomes to score; a genome that was scored already is not charged again",
     )
     time_limit_s: float | None = Field(None, gt=0, description="seconds that the run may take")
     problem: dict[str, Any] = Field(
@@ -98,10 +105,7 @@ class RunFile:
             ObjectiveError: the strategy cannot follow as many objectives.
         """
         check_objectives(self.strategy_name, self.strategy_class, problem)
-        options = self.strategy_options.model_dump()
-        make: Any = self.strategy_class  # the constructor is a convention, not part of the contract
-        strategy: Strategy = make(problem.space, problem.objectives, seed=self.options.seed, **options)
-        return strategy
+        return make_strategy(self.strategy_class, problem, self.options.seed, self.strategy_options.model_dump())
 
     def resolved(self) -> dict[str, Any]:
         """The file's content with every default filled in; what is None is left out."""
@@ -111,6 +115,13 @@ class RunFile:
         content["problem"] = {"name": self.problem_name, **problem}
         content["strategy"] = {"name": self.strategy_name, **strategy}
         return content
+
+
+def make_strategy(kind: Any, problem: Problem, seed: int, options: Mapping[str, Any]) -> Strategy:
+    """A strategy for a problem; its constructor is a convention, not part of the contract."""
+    further = {"fidelities": len(problem.fidelities)} if kind.climbs else {}
+    strategy: Strategy = kind(problem.space, problem.objectives, seed=seed, **further, **options)
+    return strategy
 
 
 def load_run_file(path: Path, settings: Sequence[str] = ()) -> RunFile:
@@ -134,15 +145,46 @@ def read_toml(path: Path, settings: Sequence[str] = ()) -> tuple[str, dict[str, 
         RunFileError: the file cannot be read or is not TOML, or a setting is wrong.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        content = tomllib.loads(text)
+        text = read_text(path)
     except OSError as error:
         raise RunFileError(f"{path} cannot be read ({error.strerror}); name an existing file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise RunFileError(f"{path} is not TOML: {error}") from None
+    content = parse_toml(text, str(path))
     for setting in settings:
         apply_setting(content, setting)
     return text, content
+
+
+def read_text(path: Path) -> str:
+    """The text of a file that a person could have written.
+
+    Raises:
+        RunFileError: it is too large, or no file.
+    """
+    if path.exists() and not path.is_file():
+        raise RunFileError(f"{path} is no file; name one")
+    with path.open("rb") as file:
+        content = file.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise RunFileError(f"{path} must have {MOST_BYTES:,} bytes at most, and has more; name a run file")
+    return content.decode("utf-8-sig").replace("\r\n", "\n")
+
+
+def parse_toml(text: str, where: str) -> dict[str, Any]:
+    """The tables of a TOML text.
+
+    Raises:
+        RunFileError: it is not TOML, or is nested deeper than any run file.
+    """
+    if max(map(len, re.findall(r"(?:[\w-]+\s*\.\s*){100,}", text)), default=0):
+        raise RunFileError(f"{where} is not a run file: it has a name of more than 100 parts")
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise RunFileError(f"{where} is not a run file: it is nested too deeply") from None
+    except ValueError as error:  # TOMLDecodeError, and numbers of more digits than Python reads
+        raise RunFileError(f"{where} is not TOML: {error}") from None
 
 
 def parse_run(content: Mapping[str, Any], where: str, folder: Path) -> RunFile:
@@ -214,7 +256,7 @@ def apply_setting(content: dict[str, Any], setting: str) -> None:
     try:
         parsed = tomllib.loads(f"value = {text}")
         value = parsed["value"] if len(parsed) == 1 else text
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         value = text
     *tables, field = name.strip().split(".")
     for table in tables:

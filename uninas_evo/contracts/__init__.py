@@ -21,7 +21,7 @@ from uninas_evo.contracts.policy import Choice, Episode, Policy
 from uninas_evo.contracts.predictor import Predictor
 from uninas_evo.contracts.problem import Constraint, Goal, Objective, Problem, Progress
 from uninas_evo.contracts.scorer import Scorer, Subject
-from uninas_evo.contracts.space import Anchored, G, Rebudgeted, Shape, Space
+from uninas_evo.contracts.space import Anchored, G, Rebudgeted, Reducible, Shape, Space, Started, Variation, Varied
 from uninas_evo.contracts.strategy import Candidate, Draft, Result, StopSearch, Strategy, numbered
 from uninas_evo.contracts.supernet import Chosen, Gated, Mixture, Supernet, Weights
 
@@ -49,14 +49,18 @@ __all__ = [
     "Problem",
     "Progress",
     "Rebudgeted",
+    "Reducible",
     "Result",
     "Scorer",
     "Shape",
     "Space",
+    "Started",
     "StopSearch",
     "Strategy",
     "Subject",
     "Supernet",
+    "Variation",
+    "Varied",
     "Weights",
     "numbered",
 ]

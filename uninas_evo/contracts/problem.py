@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from uninas_evo.contracts.space import Space
@@ -77,6 +78,7 @@ class Problem(ABC):
             into them. Empty where there is one way only.
         seed: fixes every random draw of `evaluate`.
         sources: files of the user's own that `evaluate` depends on; their hashes are part of a run's identity.
+        prepared: name -> SHA-256 of what `make_ready` made: part of a run's identity.
         lookup: whether `evaluate` only looks numbers up: it neither hangs nor crashes, and a process of its own would
             cost more than it.
     """
@@ -89,6 +91,7 @@ class Problem(ABC):
     fidelities: tuple[Mapping[str, float], ...] = ()
     seed: int = 0
     sources: tuple[Path, ...] = ()
+    prepared: Mapping[str, str] = MappingProxyType({})
     lookup: bool = False
 
     def with_seed(self, seed: int) -> Self:

@@ -42,12 +42,16 @@ class Scorer(ABC):
         Options: its settings in a run file, for scorers that are found by name: `Class(**settings)` makes one.
         objectives: the values it gives that a search may follow, with their own goals and units.
         sources: files of the user's own that the values depend on.
+        prepared: SHA-256 of what `make_ready` made, empty where it made nothing: part of a run's identity.
+        fidelities: ways to score from cheap to full, by which a problem's are set; empty where there is one way.
         is_pure: whether it looks at the genome alone, builds nothing and draws nothing: it needs no isolation.
     """
 
     Options: ClassVar[type[pydantic.BaseModel]]
     objectives: tuple[Objective, ...]
     sources: tuple[Path, ...] = ()
+    prepared: str = ""
+    fidelities: tuple[Mapping[str, float], ...] = ()
     is_pure: bool = False
 
     def make_ready(  # noqa: B027 - most have nothing to make

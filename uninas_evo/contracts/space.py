@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, runtime_checkable
 
 from uninas_evo.contracts.costs import Budget, Cost
@@ -103,3 +103,31 @@ class Rebudgeted(Protocol):
 
     def with_budget(self, budget: Budget) -> Self:
         """The same space inside another budget."""
+
+
+Variation = Callable[[Any, random.Random], Any]
+"""An operator: a child of a genome inside the budget, or None where none was found."""
+
+
+@runtime_checkable
+class Varied(Protocol):
+    """The capability of spaces with operators beside `mutate` and `crossover`, such as known pieces put in whole."""
+
+    def variations(self) -> Mapping[str, Variation]:
+        """The further operators by name."""
+
+
+@runtime_checkable
+class Started(Protocol):
+    """The capability of spaces that know several genomes worth beginning at."""
+
+    def starts(self) -> Sequence[Any]:
+        """Genomes inside the budget, the best guess first."""
+
+
+@runtime_checkable
+class Reducible(Protocol):
+    """The capability of spaces that can tell, without building anything, that networks compute the same."""
+
+    def reduced(self, genome: Any) -> Hashable:
+        """Equal for genomes whose networks compute the same function of their weights, as far as is known."""

@@ -73,7 +73,8 @@ class Strategy(ABC):
     told so far. Duplicates may be asked: they are answered from what is known and not charged. A strategy may propose
     and reject as many genomes as it likes before it returns one.
 
-    A class that run files name is called as ``Class(space, objectives, seed=..., **options)``.
+    A class that run files name is called as ``Class(space, objectives, seed=..., **options)``; one that `climbs` also
+    gets ``fidelities=``, the number of the problem's fidelities.
     """
 
     Options: ClassVar[type[pydantic.BaseModel]]
@@ -82,6 +83,8 @@ class Strategy(ABC):
     """What it was made with, for the run's record."""
     objectives_allowed: ClassVar[Literal["one", "several", "any"]] = "any"
     """How many objectives the strategy can follow."""
+    climbs: ClassVar[bool] = False
+    """Whether it asks for cheap fidelities before the full one."""
 
     def __init__(self, *given: Any, **options: Any) -> None:
         if given or options:
@@ -118,6 +121,10 @@ class Strategy(ABC):
     @abstractmethod
     def tell(self, results: Sequence[Result]) -> None:
         """Takes results in the order of their candidates."""
+
+    def ranking(self) -> Sequence[int] | None:
+        """Numbers of candidates at the full fidelity, best first, where the strategy knows better than their values."""
+        return None
 
     def snapshot(self) -> Mapping[str, Array] | None:
         """Everything that replaying the results so far would make anew, as arrays; None where replay is cheap.

@@ -12,6 +12,7 @@ from uninas_evo.draw.parts import Titled, network_parts
 from uninas_evo.draw.png import write_png
 from uninas_evo.draw.svg import svg
 from uninas_evo.errors import GenomeError
+from uninas_evo.files import write_text
 from uninas_evo.spaces import uninet
 from uninas_evo.spaces.uninas import Genome
 from uninas_evo.spaces.uninas.diff import edits
@@ -38,11 +39,10 @@ def draw(genome: Any, out: Path, title: str = "", against: Any = None, other_tit
             f"a drawing's file must end in one of {', '.join('.' + f for f in FORMATS)}, got {out.name!r}; rename it"
         )
     networks = titled_parts(genome, title, against, other_title)
-    out.parent.mkdir(parents=True, exist_ok=True)
     if kind == "html":
-        out.write_text(page(networks), encoding="utf-8")
+        write_text(out, page(networks))
     elif kind == "svg":
-        out.write_text(svg(layout(networks)), encoding="utf-8")
+        write_text(out, svg(layout(networks)))
     else:
         write_png(layout(networks), out)
     return out

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from uninas_evo.draw.layout import Box, everything
+from uninas_evo.files import write_atomically
 from uninas_evo.pages.palette import INK, KIND_COLORS, SOFT
 
 if TYPE_CHECKING:
@@ -32,7 +33,10 @@ def write_png(root: Box, path: Path) -> None:
         _draw_box(axes, box, scale)
     for box in everything(root):
         _draw_lines(axes, box, scale)
-    figure.savefig(path, dpi=DPI, metadata={"Software": None})
+    write_atomically(
+        path,
+        lambda file: figure.savefig(file, format="png", dpi=DPI, metadata={"Software": None}),
+    )
 
 
 def _draw_box(axes: Axes, box: Box, scale: float) -> None:

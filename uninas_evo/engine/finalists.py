@@ -18,7 +18,8 @@ from uninas_evo.contracts import Cost, Objective, Problem
 from uninas_evo.engine.journal import Journal, RescoreEvent
 from uninas_evo.engine.loop import Loop
 from uninas_evo.engine.results import Difference, Evaluation, Rescored, SearchResult
-from uninas_evo.files import write_text
+from uninas_evo.files import own_folder, write_text
+from uninas_evo.formats import plain_cell
 from uninas_evo.pool.contract import Job, Pool
 
 MOSTLY_SIZE = 0.5
@@ -117,9 +118,13 @@ def write_folder(folder: Path, problem: Problem, loop: Loop, result: SearchResul
         for best in result.front:
             write_text(folder / "winner.txt", encode(best.genome))
     elif result.front:
-        (folder / "front").mkdir(exist_ok=True)
-        for one in result.front:
-            write_text(folder / "front" / f"{one.number}.txt", encode(one.genome))
+        members = {f"{one.number}.txt": encode(one.genome) for one in result.front}
+        front = own_folder(folder / "front")
+        for name, text in members.items():
+            write_text(front / name, text)
+        for file in front.glob("*.txt"):
+            if file.stem.isdigit() and file.name not in members:  # left the front when the run went on
+                file.unlink()
         write_text(folder / "front.csv", _front_csv(result.front, problem))
     write_text(folder / "summary.json", json.dumps(summary(loop, result, size), indent=2) + "\n")
 
@@ -186,7 +191,7 @@ def _front_csv(front: Sequence[Evaluation], problem: Problem) -> str:
     names += [name for name in front[0].cost if name not in names]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["number", *names, "genome"])
+    writer.writerow(["number", *map(plain_cell, names), "genome"])
     for one in front:
         known = dict(one.cost) | dict(one.values)
         writer.writerow([one.number, *(known[name] for name in names), f"front/{one.number}.txt"])

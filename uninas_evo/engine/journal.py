@@ -9,13 +9,16 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import io
 import os
+import stat
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, Protocol, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic_core import PydanticSerializationError
 
 from uninas_evo.contracts import Cost, Goal
 from uninas_evo.errors import JournalError
@@ -38,15 +41,26 @@ class _Event(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+def _tables(run: dict[str, Any]) -> dict[str, Any]:
+    """What stands for a table must be one."""
+    for name in ("problem", "strategy", "pool", "after", "train"):
+        if not isinstance(run.get(name, {}), dict):
+            raise ValueError(f"{name} must be a table, got {run[name]!r:.80}")
+    return run
+
+
+Run = Annotated[dict[str, Any], AfterValidator(_tables)]
+
+
 class Header(_Event):
     """The first line: what is needed to build the run again, and where it was started."""
 
     event: Literal["header"] = "header"
     version: int = VERSION
-    run: dict[str, Any]
+    run: Run
     """The resolved run file; `problem` or `strategy` is absent where a Python object was given."""
     seed: int
-    objectives: dict[str, Goal]
+    objectives: Annotated[dict[str, Goal], Field(min_length=1)]
     units: dict[str, str] = {}
     """What objectives are counted in, where they have a unit."""
     versions: dict[str, str]
@@ -55,7 +69,9 @@ class Header(_Event):
     git: str | None = None
     """Commit of the working folder, with `+` where files differ from it."""
     sources: dict[str, str] = {}
-    """SHA-256 of each file of the user's own code that the objectives run."""
+    """SHA-256 of each file of the user's own that the scores depend on, imported modules included."""
+    prepared: dict[str, str] = {}
+    """SHA-256 of what was made before the first score and is shared by all, such as trained weights."""
     started: str
     """When the run began, ISO 8601 in UTC."""
 
@@ -181,6 +197,7 @@ class Journal:
         self.events: list[Event] = []
         self._chain = ""
         self._file = -1
+        self._opened: os.stat_result | None = None
         self._unsynced = False
         self._synced_at = float("-inf")
         if path is not None:
@@ -193,7 +210,10 @@ class Journal:
                 raise
 
     def _open(self, path: Path) -> None:
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        self._file = os.open(path, flags, 0o644)
+        _check_regular(path)
+        self._opened = os.fstat(self._file)
         if not _lock(self._file):
             raise JournalError(
                 f"{path} is in use: one process at a time may write a run folder; "
@@ -202,6 +222,7 @@ class Journal:
         content = path.read_bytes()
         self.events, self._chain, good = _parse(content, path)
         if good < len(content):  # a torn last line: the process was killed while it wrote
+            _check_torn(content[good:], path, first=good == 0)
             os.ftruncate(self._file, good)
 
     @classmethod
@@ -225,10 +246,11 @@ class Journal:
         """
         lines = []
         for event in events:
-            body = event.model_dump_json(exclude_none=True)[:-1]
-            self._chain = _link(self._chain, body)
+            body = _written(event)
+            self._chain = _link(self._chain, body.encode())
             lines.append(body + _SEAL.format(self._chain) + "\n")
         if self.path is not None:
+            self._check_place(self.path)
             try:
                 _write("".join(lines).encode(), self._file)
             except OSError as error:
@@ -237,6 +259,22 @@ class Journal:
             if time.monotonic() - self._synced_at >= SYNC_EVERY_S:
                 self.sync()
         self.events.extend(events)
+
+    def _check_place(self, path: Path) -> None:
+        """What is written must be found again.
+
+        Raises:
+            JournalError: the file was deleted, moved or replaced since it was opened.
+        """
+        try:
+            same = self._opened is not None and os.path.samestat(path.stat(), self._opened)
+        except OSError:
+            same = False
+        if not same:
+            raise JournalError(
+                f"{path} was deleted, moved or replaced while the run goes on, so that the run ends here; where the "
+                f"folder was moved to, it continues with `uninas-evo resume`"
+            )
 
     def sync(self) -> None:
         """Waits until the disk has all that was written.
@@ -270,17 +308,39 @@ def read_journal(path: Path) -> tuple[Header, list[Event]]:
         JournalError: there is no journal, it has no header, it is of another version, or a line was changed.
     """
     path = path / FILE_NAME if path.is_dir() else path
+    events, _, _ = _parse(_read(path), path)
+    return cast("Header", events[0]), events[1:]
+
+
+def read_header(path: Path) -> Header:
+    """The header alone, without a look at the events after it; raises as `read_journal`."""
+    path = path / FILE_NAME if path.is_dir() else path
+    return cast("Header", _parse(_read(path, lines=1), path)[0][0])
+
+
+def count_results(path: Path) -> int:
+    """How many results a run folder's journal holds, without checking them."""
+    return _read(path / FILE_NAME).count(b'\n{"event":"result"')
+
+
+def _read(path: Path, lines: int | None = None) -> bytes:
+    """A journal's content, or its first lines.
+
+    Raises:
+        JournalError: it cannot be read, or is empty.
+    """
     try:
-        content = path.read_bytes()
+        _check_regular(path)
+        with path.open("rb") as file:
+            content = file.read() if lines is None else b"".join(file.readline() for _ in range(lines))
     except OSError as error:
         raise JournalError(
             f"{path} cannot be read ({error.strerror}): a run folder holds a file {FILE_NAME}; "
             f"name the folder that `uninas-evo run` wrote"
         ) from error
-    events, _, _ = _parse(content, path)
-    if not events:
+    if b"\n" not in content:
         raise JournalError(f"{path} holds no event yet: the run was ended before it began; start it again")
-    return cast("Header", events[0]), events[1:]
+    return content
 
 
 def lineage(asks: Mapping[int, AskEvent], number: int) -> tuple[str, ...]:
@@ -292,6 +352,24 @@ def lineage(asks: Mapping[int, AskEvent], number: int) -> tuple[str, ...]:
         texts.append((ask.genome if ask.same_as is None else asks[ask.same_as].genome) or "")
         ancestor = ask.inherits
     return tuple(reversed(texts))
+
+
+class _Rated(Protocol):
+    @property
+    def fidelity(self) -> int | None: ...
+
+
+Rated = TypeVar("Rated", bound=_Rated)
+
+
+def at_full(scored: Sequence[Rated]) -> list[Rated]:
+    """Those scored at the highest fidelity that any was: only they compare with one another, and one of them wins."""
+    highest = max((_height(one.fidelity) for one in scored), default=0)
+    return [one for one in scored if _height(one.fidelity) == highest]
+
+
+def _height(fidelity: int | None) -> float:
+    return float("inf") if fidelity is None else fidelity
 
 
 def canonical(events: Iterable[Event]) -> list[dict[str, Any]]:
@@ -306,9 +384,12 @@ def _parse(content: bytes, path: Path) -> tuple[list[Event], str, int]:
     events: list[Event] = []
     chain = ""
     good = content.rfind(b"\n") + 1
-    for number, line in enumerate(content[:good].split(b"\n")[:-1], start=1):
+    for number, whole in enumerate(io.BytesIO(content), start=1):
+        if not whole.endswith(b"\n"):
+            break  # torn
+        line = whole[:-1]
         body, seal = line[:-_SEAL_LENGTH], line[-_SEAL_LENGTH:]
-        chain = _link(chain, body.decode(errors="replace"))
+        chain = _link(chain, body)
         if number == 1:
             _check_version(line, path)
         if seal != _SEAL.format(chain).encode():
@@ -347,19 +428,89 @@ def _check_version(line: bytes, path: Path) -> None:
 
 
 def _check_order(events: Sequence[Event], path: Path) -> None:
-    """Asks must count from 0, and results belong to asks."""
-    asked = 0
+    """Asks must count from 0 and name what was asked before; each has one result with a value for every objective."""
+    asks: list[AskEvent] = []
+    done: set[int] = set()
+    names = cast("Header", events[0]).objectives.keys() if events else ()
     for line, event in enumerate(events, start=1):
         if isinstance(event, AskEvent):
-            if event.number != asked:
-                raise JournalError(f"{path}, line {line}: candidate {asked} must come next, got {event.number}")
-            asked += 1
-        elif isinstance(event, ResultEvent) and event.number >= asked:
-            raise JournalError(f"{path}, line {line}: a result of candidate {event.number} before its ask")
+            wrong = _wrong_ask(event, asks)
+            asks.append(event)
+        elif isinstance(event, ResultEvent):
+            wrong = _wrong_result(event, asks, done, names)
+            done.add(event.number)
+        else:
+            wrong = "a second header" if isinstance(event, Header) and line > 1 else ""
+        if wrong:
+            raise JournalError(
+                f"{path}, line {line}: {wrong}; restore the file from a copy, or cut it before this line"
+            )
 
 
-def _link(chain: str, body: str) -> str:
-    return hashlib.sha256(f"{chain}\n{body}".encode()).hexdigest()[:16]
+def _wrong_ask(ask: AskEvent, asks: Sequence[AskEvent]) -> str:
+    """What is wrong with an ask after others, empty where nothing is."""
+    if ask.number != len(asks):
+        return f"candidate {len(asks)} must come next, got {ask.number}"
+    if (ask.genome is None) == (ask.same_as is None):
+        return f"candidate {ask.number} must have a genome or be the same as an earlier one"
+    named = [*ask.parents, *(one for one in (ask.same_as, ask.inherits) if one is not None)]
+    if named and not 0 <= min(named) <= max(named) < ask.number:
+        return f"candidate {ask.number} names one that was not asked before it"
+    if ask.same_as is not None and asks[ask.same_as].genome is None:
+        return f"candidate {ask.number} is the same as {ask.same_as}, which has no genome of its own"
+    return ""
+
+
+def _wrong_result(result: ResultEvent, asks: Sequence[AskEvent], done: set[int], names: Iterable[str]) -> str:
+    """What is wrong with a result after others, empty where nothing is."""
+    if not 0 <= result.number < len(asks):
+        return f"a result of candidate {result.number} before its ask"
+    if asks[result.number].genome is None:
+        return f"a result of candidate {result.number}, which shares the result of another"
+    if result.number in done:
+        return f"a second result of candidate {result.number}"
+    if (result.values is None) == (result.failure is None):
+        return f"the result of candidate {result.number} must have values or a failure"
+    for name in names:
+        if result.values is not None and name not in result.values:
+            return f"the result of candidate {result.number} has no value for the objective {name!r}"
+    return ""
+
+
+def _check_regular(path: Path) -> None:
+    """A device or pipe would be read for ever; a name that is not UTF-8 cannot be recorded or printed."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise JournalError(f"{path} is no file but a device, pipe or folder; name a run folder")
+    try:
+        str(path.absolute()).encode()
+    except UnicodeEncodeError:
+        raise JournalError(f"{str(path)!a} must have a name in UTF-8, which others can read; rename it") from None
+
+
+def _check_torn(tail: bytes, path: Path, *, first: bool) -> None:
+    """What is cut off must be the beginning of an event, or what a power cut leaves of one, never anything else."""
+    begin = b'{"event":"header"' if first else b'{"event":"'
+    if not (tail.startswith(begin) or begin.startswith(tail) or not tail.strip(b"\0")):
+        raise JournalError(
+            f"{path} ends with {tail[:40]!r}, which no run wrote: it is no journal of a run, or somebody added to it; "
+            f"remove that, or name another folder"
+        )
+
+
+def _written(event: Event) -> str:
+    """An event's line without its last brace.
+
+    Raises:
+        JournalError: it holds text that cannot be written as UTF-8.
+    """
+    try:
+        return event.model_dump_json(exclude_none=True)[:-1]
+    except (PydanticSerializationError, UnicodeEncodeError, ValueError) as error:
+        raise JournalError(f"a {event.event} cannot be recorded: {error}; use names and texts in UTF-8") from None
+
+
+def _link(chain: str, body: bytes) -> str:
+    return hashlib.sha256(b"%b\n%b" % (chain.encode(), body)).hexdigest()[:16]
 
 
 def _write(data: bytes, file: int) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -108,7 +107,7 @@ class Loop:
     @property
     def elapsed_s(self) -> float:
         """Seconds that the run has taken, starts of workers and pauses before a resume left out."""
-        return self._earlier_s + (0.0 if self._begin is None else time.monotonic() - self._begin)
+        return self._earlier_s + (0.0 if self._begin is None or self.pool is None else self.pool.now() - self._begin)
 
     def replay(self) -> None:
         """Tells everything that the journal holds: scores nothing, writes nothing, and heeds no limit.
@@ -131,7 +130,7 @@ class Loop:
             The journal's last note: its kind is "finished", "exhausted" or "interrupted".
         """
         self.pool = pool
-        self._begin = time.monotonic()
+        self._begin = pool.now()
         if not self.trials:
             self.replay()
         if self.ended() is None:
@@ -353,7 +352,8 @@ def _interrupts(notice: Callable[[], None]) -> Iterator[None]:
         return
 
     def handler(number: int, frame: object) -> None:
-        signal.signal(number, earlier[number])
+        for each, action in earlier.items():  # the second signal, of either kind, ends the program
+            signal.signal(each, action)
         notice()
 
     earlier: dict[int, Any] = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -38,8 +38,8 @@ class Preflight:
         return self.seconds * evaluations / len(self.devices)
 
 
-def preflight(problem: Problem, pool: Pool) -> Preflight:
-    """Has every worker score the start network.
+def preflight(problem: Problem, pool: Pool, fidelity: int | None = None) -> Preflight:
+    """Has every worker score the start network, at a fidelity; None for the full one.
 
     Raises:
         PoolError: it cannot be scored; the message has the reason.
@@ -47,9 +47,9 @@ def preflight(problem: Problem, pool: Pool) -> Preflight:
     rng = random.Random(0)
     space = problem.space
     genome = space.sample(rng) if space.start is None else space.start
-    scores = _score_everywhere(space.encode(genome), pool)
+    scores = _score_everywhere(space.encode(genome), pool, fidelity)
     if min(one.seconds for one in scores) < _WARM_S:
-        scores = _score_everywhere(space.encode(genome), pool)
+        scores = _score_everywhere(space.encode(genome), pool, fidelity)
     feasible = sum(space.attempt(genome, rng) is not None for _ in range(_STEPS))
     return Preflight(
         devices=tuple(pool.devices),
@@ -60,10 +60,10 @@ def preflight(problem: Problem, pool: Pool) -> Preflight:
     )
 
 
-def _score_everywhere(text: str, pool: Pool) -> list[Done]:
+def _score_everywhere(text: str, pool: Pool, fidelity: int | None) -> list[Done]:
     count = len(pool.devices)
     for number in range(count):
-        pool.submit(Job(-1 - number, text))
+        pool.submit(Job(-1 - number, text, fidelity=fidelity))
     done: list[Done] = []
     while len(done) < count:
         done += pool.wait()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from uninas_evo.contracts import Cost, Objective
-from uninas_evo.engine.journal import Note
+from uninas_evo.engine.journal import Note, at_full
 from uninas_evo.engine.loop import Loop
 from uninas_evo.stats import fronts
 from uninas_evo.stats.fronts import FloatArray
@@ -26,6 +26,7 @@ class Evaluation:
         cost: its named costs.
         values: a value for every objective and whatever else was measured; empty for a failure.
         failure: why there are no values.
+        fidelity: index of the problem's fidelity that it was scored at; None for the full one.
     """
 
     number: int
@@ -34,6 +35,7 @@ class Evaluation:
     cost: Cost
     values: Mapping[str, float]
     failure: str | None = None
+    fidelity: int | None = None
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class SearchResult:
     """What a search found.
 
     Attributes:
-        evaluations: every different genome that was scored, in the order they were asked.
+        evaluations: every different genome that was scored, at each fidelity, in the order they were asked.
         front: those that no other dominates, the knee first; with one objective, the best one alone.
         rescored: start, winner and runner-up under fresh seeds; None where that was not asked for.
         end: why the search ended: its kind is "finished", "exhausted" or "interrupted".
@@ -91,26 +93,27 @@ class SearchResult:
 
 
 def evaluations(loop: Loop) -> list[Evaluation]:
-    """The different genomes that were told, in the order they were asked."""
+    """The different genomes that were told, at each fidelity, in the order they were asked."""
     space = loop.problem.space
     found = []
     for trial in loop.trials[: loop.told]:
         if trial.new:
             event = loop.results[trial.source]
-            cost = space.cost(trial.candidate.genome)
-            found.append(
-                Evaluation(trial.source, trial.candidate.genome, trial.text, cost, event.values or {}, event.failure)
-            )
+            genome, values = trial.candidate.genome, event.values or {}
+            fidelity = trial.candidate.fidelity
+            cost = space.cost(genome)
+            found.append(Evaluation(trial.source, genome, trial.text, cost, values, event.failure, fidelity))
     return found
 
 
 def ranked(found: Sequence[Evaluation], objectives: Sequence[Objective]) -> list[Evaluation]:
-    """What a search hands back, the best first; failures are left out.
+    """What a search hands back, the best first; failures and what was scored at a lower fidelity are left out.
 
     With one objective everything that has values, of equals the one asked first; with several the evaluations that no
     other one dominates, the front's knee first.
     """
-    return [found[row] for row in fronts.ranked(points(found, objectives))]
+    scored = at_full([one for one in found if one.failure is None])
+    return [scored[row] for row in fronts.ranked(points(scored, objectives))]
 
 
 def points(found: Sequence[Evaluation], objectives: Sequence[Objective]) -> FloatArray:

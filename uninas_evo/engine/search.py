@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import datetime
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from uninas_evo.config import registry, runfile
+from uninas_evo import registry
+from uninas_evo.config import runfile
 from uninas_evo.config.runfile import AfterOptions, RunFile
 from uninas_evo.contracts import Problem, Strategy
+from uninas_evo.engine import identity
 from uninas_evo.engine import journal as journals
 from uninas_evo.engine.display import Display
 from uninas_evo.engine.finalists import rescore, size_alarm, warnings, write_folder
-from uninas_evo.engine.journal import Header, Journal, Note, read_journal
+from uninas_evo.engine.journal import Header, Journal, Note, at_full, read_header
 from uninas_evo.engine.loop import Loop
 from uninas_evo.engine.preflight import preflight
-from uninas_evo.engine.results import SearchResult, evaluations, ranked
-from uninas_evo.engine.versions import file_hashes, git_state, host, versions
+from uninas_evo.engine.results import Evaluation, SearchResult, evaluations, ranked
+from uninas_evo.engine.trust import demand, remember
+from uninas_evo.engine.versions import git_state, host, versions
 from uninas_evo.errors import JournalError, RunFileError
 from uninas_evo.files import write_text
 from uninas_evo.pool.contract import Pool
@@ -48,9 +51,23 @@ class Plan:
     train: TrainOptions | None = None
 
 
-def reopen(folder: Path, settings: Sequence[str] = ()) -> tuple[RunFile, dict[str, Any]]:
-    """The run file of a run folder with changes, and those changes by dotted name; runs nothing of it."""
-    recorded = read_journal(folder)[0].run
+def reopen(
+    folder: Path, settings: Sequence[str] = (), *, trust: bool | None = None, header: Header | None = None
+) -> tuple[RunFile, dict[str, Any]]:
+    """The run file of a run folder with changes, and those changes by dotted name; runs nothing of it.
+
+    Args:
+        folder: the run folder.
+        settings: changes such as "evaluations=400".
+        trust: whether the user agrees to what the folder names; None where nothing of it will run.
+        header: of its journal, where that was read already.
+
+    Raises:
+        JournalError: the folder cannot be read, or names code that the user has not agreed to.
+        RunFileError: its run file is wrong, or changes what the record depends on.
+    """
+    header = header or read_header(folder)
+    recorded = identity.relocated(header.run, header, folder)
     missing = [name for name in ("problem", "strategy") if name not in recorded]
     if missing:
         raise JournalError(
@@ -59,40 +76,20 @@ def reopen(folder: Path, settings: Sequence[str] = ()) -> tuple[RunFile, dict[st
         )
     path = folder / runfile.FILE_NAME
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8-sig")) if path.exists() else dict(recorded)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        content = runfile.parse_toml(runfile.read_text(path), str(path)) if path.exists() else dict(recorded)
+    except (OSError, UnicodeDecodeError, RunFileError) as error:
         raise RunFileError(f"{path} cannot be read: {error}; delete it to go on as the run was started") from None
+    content = identity.relocated(content, header, folder)
+    held = copy.deepcopy(content)  # what the user sets now needs no agreement
     for setting in settings:
         runfile.apply_setting(content, setting)
     run = runfile.parse_run(content, str(path), folder)
     before = runfile.parse_run(recorded, str(folder / journals.FILE_NAME), folder)  # fields that are new get defaults
-    changed = runfile.changes(before.resolved(), run.resolved())
+    changed = runfile.changes(identity.by_hash(before.resolved(), header), identity.by_hash(run.resolved(), header))
     runfile.check_changes(changed, str(path))
+    if trust is not None:
+        demand(held, folder, header, given=trust)
     return run, changed
-
-
-def check_sources(problem: Problem, header: Header, folder: Path, allowed: bool) -> None:
-    """Refuses to run a file of the user's own code that is not the recorded one.
-
-    Raises:
-        JournalError: a file's hash differs, or a file lies inside the run folder, where nobody's own code lies.
-    """
-    if allowed:
-        return
-    now = file_hashes(problem.sources)
-    for path in problem.sources:
-        if path.resolve().is_relative_to(folder.resolve()):
-            raise JournalError(
-                f"the objective's file {path} lies inside the run folder; a run folder from elsewhere could run "
-                f"anything that way: read the file, and give --allow-changed-objective if you trust it"
-            )
-    for name in sorted(now.keys() | header.sources.keys()):
-        if now.get(name) != header.sources.get(name):
-            raise JournalError(
-                f"the objective's file {name} is not the one that this run was started with (SHA-256 recorded "
-                f"{str(header.sources.get(name))[:12]}, now {str(now.get(name))[:12]}): scores from two versions do "
-                f"not compare; restore it, or give --allow-changed-objective"
-            )
 
 
 def plan_of(run: RunFile) -> Plan:
@@ -128,7 +125,7 @@ def plan_from(problem: Any, strategy: Any, content: dict[str, Any]) -> Plan:
         name = tables["strategy"].pop("name", "evolution")
         kind = registry.find("strategy", name)
         runfile.check_objectives(name, kind, problem)
-        strategy = kind(problem.space, problem.objectives, seed=top.seed, **tables["strategy"])
+        strategy = runfile.make_strategy(kind, problem, top.seed, tables["strategy"])
         tables["strategy"] = {"name": name, **strategy.options.model_dump(mode="json", exclude_none=True)}
     resolved = top.model_dump(mode="json", exclude_none=True, exclude={"problem", "strategy"})
     return Plan(
@@ -152,6 +149,7 @@ def execute(
     resume: bool = False,
     changed: Mapping[str, Any] | None = None,
     pool: Pool | None = None,
+    allow_changed_objective: bool = False,
 ) -> SearchResult:
     """Runs a plan to its end: replay, workers, loop, what comes after, and the folder's files.
 
@@ -162,6 +160,7 @@ def execute(
         resume: whether the folder holds a part of this run already.
         changed: fields that differ from the run's header, for a note.
         pool: workers that are there already; they are left open.
+        allow_changed_objective: goes on although files that the scores depend on are not the recorded ones.
 
     Raises:
         RunFileError: the strategy asks for a whole space, and `evaluations` is not its number of genomes.
@@ -170,8 +169,12 @@ def execute(
     display = display or Display()
     journal = _open_journal(folder, resume)
     try:
+        sources = identity.current_sources(plan.problem)
         if journal.header is not None:
             _check_header(journal.header, journal.path, plan)
+            identity.check_sources(sources, journal.header, allowed=allow_changed_objective)
+        if folder is not None:
+            remember(plan.content)
         loop = Loop(
             plan.problem,
             plan.strategy,
@@ -183,12 +186,13 @@ def execute(
         if journal.events:
             loop.replay()
         with contextlib.ExitStack() as stack:
-            workers = cache(lambda: pool or stack.enter_context(_open(plan, folder, display)))
+            workers = cache(lambda: pool or stack.enter_context(_open(plan, folder, display, sources, journal)))
             end = loop.ended() if journal.events else None
             if end is None or end.kind == "interrupted":
                 stack.callback(display.ended)
-                before = preflight(plan.problem, workers())
-                _begin(journal, plan, folder, loop, workers(), changed or {})
+                cheapest = 0 if plan.strategy.climbs and plan.problem.fidelities else None
+                before = preflight(plan.problem, workers(), cheapest)
+                _begin(journal, plan, folder, loop, workers(), sources, changed or {})
                 display.started(loop, before)
                 end = loop.run(workers())
                 display.ended()
@@ -209,28 +213,36 @@ def _check_count(plan: Plan) -> None:
         )
 
 
-def _open(plan: Plan, folder: Path | None, display: Display) -> Pool:
+def _open(plan: Plan, folder: Path | None, display: Display, sources: Mapping[str, str], journal: Journal) -> Pool:
     """Workers for a problem that was made ready."""
     make_ready(plan.pool, plan.problem, folder, display.say)
-    return open_pool(plan.pool, plan.problem)
+    if journal.header is not None:
+        identity.check_prepared(plan.problem, journal.header)
+    return open_pool(plan.pool, plan.problem, sources)
 
 
 def _conclude(plan: Plan, loop: Loop, end: Note, pool: Callable[[], Pool], folder: Path | None) -> SearchResult:
     """Finds the best, scores it again, and writes the folder's files."""
     objectives = plan.problem.objectives
     found = evaluations(loop)
-    order = ranked(found, objectives)
+    order = _by_estimate(ranked(found, objectives), plan.strategy.ranking())
     best = order[:1] if len(objectives) == 1 else order
     rescored = None
     if plan.after.rescore and order and end.kind != "interrupted" and len(objectives) == 1:
         rescored = rescore(plan.problem, pool, order[:2], plan.seed, plan.after.rescore, loop.journal)
-    scored = [one for one in found if one.failure is None]
+    scored = at_full([one for one in found if one.failure is None])
     values = {objective.name: [one.values[objective.name] for one in scored] for objective in objectives}
     size = size_alarm(objectives, [one.cost for one in scored], values)
     result = SearchResult(found, best, rescored, end, folder, warnings(size, rescored))
     if folder is not None:
         write_folder(folder, plan.problem, loop, result, size)
     return result
+
+
+def _by_estimate(order: list[Evaluation], ranking: Sequence[int] | None) -> list[Evaluation]:
+    """Best first as the strategy estimates, where it does; what it leaves out follows in its old order."""
+    places = {number: place for place, number in enumerate(ranking or ())}
+    return sorted(order, key=lambda one: places.get(one.number, len(places)))
 
 
 def _open_journal(folder: Path | None, resume: bool) -> Journal:
@@ -243,7 +255,7 @@ def _open_journal(folder: Path | None, resume: bool) -> Journal:
         return Journal(None)
     path = folder / journals.FILE_NAME
     if resume:
-        read_journal(folder)
+        read_header(folder)  # before anything is made there
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -270,7 +282,13 @@ def _check_header(header: Header, path: Path | None, plan: Plan) -> None:
 
 
 def _begin(
-    journal: Journal, plan: Plan, folder: Path | None, loop: Loop, pool: Pool, changed: Mapping[str, Any]
+    journal: Journal,
+    plan: Plan,
+    folder: Path | None,
+    loop: Loop,
+    pool: Pool,
+    sources: Mapping[str, str],
+    changed: Mapping[str, Any],
 ) -> None:
     """Writes the header of a new run, or a note that it goes on."""
     facts = host() | {"devices": "; ".join(pool.devices)}
@@ -290,7 +308,8 @@ def _begin(
             versions=versions(),
             host=facts,
             git=git_state(),
-            sources=file_hashes(plan.problem.sources),
+            sources=dict(sources),
+            prepared=dict(plan.problem.prepared),
             started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         )
         journal.append(header)

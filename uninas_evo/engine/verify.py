@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from uninas_evo.contracts import Objective
+from uninas_evo.engine.identity import check_prepared, check_sources, current_sources
 from uninas_evo.engine.journal import AskEvent, ResultEvent, lineage, read_journal
-from uninas_evo.engine.search import check_sources, reopen
+from uninas_evo.engine.search import reopen
 from uninas_evo.errors import JournalError
 from uninas_evo.pool.contract import Done, Job
 from uninas_evo.pool.open import make_ready, open_pool, pool_on
@@ -33,7 +34,12 @@ class Row:
 
 
 def verify(
-    folder: Path, count: int | None = None, *, device: str | None = None, allow_changed_objective: bool = False
+    folder: Path,
+    count: int | None = None,
+    *,
+    device: str | None = None,
+    allow_changed_objective: bool = False,
+    trust: bool = False,
 ) -> list[Row]:
     """Scores the winner, or random entries, again.
 
@@ -42,14 +48,21 @@ def verify(
         count: how many random entries; None for the winner (the front's members with several objectives).
         device: where to score; by default as the run file says.
         allow_changed_objective: runs the user's own objective although its file is not the recorded one.
+        trust: agrees, once and for all, to running what the folder names.
 
     Raises:
         JournalError: the folder cannot be read, or holds nothing that was scored.
     """
-    run, _ = reopen(folder)
-    problem = run.problem()
     header, events = read_journal(folder)
-    check_sources(problem, header, folder, allow_changed_objective)
+    run, _ = reopen(folder, trust=trust or allow_changed_objective, header=header)
+    problem = run.problem()
+    if {one.name for one in problem.objectives} != header.objectives.keys():
+        raise JournalError(
+            f"{folder} records the objectives {', '.join(header.objectives)}, and its problem has "
+            f"{', '.join(one.name for one in problem.objectives)}; restore the folder from a copy"
+        )
+    sources = current_sources(problem)
+    check_sources(sources, header, allowed=allow_changed_objective)
     asks = {event.number: event for event in events if isinstance(event, AskEvent)}
     results = {event.number: event for event in events if isinstance(event, ResultEvent) and event.values}
     chosen = _choose(results, problem.objectives, count)
@@ -58,7 +71,8 @@ def verify(
     options = run.options.pool if device is None else pool_on(device, run.options.pool.threads)
     rows: list[Row] = []
     make_ready(options, problem, folder, lambda _: None)
-    with open_pool(options, problem) as pool:
+    check_prepared(problem, header)
+    with open_pool(options, problem, sources) as pool:
         jobs = [
             Job(number, asks[number].genome or "", fidelity=asks[number].fidelity, lineage=lineage(asks, number))
             for number in chosen

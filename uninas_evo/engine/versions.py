@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -50,26 +49,36 @@ def host() -> dict[str, str]:
 
 
 def git_state(folder: Path | None = None) -> str | None:
-    """Commit of a folder's repository, with `+` where files differ from it; None outside a repository."""
+    """Commit of a folder's repository, with `+` where files differ from it; None outside a repository.
 
-    def git(*arguments: str) -> str:
-        return subprocess.run(
-            ["git", "-c", "core.fsmonitor=false", *arguments],  # the one setting that runs a program
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=10,
-            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
-        ).stdout.strip()
-
+    No program that the repository's configuration names is run: it belongs to whoever made the repository.
+    """
+    settings = {"core.fsmonitor": "false"}
     try:
-        commit = git("rev-parse", "HEAD")
-        return commit + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
+        drivers = _git(folder, settings, "config", "--null", "--name-only", "--get-regexp", r"^filter\.").split("\0")
+    except (OSError, subprocess.SubprocessError):
+        drivers = []  # no filter is configured
+    settings |= dict.fromkeys(filter(None, drivers), "")
+    try:
+        commit = _git(folder, settings, "rev-parse", "HEAD")
+        changed = _git(folder, settings, "status", "--porcelain", "--untracked-files=no", "--ignore-submodules=all")
+        return commit + ("+" if changed else "")
     except (OSError, subprocess.SubprocessError):
         return None
 
 
-def file_hashes(paths: Iterable[Path]) -> dict[str, str]:
-    """SHA-256 of files, by path; "missing" where there is none."""
-    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "missing" for path in paths}
+def _git(folder: Path | None, settings: Mapping[str, str], *arguments: str) -> str:
+    """What a git command prints, under settings that go before those of the repository."""
+    given = {"GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1", "GIT_CONFIG_COUNT": str(len(settings))}
+    for number, (name, value) in enumerate(settings.items()):
+        given |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
+    return subprocess.run(
+        ["git", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=True,
+        timeout=10,
+        env={**os.environ, **given},
+    ).stdout.strip()

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import re
+import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+
+from uninas_evo.formats import message, printable
+
+_LONGEST_TICK_S = 0.5
+"""More between two looks at a clock means that this process was stopped, or had other things to do."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,20 @@ class Activity:
     job: int | None
 
 
+class RunningClock:
+    """Seconds that this process watched its workers: a pause (Ctrl-Z, a suspended machine) is no time of theirs."""
+
+    def __init__(self) -> None:
+        self._seconds, self._looked = 0.0, time.monotonic()
+
+    def now(self) -> float:
+        """The seconds so far; a gap since the last look counts as a short one."""
+        now = time.monotonic()
+        self._seconds += min(now - self._looked, _LONGEST_TICK_S)
+        self._looked = now
+        return self._seconds
+
+
 class Pool(ABC):
     """Scores jobs; a context manager that ends its workers."""
 
@@ -67,6 +88,10 @@ class Pool(ABC):
     @abstractmethod
     def wait(self, timeout_s: float | None = None) -> list[Done]:
         """Waits until a job is done or the time is up; jobs done since the last call."""
+
+    def now(self) -> float:
+        """Seconds of the clock that runs go by; only differences mean anything."""
+        return time.monotonic()
 
     def map(self, jobs: Iterable[Job]) -> Iterator[Done]:
         """Scores jobs, each given back when it is done, in whatever order they end."""
@@ -95,6 +120,9 @@ class Pool(ABC):
 
 def cause(error: BaseException) -> str:
     """Why an executor's task or process ended, in one line."""
-    text = " ".join(str(error).split())
-    codes = text.rpartition("The exit codes of the workers are ")[2]
-    return f"exit code {codes.strip('{} .')}" if codes != text else f"{type(error).__name__}: {text}"[:400]
+    text = message(error)
+    if codes := re.search(r"exit codes of the workers are \{(.+?)\}", text):
+        return f"exit code {codes[1]}"
+    if type(error).__name__ in ("TerminatedWorkerError", "BrokenProcessPool"):
+        return "exit code unknown"
+    return printable(f"{type(error).__name__}: {text}")[:400]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from uninas_evo.errors import PoolError
+
 
 def cpu_count() -> int:
     """CPU cores that this process may use (affinity and container limits counted)."""
@@ -33,7 +35,11 @@ def memory_bytes() -> int:
 
 
 def environment(device: str, threads: int) -> dict[str, str]:
-    """Environment of a worker: what it sees of the devices, and constants that a result can depend on."""
+    """Environment of a worker: what it sees of the devices, and constants that a result can depend on.
+
+    Raises:
+        PoolError: CUDA_VISIBLE_DEVICES leaves no device of this number.
+    """
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     env = dict.fromkeys(names, str(threads))
     env["PYTHONHASHSEED"] = "0"
@@ -41,6 +47,11 @@ def environment(device: str, threads: int) -> dict[str, str]:
     kind, _, number = device.partition(":")
     if kind == "cuda":
         visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+        if visible and int(number or 0) >= len(visible):
+            raise PoolError(
+                f"there is no device {device!r}: CUDA_VISIBLE_DEVICES={','.join(visible)} leaves {len(visible)}, "
+                f"counted from cuda:0; choose one of these with pool.devices, or show more devices"
+            )
         env["CUDA_VISIBLE_DEVICES"] = visible[int(number or 0)] if visible else (number or "0")
     else:
         env["CUDA_VISIBLE_DEVICES"] = ""

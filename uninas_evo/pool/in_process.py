@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 
 from typing_extensions import override
 
@@ -18,10 +19,12 @@ class InProcessPool(Pool):
     It cannot end a candidate that hangs, nor survive one that kills the process.
     """
 
-    def __init__(self, problem: Problem, device: str = "cpu", threads: int = 1) -> None:
+    def __init__(
+        self, problem: Problem, device: str = "cpu", threads: int = 1, *, sources: Mapping[str, str] | None = None
+    ) -> None:
         self._threads = threads
         with worker.fixed_threads(threads):
-            self._worker = worker.Worker(problem, Settings(device, threads))
+            self._worker = worker.Worker(problem, Settings(device, threads, sources=tuple((sources or {}).items())))
         self.devices = [worker.describe(device)]
         self._jobs: deque[Job] = deque()
 

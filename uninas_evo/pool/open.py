@@ -9,6 +9,7 @@ A pool takes jobs while it has idle workers and gives each back done, in whateve
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -20,13 +21,17 @@ from uninas_evo.pool import devices
 from uninas_evo.pool.contract import Pool
 from uninas_evo.pool.in_process import InProcessPool
 from uninas_evo.pool.worker import fixed_threads
+from uninas_evo.sources import hashes
+
+MOST_WORKERS = 4096
+"""Workers of one machine, and threads of one worker: more than any machine has cores."""
 
 
 class CpuWorkers(BaseModel):
     """A number of CPU workers: `devices = {cpu = 2}`."""
 
     model_config = ConfigDict(extra="forbid")
-    cpu: PositiveInt = Field(description="number of worker processes on the CPU")
+    cpu: PositiveInt = Field(le=MOST_WORKERS, description="number of worker processes on the CPU")
 
 
 class DaskCluster(BaseModel):
@@ -36,7 +41,8 @@ class DaskCluster(BaseModel):
     dask: str = Field(description="address of the scheduler")
 
 
-Devices = Annotated[list[Annotated[str, Field(pattern=r"^(cpu|mps|cuda(:\d+)?)$")]], Field(min_length=1)]
+_Device = Annotated[str, Field(pattern=r"^(cpu|mps|cuda(:\d+)?)$")]
+Devices = Annotated[list[_Device], Field(min_length=1, max_length=MOST_WORKERS)]
 """Names of devices as torch knows them, one for each worker."""
 
 
@@ -52,7 +58,9 @@ class PoolOptions(BaseModel):
         '"in-process": no workers, for debugging',
     )
     threads: PositiveInt = Field(
-        1, description="threads of each worker; a constant of the run, since a sum's last digits depend on it"
+        1,
+        le=MOST_WORKERS,
+        description="threads of each worker; a constant of the run, since a sum's last digits depend on it",
     )
     time_limit_s: float | None = Field(
         None, gt=0, description="what scoring one candidate may take in seconds; it fails beyond"
@@ -65,16 +73,23 @@ class PoolOptions(BaseModel):
     )
 
 
-def open_pool(options: PoolOptions, problem: Problem) -> Pool:
+def open_pool(options: PoolOptions, problem: Problem, sources: Mapping[str, str] | None = None) -> Pool:
     """Starts the workers that the options name.
 
+    Args:
+        options: the `[pool]` table.
+        problem: what is scored.
+        sources: the user's files that scoring runs, with their SHA-256; by default as they are now.
+
     Raises:
+        SourceError: a worker finds another version of them.
         PoolError: a worker cannot be started, or the cluster does not answer.
         MissingExtraError: Dask is asked for and not installed.
     """
     wanted = options.devices
+    sources = hashes(problem.sources) if sources is None else sources
     if wanted == "in-process":
-        return InProcessPool(problem, threads=options.threads)
+        return InProcessPool(problem, threads=options.threads, sources=sources)
     if isinstance(wanted, DaskCluster):
         from uninas_evo.pool.dask import DaskPool
 
@@ -84,6 +99,7 @@ def open_pool(options: PoolOptions, problem: Problem) -> Pool:
             threads=options.threads,
             time_limit_s=options.time_limit_s,
             memory_limit_bytes=None if options.memory_limit_gb is None else int(options.memory_limit_gb * 1e9),
+            sources=sources,
         )
     from uninas_evo.pool.processes import ProcessPool
 
@@ -94,6 +110,7 @@ def open_pool(options: PoolOptions, problem: Problem) -> Pool:
         threads=options.threads,
         time_limit_s=options.time_limit_s,
         memory_limit_bytes=memory_limit_bytes(options, len(names)),
+        sources=sources,
     )
 
 

@@ -15,14 +15,17 @@ from typing import Any
 
 from typing_extensions import override
 
-from uninas_evo.errors import PoolError
+from uninas_evo.errors import PoolError, SourceError
 from uninas_evo.pool import devices as machine
 from uninas_evo.pool import worker
-from uninas_evo.pool.contract import Activity, Done, Job, Pool, cause
+from uninas_evo.pool.contract import Activity, Done, Job, Pool, RunningClock, cause
 from uninas_evo.pool.worker import Score, Scores, Settings, Worker
 
 START_LIMIT_S = 300.0
 """A worker must be ready by then; importing torch from a cold network disk takes a minute."""
+
+_LOOK_S = 0.25
+"""Seconds between two looks at the workers: a longer gap shows that this process was stopped."""
 
 
 @dataclass
@@ -50,6 +53,7 @@ class ProcessPool(Pool):
         threads: threads of each worker.
         time_limit_s: what scoring one candidate may take.
         memory_limit_bytes: what scoring one candidate on the CPU may allocate.
+        sources: the user's files that scoring runs, with their SHA-256: a worker that finds others ends the run.
         worker: what does the jobs in a process, made there of `problem` and its settings; by default a `Worker`, which
             scores genomes. A comparison gives its runs as jobs to another.
 
@@ -65,19 +69,21 @@ class ProcessPool(Pool):
         threads: int = 1,
         time_limit_s: float | None = None,
         memory_limit_bytes: int | None = None,
+        sources: Mapping[str, str] | None = None,
         worker: Callable[[Any, Settings], Scores] = Worker,
     ) -> None:
         from joblib.externals.loky.cloudpickle_wrapper import dumps
 
         self._payload = dumps((worker, problem))
         self._time_limit_s = float("inf") if time_limit_s is None else time_limit_s
+        self._clock = RunningClock()
         self._queue: deque[Job] = deque()
         self._died: set[Job] = set()  # jobs whose worker died once
         self._slots = []
         for number, name in enumerate(devices):
-            settings = Settings(name.partition(":")[0], threads, memory_limit_bytes, os.getpid())
-            if settings.device != "cpu":
-                settings = Settings(settings.device, threads, None, os.getpid())
+            device = name.partition(":")[0]
+            limit = memory_limit_bytes if device == "cpu" else None
+            settings = Settings(device, threads, limit, os.getpid(), tuple((sources or {}).items()))
             self._slots.append(_Slot(number, settings, machine.environment(name, threads)))
         try:
             self.devices = self._start_all()
@@ -93,6 +99,8 @@ class ProcessPool(Pool):
             assert slot.future is not None
             try:
                 models.append(str(slot.future.result(START_LIMIT_S)))
+            except SourceError:
+                raise
             except Exception as error:
                 raise PoolError(
                     f"worker {slot.number} cannot start on {slot.settings.device}: {cause(error)}; "
@@ -113,7 +121,7 @@ class ProcessPool(Pool):
             env=dict(slot.env),
         )
         slot.future = slot.executor.submit(worker.hello, slot.settings.device)
-        slot.job, slot.deadline = None, time.monotonic() + START_LIMIT_S
+        slot.job, slot.deadline = None, self._clock.now() + START_LIMIT_S
 
     @property
     @override
@@ -133,7 +141,7 @@ class ProcessPool(Pool):
 
     def _run(self, slot: _Slot, job: Job) -> None:
         assert slot.executor is not None
-        slot.job, slot.deadline = job, time.monotonic() + self._time_limit_s
+        slot.job, slot.deadline = job, self._clock.now() + self._time_limit_s
         try:
             slot.future = slot.executor.submit(worker.score, job)
         except Exception as error:  # the process died while it was idle
@@ -142,25 +150,27 @@ class ProcessPool(Pool):
 
     @override
     def wait(self, timeout_s: float | None = None) -> list[Done]:
-        busy = [slot for slot in self._slots if slot.future is not None]
-        now = time.monotonic()
-        nearest = min((slot.deadline for slot in busy), default=now) - now
-        limit = min(nearest, float("inf") if timeout_s is None else timeout_s)
-        concurrent.futures.wait(
-            [slot.future for slot in busy if slot.future is not None],
-            timeout=None if limit == float("inf") else max(0.0, limit),
-            return_when=concurrent.futures.FIRST_COMPLETED,
-        )
-        done = [result for slot in busy if (result := self._collect(slot)) is not None]
-        self._dispatch()
-        return done
+        end = float("inf") if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            busy = [slot for slot in self._slots if slot.future is not None]
+            nearest = min((slot.deadline for slot in busy), default=0.0) - self._clock.now()
+            concurrent.futures.wait(
+                [slot.future for slot in busy if slot.future is not None],
+                timeout=max(0.0, min(nearest, _LOOK_S, end - time.monotonic())),
+                return_when=concurrent.futures.FIRST_COMPLETED,
+            )
+            self._clock.now()
+            done = [result for slot in busy if (result := self._collect(slot)) is not None]
+            self._dispatch()
+            if done or not busy or time.monotonic() >= end:
+                return done
 
     def _collect(self, slot: _Slot) -> Done | None:
         """What became of a slot's task; None where it goes on, was a start, or is tried again."""
         future, job = slot.future, slot.job
         assert future is not None
         if not future.done():
-            if time.monotonic() < slot.deadline:
+            if self._clock.now() < slot.deadline:
                 return None
             if job is None:
                 self._give_up(slot, TimeoutError(f"not ready after {START_LIMIT_S:g} s"))
@@ -169,6 +179,8 @@ class ProcessPool(Pool):
             return self._failed(slot, job, f"outlived the time limit of {self._time_limit_s:g} s")
         slot.future = slot.job = None
         error = future.exception()
+        if error is None and not isinstance(future.result(), str if job is None else Score):
+            error = PoolError(f"the worker answered with {type(future.result()).__name__}")
         if error is None:
             return None if job is None else self._done(slot, job, future.result())
         if job is None:
@@ -199,8 +211,10 @@ class ProcessPool(Pool):
             slot.executor = None
 
     def _give_up(self, slot: _Slot, error: BaseException) -> None:
-        """Goes on without a device; an error where it was the last."""
+        """Goes on without a device; an error where it was the last, or where the run's code was changed."""
         self._close(slot)
+        if isinstance(error, SourceError):
+            raise error
         self._slots.remove(slot)
         if not self._slots:
             raise PoolError(

@@ -7,30 +7,35 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import hashlib
 import math
 import os
 import platform
-import random
 import resource
 import signal
 import sys
+import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
 from uninas_evo.contracts import Objective, Problem
-from uninas_evo.errors import PoolError
+from uninas_evo.errors import PoolError, SourceError
+from uninas_evo.formats import message, printable
 from uninas_evo.pool.contract import Job
+from uninas_evo.pool.isolation import isolated, seed_all
+from uninas_evo.sources import changed
 
 _PR_SET_PDEATHSIG = 1
 _LEAK_BYTES = 4 * 10**9
 """Growth of a worker that is taken for a leak: it is replaced between two candidates."""
 _MAX_REASON = 400
 """Characters of a failure's reason that are kept: errors of compilers fill pages."""
+MOST_VALUES = 256
+"""Named values of one candidate: each is recorded, and a journal is read whole."""
+_LONGEST_NAME = 200
 
 
 @dataclass(frozen=True)
@@ -42,12 +47,14 @@ class Settings:
         threads: threads of a torch operation; a constant of the run, since sums depend on it.
         memory_limit_bytes: what scoring one candidate on the CPU may allocate, None for no limit.
         parent: process id whose death ends the worker, None for none.
+        sources: path and SHA-256 of the user's files that scoring runs, as the run began with them.
     """
 
     device: str
     threads: int = 1
     memory_limit_bytes: int | None = None
     parent: int | None = None
+    sources: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,6 +88,7 @@ class Worker:
         self._reseeded: dict[int, Problem] = {}
         _set_threads(settings.threads)
         problem.prepare(settings.device)
+        check_sources(settings.sources)  # after the import: what was loaded is what the run began with
 
     def score(self, job: Job) -> Score:
         """Scores a genome's text, with other random draws where the job has a seed; never raises."""
@@ -91,11 +99,14 @@ class Worker:
             further: dict[str, Any] = {} if job.fidelity is None else {"fidelity": job.fidelity}
             if job.lineage:
                 further["lineage"] = tuple(map(problem.space.decode, job.lineage))
-            with _seeded(f"{problem.seed} {job.genome}"), _memory_limit(self.settings.memory_limit_bytes):
+            with isolated(), _memory_limit(self.settings.memory_limit_bytes):
+                seed_all(f"{problem.seed} {job.genome}")
                 raw = problem.evaluate(problem.space.decode(job.genome), self.settings.device, **further)
-            values = _checked(raw, problem.objectives)
-        except (Exception, SystemExit) as error:
-            failure = _reason(error)
+                values = _checked(raw, problem.objectives)
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) and _ends_by_signal():
+                raise
+            failure = reason(error)
         return Score(values, failure, time.perf_counter() - begin, peak_memory_bytes(self.settings.device))
 
     def _with_seed(self, seed: int) -> Problem:
@@ -105,8 +116,21 @@ class Worker:
         return self._reseeded[seed]
 
 
+def check_sources(recorded: Iterable[tuple[str, str]]) -> None:
+    """Compares files of the user's with those that the run began with; one that is not on this machine is not needed.
+
+    Raises:
+        SourceError: a file was changed.
+    """
+    for path in changed(dict(recorded)):
+        raise SourceError(
+            f"{path} was changed while the run goes on: scores of two versions do not compare, so that the run ends "
+            f"here; restore the file and resume, or start a new run"
+        )
+
+
 _worker: Scores | None = None
-_broken: str | None = None
+_broken: PoolError | None = None
 """Why this process could not be set up as a worker."""
 
 
@@ -123,15 +147,17 @@ def start(payload: bytes, settings: Settings) -> None:
 
     # Loky replaces a worker that has grown by 300 MB, which torch's own caches do at once: 3 s of imports each time.
     if hasattr(process_executor, "_MAX_MEMORY_LEAK_SIZE"):
-        process_executor._MAX_MEMORY_LEAK_SIZE = _LEAK_BYTES
+        process_executor._MAX_MEMORY_LEAK_SIZE = min(_LEAK_BYTES, settings.memory_limit_bytes or _LEAK_BYTES)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends its workers
     if settings.parent is not None:
         die_with(settings.parent)
     try:
         make, problem = loads(payload)
         _worker = make(problem, settings)
+    except SourceError as error:
+        _broken = error
     except Exception as error:
-        _broken = f"{type(error).__name__}: {error}"
+        _broken = PoolError(f"{type(error).__name__}: {error}")
 
 
 def hello(device: str) -> str:
@@ -141,7 +167,7 @@ def hello(device: str) -> str:
         PoolError: this process could not be set up as a worker.
     """
     if _broken is not None:
-        raise PoolError(_broken)
+        raise _broken
     return describe(device)
 
 
@@ -171,6 +197,12 @@ def _remote(payload: bytes, settings: Settings) -> Worker:
 
         device = "cuda" if torch.cuda.is_available() else "cpu"
     return Worker(loads(payload), replace(settings, device=device))
+
+
+def _ends_by_signal() -> bool:
+    """Whether Ctrl-C raises an exception here, so that one may be the user's and not the objective's own."""
+    is_main = threading.current_thread() is threading.main_thread()
+    return is_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def _set_threads(threads: int) -> None:
@@ -234,15 +266,17 @@ def _checked(raw: Any, objectives: Sequence[Objective]) -> dict[str, float]:
     """The values as floats, in the order of their names; other values than objectives may be left out."""
     if not isinstance(raw, Mapping):
         raise TypeError(f"evaluate must return a mapping of names to numbers, got {type(raw).__name__}")
+    if len(raw) > MOST_VALUES:
+        raise ValueError(f"evaluate may return {MOST_VALUES} named values at most, got {len(raw)}; return fewer")
     names = {objective.name for objective in objectives}
+    for name in raw:
+        if not (isinstance(name, str) and name.isprintable() and len(name) <= _LONGEST_NAME):
+            raise TypeError(f"names of values must be printable, up to {_LONGEST_NAME} characters, got {name!r:.80}")
     if missing := names - raw.keys():
-        raise KeyError(f"no value for the objective {sorted(missing)[0]!r}, got {sorted(map(str, raw))}")
+        raise KeyError(f"no value for the objective {sorted(missing)[0]!r}, got {sorted(raw)}")
     values = {}
     for name in sorted(raw):
-        try:
-            value = float(raw[name])
-        except (TypeError, ValueError):
-            raise TypeError(f"{name} must be a number, got {raw[name]!r:.80}") from None
+        value = _number(name, raw[name])
         if math.isfinite(value):
             values[name] = value
         elif name in names:
@@ -250,9 +284,18 @@ def _checked(raw: Any, objectives: Sequence[Objective]) -> dict[str, float]:
     return values
 
 
-def _reason(error: BaseException) -> str:
+def _number(name: str, value: Any) -> float:
+    """A value as a float: truth values, texts and bytes are no scores, though Python would convert them."""
+    is_truth = isinstance(value, bool) or str(getattr(value, "dtype", "")) in ("bool", "torch.bool")
+    if not is_truth and not isinstance(value, str | bytes | bytearray):
+        with contextlib.suppress(TypeError, ValueError):
+            return float(value)
+    raise TypeError(f"{name} must be a number, got {value!r:.80}")
+
+
+def reason(error: BaseException) -> str:
     """One line that says why scoring failed; lack of memory is called so whoever reports it."""
-    text = " ".join(str(error).split())
+    text = message(error)
     lowered = text.lower()
     if (
         isinstance(error, MemoryError)
@@ -264,7 +307,7 @@ def _reason(error: BaseException) -> str:
         text = f"out of memory ({text or type(error).__name__})"
     else:
         text = f"{type(error).__name__}: {text}"
-    return text[:_MAX_REASON]
+    return printable(text)[:_MAX_REASON]
 
 
 def _free_gpu_memory() -> None:
@@ -273,32 +316,6 @@ def _free_gpu_memory() -> None:
 
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-
-
-@contextlib.contextmanager
-def _seeded(key: str) -> Iterator[None]:
-    """Fixes the global generators by a key and puts them back.
-
-    So a user's function that draws from them stays a function of genome and seed.
-    """
-    seed = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big")
-    states: list[tuple[Any, Any]] = [(random.setstate, random.getstate())]
-    random.seed(seed)
-    if "numpy" in sys.modules:
-        import numpy as np
-
-        states.append((np.random.set_state, np.random.get_state()))
-        np.random.seed(seed)
-    if "torch" in sys.modules:
-        import torch
-
-        states.append((torch.set_rng_state, torch.get_rng_state()))
-        torch.manual_seed(seed)
-    try:
-        yield
-    finally:
-        for restore, state in states:
-            restore(state)
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ never touched, and no global random generator is drawn from.
 - `vkdnw`: `vkdnw`, `vkdnw_single`, `VkdnwResult`
 - `gradients`: `grad_norm`, `snip`, `grasp`, `fisher`, `zico`, `synflow`, `jacov`
 - `activations`: `zen`, `naswot`, `az`, `te_regions`, `te_ntk`
+- `patterns`: `swap`, `near`
 - `size`: `params`, `flops`
 - `rank`: `rank_aggregate`, `size_correlation`
 - `registry`: `PROXIES`, `AGGREGATES`, `Proxy`, `score`, `aggregate`
@@ -21,6 +22,7 @@ never touched, and no global random generator is drawn from.
 from uninas_evo.proxies._module import Inputs
 from uninas_evo.proxies.activations import AzScores, az, naswot, te_ntk, te_regions, zen
 from uninas_evo.proxies.gradients import fisher, grad_norm, grasp, jacov, snip, synflow, zico
+from uninas_evo.proxies.patterns import near, swap
 from uninas_evo.proxies.registry import AGGREGATES, PROXIES, Proxy, aggregate, score
 from uninas_evo.proxies.scorable import Scorable
 from uninas_evo.proxies.size import flops, params
@@ -44,11 +46,13 @@ __all__ = [
     "grasp",
     "jacov",
     "naswot",
+    "near",
     "params",
     "rank_aggregate",
     "score",
     "size_correlation",
     "snip",
+    "swap",
     "synflow",
     "tap",
     "te_ntk",

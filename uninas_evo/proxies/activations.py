@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
@@ -79,7 +79,7 @@ def naswot(module: nn.Module, inputs: Inputs | None = None) -> float:
     needs_images(inputs, 2, "naswot")
     net = prepare(module, inputs, training=True)
     kernel = torch.zeros(inputs.batch, inputs.batch, dtype=torch.float64, device=inputs.device)
-    for code in _sign_codes(net, inputs.images(), "naswot"):
+    for code in sign_codes(net, inputs.images(), "naswot"):
         kernel += (code @ code.T + (1 - code) @ (1 - code.T)).double()
     sign, logdet = torch.linalg.slogdet(kernel.cpu())
     if sign == 0:
@@ -103,7 +103,7 @@ def te_regions(module: nn.Module, inputs: Inputs | None = None) -> float:
     needs_images(inputs, 2, "te_regions")
     images = inputs.images()
     way = torch.linspace(0, 1, inputs.batch, device=images.device)[:, None, None, None]
-    codes = _sign_codes(prepare(module, inputs), torch.lerp(images[:1], images[-1:], way), "te_regions")
+    codes = sign_codes(prepare(module, inputs), torch.lerp(images[:1], images[-1:], way), "te_regions")
     return 1 + sum(float((code[1:] != code[:-1]).sum()) for code in codes)
 
 
@@ -235,11 +235,15 @@ _CLAMPS = {torch.clamp, torch.clamp_, torch.clamp_min, torch.clamp_min_, torch.c
 """These are a ReLU where their least value is 0."""
 
 
-class _Signs(TorchFunctionMode):
-    """Keeps the signs of what each activation is given, in the order of the calls, as 0 and 1 (N, U)."""
+See = Callable[[Tensor, Callable[[], Tensor]], Tensor]
+"""Is given an activation's input and what runs it, and returns the output."""
 
-    def __init__(self) -> None:
-        self.codes: list[Tensor] = []
+
+class _Activations(TorchFunctionMode):
+    """Shows every activation to `see`, in the order of the calls, whether a module or a function calls it."""
+
+    def __init__(self, see: See) -> None:
+        self.see = see
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -247,23 +251,42 @@ class _Signs(TorchFunctionMode):
         kwargs = kwargs or {}
         least = kwargs.get("min", args[1] if len(args) > 1 else None)
         if func in _SPLITTING or (func in _CLAMPS and isinstance(least, int | float) and least == 0):
-            values = args[0] if args else kwargs["input"]
-            self.codes.append((values.detach().flatten(1) > 0).float())
+            return self.see(args[0] if args else kwargs["input"], lambda: func(*args, **kwargs))
         return func(*args, **kwargs)
 
 
-def _sign_codes(net: nn.Module, images: Tensor, proxy: str) -> list[Tensor]:
+def watch(net: nn.Module, images: Tensor, proxy: str, see: See) -> None:
+    """Runs a network on images (N, C, H, W) without gradients; `see` is shown every activation that splits at 0.
+
+    Raises:
+        ProxyError: the module has none.
+    """
+    met = []
+
+    def counted(values: Tensor, run: Callable[[], Tensor]) -> Tensor:
+        met.append(len(values) == len(images))
+        return see(values, run) if met[-1] else run()
+
+    with torch.no_grad(), _Activations(counted):
+        check_logits(net(images), len(images))
+    if not any(met):
+        raise ProxyError(
+            f"{proxy} reads activations that split at 0 (ReLU, GELU, SiLU and their kin), and "
+            f"{type(net).__name__} calls none: use one of them, or another proxy"
+        )
+
+
+def sign_codes(net: nn.Module, images: Tensor, proxy: str) -> list[Tensor]:
     """For each activation its units' signs (N, U) as 0 and 1, the same however the network is written.
 
     Raises:
         ProxyError: the module has no activation that splits at 0.
     """
-    with torch.no_grad(), _Signs() as signs:
-        check_logits(net(images), len(images))
-    codes = [code for code in signs.codes if len(code) == len(images)]
-    if not codes:
-        raise ProxyError(
-            f"{proxy} reads the signs of activations that split at 0 (ReLU, GELU, SiLU and their kin), and "
-            f"{type(net).__name__} calls none: use one of them, or another proxy"
-        )
+    codes: list[Tensor] = []
+
+    def see(values: Tensor, run: Callable[[], Tensor]) -> Tensor:
+        codes.append((values.detach().flatten(1) > 0).float())
+        return run()
+
+    watch(net, images, proxy, see)
     return codes

@@ -8,11 +8,11 @@ from typing import Any
 
 from torch import nn
 
-from uninas_evo.config import registry
+from uninas_evo import registry
 from uninas_evo.contracts import Goal
 from uninas_evo.errors import ProxyError
 from uninas_evo.mistakes import nearest
-from uninas_evo.proxies import activations, gradients, size
+from uninas_evo.proxies import activations, gradients, patterns, size
 from uninas_evo.proxies._module import Inputs
 from uninas_evo.proxies.vkdnw import vkdnw, vkdnw_single
 from uninas_evo.stats.ranks import rank_aggregate
@@ -49,6 +49,8 @@ PROXIES: dict[str, Proxy] = {
     "grasp": Proxy(gradients.grasp),
     "jacov": Proxy(gradients.jacov),
     "fisher": Proxy(gradients.fisher),
+    "swap": Proxy(patterns.swap),
+    "near": Proxy(patterns.near),
     "te_regions": Proxy(activations.te_regions),
     "te_ntk": Proxy(activations.te_ntk, "minimize"),
     "params": Proxy(size.params),

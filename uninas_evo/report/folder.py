@@ -43,7 +43,7 @@ class Picked:
     path: Path
 
 
-def plot_run(folder: Path, out: Path | None = None, *, presets: bool = False) -> list[Path]:
+def plot_run(folder: Path, out: Path | None = None, *, presets: bool = False, trust: bool = False) -> list[Path]:
     """Draws a run, also one that is still running, as PNG and SVG.
 
     One objective: every evaluation with the best so far, and the objective against the parameters. Several: the
@@ -53,6 +53,7 @@ def plot_run(folder: Path, out: Path | None = None, *, presets: bool = False) ->
         folder: a run folder.
         out: where the files go; the run folder itself by default.
         presets: marks the presets on the run's skeleton, which are scored for that by the run's own problem.
+        trust: agrees, once and for all, to running what the folder names for that.
 
     Returns:
         The paths of the PNG files.
@@ -63,7 +64,7 @@ def plot_run(folder: Path, out: Path | None = None, *, presets: bool = False) ->
     record = read_run(folder)
     if not np.isfinite(record.values).all(axis=1).any():
         raise JournalError(f"{folder} has no score yet that could be drawn; wait for the first, or name another run")
-    marks = preset_marks(folder, record) if presets else {}
+    marks = preset_marks(folder, record, trust=trust) if presets else {}
     out = out or folder
     out.mkdir(parents=True, exist_ok=True)
     title = folder.resolve().name
@@ -100,20 +101,23 @@ def hypervolume_curve(record: RunRecord) -> fronts.FloatArray:
     return np.array(volumes)
 
 
-def preset_marks(folder: Path, record: RunRecord) -> Marks:
+def preset_marks(folder: Path, record: RunRecord, *, trust: bool = False) -> Marks:
     """The presets on the run's skeleton, scored by the run's problem with its seed; only those that fit.
 
     Raises:
         JournalError: the run's own objective is not the recorded one.
     """
-    from uninas_evo.engine.journal import read_journal
-    from uninas_evo.engine.search import check_sources, reopen
+    from uninas_evo.engine.identity import check_sources
+    from uninas_evo.engine.journal import read_header
+    from uninas_evo.engine.search import reopen
     from uninas_evo.pool.contract import Job
     from uninas_evo.pool.worker import Settings, Worker
+    from uninas_evo.sources import hashes
     from uninas_evo.spaces.uninas import PRESETS, Genome, preset
 
-    problem = reopen(folder)[0].problem()
-    check_sources(problem, read_journal(folder)[0], folder, allowed=False)
+    header = read_header(folder)
+    problem = reopen(folder, trust=trust, header=header)[0].problem()
+    check_sources(hashes(problem.sources), header)
     if not isinstance(problem.space.start, Genome):
         return {}
     worker = Worker(problem, Settings("cpu"))

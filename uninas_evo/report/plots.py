@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from uninas_evo.contracts import Goal, Objective
+from uninas_evo.files import write_atomically, write_text
 from uninas_evo.pages.palette import DASHES, INK, SERIES, SKY
 from uninas_evo.stats.fronts import FloatArray
 from uninas_evo.stats.tests import Curve, best_so_far
@@ -147,8 +148,10 @@ def _zoom(axes: Axes, curves: Mapping[str, Curve], optimum: float | None) -> Non
 def save(figure: Figure, stem: Path) -> tuple[Path, Path]:
     """Writes `stem`.png (150 dpi) and `stem`.svg, the same bytes for the same figure; gives both paths."""
     png, svg = stem.with_suffix(".png"), stem.with_suffix(".svg")
-    figure.savefig(png, dpi=150, facecolor="white", metadata={"Software": None})
-    svg.write_text(_svg(figure, facecolor="white"), encoding="utf-8")
+    write_atomically(
+        png, lambda file: figure.savefig(file, format="png", dpi=150, facecolor="white", metadata={"Software": None})
+    )
+    write_text(svg, _svg(figure, facecolor="white"))
     return png, svg
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from uninas_evo.contracts import Cost, Objective
-from uninas_evo.engine.journal import AskEvent, Event, Header, ResultEvent, read_journal
+from uninas_evo.engine.journal import AskEvent, Event, Header, ResultEvent, at_full, read_journal
 from uninas_evo.stats.fronts import FloatArray, minimized
 
 
@@ -30,6 +30,8 @@ class RunRecord:
         errors: the values' standard errors, (T, O), as recorded beside them under the objective's name and `_se`; NaN
             where none was.
         seconds: what scoring each took, (T,).
+        at: seconds since the run began when each result came, (T,).
+        full: whether each was scored at the full fidelity, (T,); only such ones compare.
     """
 
     run: dict[str, Any]
@@ -41,11 +43,16 @@ class RunRecord:
     values: FloatArray
     errors: FloatArray
     seconds: FloatArray
+    at: FloatArray = field(default_factory=lambda: np.empty(0))
+    full: tuple[bool, ...] = ()
 
     @property
     def points(self) -> FloatArray:
-        """The values with less being better in all objectives, (T, O)."""
-        return minimized(self.values, [objective.goal for objective in self.objectives])
+        """The values with less being better in all objectives, (T, O); NaN for what was scored at a lower fidelity."""
+        points = minimized(self.values, [objective.goal for objective in self.objectives])
+        if not all(self.full):
+            points = np.where(np.array(self.full)[:, None], points, np.nan)
+        return points
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -73,6 +80,7 @@ def record_of(header: Header, events: Sequence[Event]) -> RunRecord:
     results = {event.number: event for event in events if isinstance(event, ResultEvent)}
     asks = [event for event in events if isinstance(event, AskEvent) and event.number in results]
     rows = [results[ask.number].values or {} for ask in asks]
+    full = {ask.number for ask in at_full([ask for ask in asks if results[ask.number].values])}
     names = [objective.name for objective in objectives]
     values = [[row.get(name, np.nan) for name in names] for row in rows]
     errors = [[row.get(f"{name}_se", np.nan) for name in names] for row in rows]
@@ -87,6 +95,8 @@ def record_of(header: Header, events: Sequence[Event]) -> RunRecord:
         values=np.array(values, float).reshape(len(asks), len(objectives)),
         errors=np.array(errors, float).reshape(len(asks), len(objectives)),
         seconds=seconds,
+        at=np.array([results[ask.number].measured.at for ask in asks], float),
+        full=tuple(ask.number in full for ask in asks),
     )
 
 

@@ -13,7 +13,8 @@ from uninas_evo.engine.journal import Event, Header, Note, RescoreEvent, read_jo
 from uninas_evo.errors import GenomeError
 from uninas_evo.report.history import Ancestor, History
 from uninas_evo.report.record import RunRecord, record_of
-from uninas_evo.spaces.uninas import PRESETS, Genome, Skeleton, load_genome
+from uninas_evo.spaces.load import load_genome, presets
+from uninas_evo.spaces.uninas import Skeleton
 from uninas_evo.stats import fronts
 
 ENDS = ("finished", "exhausted", "interrupted")
@@ -67,17 +68,25 @@ class Run:
         return [] if self.winner is None else self.history.ancestry(self.record.numbers[self.winner])
 
     @cached_property
-    def start(self) -> Genome | None:
-        """The network that the search began at; None where it is of another space or only the run's code knows it."""
+    def start(self) -> Any:
+        """The network that the search began at; None where only the run's own code knows it."""
         problem = self.header.run.get("problem", {})
-        start = str(problem.get("start", ""))
-        if start not in PRESETS and "\n" not in start:  # never a path that a folder from elsewhere names
+        if problem.get("image_size") or problem.get("classes"):  # the start was resized; its text is the first asked
             return None
-        try:
-            skeleton = problem.get("skeleton")
-            return load_genome(start, None if skeleton is None else Skeleton(**skeleton))
-        except (GenomeError, TypeError):
-            return None
+        return genome_of(str(problem.get("start", "")), problem.get("skeleton"))
+
+
+def genome_of(source: str, skeleton: Mapping[str, Any] | None = None) -> Any:
+    """The genome of a text or preset in a run folder; None where it holds none.
+
+    A path is never opened: a folder from elsewhere could name any.
+    """
+    if "\n" not in source and source not in presets():
+        return None
+    try:
+        return load_genome(source, None if skeleton is None else Skeleton(**skeleton))
+    except (GenomeError, TypeError):
+        return None
 
 
 def read(folder: Path) -> Run:

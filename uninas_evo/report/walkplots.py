@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from uninas_evo.files import write_text
 from uninas_evo.pages.palette import INK, KIND_COLORS, SERIES
 from uninas_evo.report.plots import new_figure, save, style
 from uninas_evo.spaces.uninas import OPERATIONS, PRESETS, preset
@@ -26,13 +28,14 @@ def write(walked: Walk, out: Path) -> list[Path]:
     out.mkdir(parents=True, exist_ok=True)
     table, end = out / "walk.csv", out / "end.txt"
     stages = range(1, walked.counts.shape[1] + 1)
-    with table.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["step", "params", "flops", "nodes", *(f"{s}.{name}" for s in stages for name in NAMES)])
-        sizes = np.column_stack([walked.at, walked.params, walked.flops, walked.nodes])
-        flat = walked.counts.reshape(len(sizes), -1)
-        writer.writerows(np.concatenate([sizes, flat], axis=1).tolist())
-    end.write_text(walked.end.text, encoding="utf-8")
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(["step", "params", "flops", "nodes", *(f"{s}.{name}" for s in stages for name in NAMES)])
+    sizes = np.column_stack([walked.at, walked.params, walked.flops, walked.nodes])
+    flat = walked.counts.reshape(len(sizes), -1)
+    writer.writerows(np.concatenate([sizes, flat], axis=1).tolist())
+    write_text(table, text.getvalue())
+    write_text(end, walked.end.text)
     figures = {
         "walk-size": size_figure(walked),
         "walk-shares": shares_figure(walked),

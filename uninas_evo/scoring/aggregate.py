@@ -9,6 +9,7 @@ growing beyond the best of them: Σ over proxies of log Φ((score − mean) / de
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import random
@@ -73,8 +74,10 @@ class AggregateScorer(Scorer):
         """Scores the reference networks, or reads the scale that the run folder keeps."""
         file = None if folder is None else folder / FILE_NAME
         self.scale = self.scale or self._kept(file) or self._scaled(space, seed, device, progress)
+        text = json.dumps(asdict(self.scale), indent=2) + "\n"
+        self.prepared = hashlib.sha256(text.encode()).hexdigest()
         if file is not None:
-            write_text(file, json.dumps(asdict(self.scale), indent=2) + "\n")
+            write_text(file, text)
 
     def _kept(self, file: Path | None) -> Scale | None:
         """The scale of a file, None where there is none, or one of other proxies."""

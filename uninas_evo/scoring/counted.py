@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from uninas_evo.contracts import Cost, Shape
 from uninas_evo.errors import SpaceError
-from uninas_evo.scoring.subject import isolated
+from uninas_evo.pool.isolation import isolated
 
 if TYPE_CHECKING:
     from torch import nn

@@ -14,6 +14,7 @@ import importlib
 import importlib.machinery
 import importlib.util
 import inspect
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -25,6 +26,7 @@ from typing import Any, Literal
 
 from uninas_evo.contracts import Objective, Scorer, Space, Subject
 from uninas_evo.errors import ObjectiveError
+from uninas_evo.sources import changed, hashes
 
 Form = Literal["network", "genome", "genome and device"]
 
@@ -56,6 +58,17 @@ class UserFunction:
         target = self.reference.rpartition(":")[0]
         return Path(target) if target.endswith(".py") else _module_file(target)
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that are executed to load the function: of a module also those of the packages around it."""
+        if self.file is None or not isinstance(self.reference, str):
+            return ()
+        if self.reference.rpartition(":")[0].endswith(".py"):
+            return (self.file,)
+        depth = self.reference.rpartition(":")[0].count(".") + (self.file.name == "__init__.py")
+        around = [folder / "__init__.py" for folder in reversed(self.file.parents[:depth])]
+        return (*(one for one in around if one.is_file() and one != self.file), self.file)
+
     def beside(self) -> AbstractContextManager[None]:
         """Inside, modules that lie beside the function's file can be imported."""
         file = self.reference.rpartition(":")[0] if isinstance(self.reference, str) else ""
@@ -72,7 +85,9 @@ class UserFunction:
         target, _, name = self.reference.rpartition(":")
         try:
             with self.beside():
-                module = _load_file(Path(target)) if target.endswith(".py") else importlib.import_module(target)
+                module = _load_file(Path(target)) if target.endswith(".py") else _import_module(target)
+        except ObjectiveError:
+            raise
         except Exception as error:  # whatever the user's file raises
             raise ObjectiveError(
                 f"the {self.what} {self.reference!r} cannot be imported: {type(error).__name__}: {error}; "
@@ -119,7 +134,7 @@ class FunctionScorer(Scorer):
 
     def __init__(self, function: UserFunction, objectives: Sequence[Objective], *, several: bool = False) -> None:
         self.function, self.objectives, self.several = function, tuple(objectives), several
-        self.sources = () if function.file is None else (function.file,)
+        self.sources = function.files
 
     def prepare(self, space: Space[Any], device: str) -> None:
         """Imports the function and looks at its form."""
@@ -170,21 +185,27 @@ def named(raw: Any, name: str, declared: Sequence[str], *, several: bool) -> dic
 
 _HELPERS: dict[Path, dict[str, ModuleType]] = {}
 """The modules that were imported from a folder of the user's: two folders may have helpers of one name."""
+_IMPORTED: dict[str, dict[str, str]] = {}
+"""The hashes of the files that a module of the user's had when this process imported it first."""
 
 
 @contextmanager
 def _beside(folder: Path) -> Iterator[None]:
     """Inside, what lies in a folder can be imported, whatever another folder has under the same names."""
     path, own = list(sys.path), _importable(folder)
+    compiled = sys.dont_write_bytecode, sys.pycache_prefix
     hidden = {name: module for name, module in sys.modules.items() if name.partition(".")[0] in own}
     for name in hidden:
         del sys.modules[name]
     sys.modules.update(_HELPERS.get(folder, {}))
     sys.path.insert(0, str(folder))
+    # Compiled files tell changes by whole seconds and sizes, so that an old one may stand for changed code.
+    sys.dont_write_bytecode, sys.pycache_prefix = True, os.devnull
     try:
         yield
     finally:
         sys.path[:] = path
+        sys.dont_write_bytecode, sys.pycache_prefix = compiled
         for name in [name for name in sys.modules if name.partition(".")[0] in own]:
             _HELPERS.setdefault(folder, {})[name] = sys.modules.pop(name)
         sys.modules.update(hidden)
@@ -198,8 +219,30 @@ def _importable(folder: Path) -> frozenset[str]:
     return frozenset(files | packages) - sys.stdlib_module_names - {"uninas_evo"}
 
 
+def _import_module(target: str) -> ModuleType:
+    """Imports a module by name, which executes it once a process.
+
+    Raises:
+        ObjectiveError: this process imported it before its files were changed.
+    """
+    module = importlib.import_module(target)
+    file = _module_file(target)
+    known = _IMPORTED.setdefault(target, {} if file is None else hashes([file]))
+    for path in changed(known):
+        raise ObjectiveError(
+            f"{path} was changed after this process imported {target!r}: what runs is the older version; "
+            f"start Python anew"
+        )
+    return module
+
+
 def _load_file(path: Path) -> ModuleType:
-    """Executes a file as a module; what lies beside it can be imported by it."""
+    """Executes a file as a module; what lies beside it can be imported by it, anew where that was changed."""
+    folder = path.absolute().parent
+    if changed(_IMPORTED.get(str(folder), {})):
+        for name in _HELPERS.pop(folder, {}):
+            sys.modules.pop(name, None)
+    _IMPORTED.setdefault(str(folder), {}).update(hashes([path.absolute()]))
     name = f"uninas_evo_objective_{path.stem}_{hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None or not path.is_file():

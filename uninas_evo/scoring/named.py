@@ -10,14 +10,14 @@ from typing import Annotated, Any, Self, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from uninas_evo.config import registry
+from uninas_evo import registry
 from uninas_evo.contracts import Goal, Objective, Scorer
 from uninas_evo.errors import ObjectiveError, ProxyError
 from uninas_evo.scoring.aggregate import AggregateScorer
 from uninas_evo.scoring.cost import COSTS, CostScorer, cost_objective
 from uninas_evo.scoring.function import FunctionScorer, UserFunction
 from uninas_evo.scoring.proxy import ProxyScorer
-from uninas_evo.scoring.reward import REWARD, RewardScorer
+from uninas_evo.scoring.reward import EXPONENT, REWARD, RewardScorer
 
 REWARD_EXAMPLE = '{name = "reward", of = "train", cost = "flops", target = 1e9, exponent = 0.07}'
 Settings = Mapping[str, Mapping[str, Any]]
@@ -39,15 +39,17 @@ class ObjectiveOptions(BaseModel):
         description="for a function that returns several named values: which count, and their goals",
     )
     of: str | None = Field(None, description='for "reward": the objective that is weighed against a cost')
-    cost: str = Field("flops", description='for "reward": the cost, such as flops, params or published_flops')
+    cost: str | None = Field(None, description='for "reward": the cost, such as published_flops; unset: flops')
     target: float | None = Field(None, gt=0, description='for "reward": the cost at which the factor is 1')
-    exponent: float = Field(
-        0.07, gt=0, description='for "reward": the factor is (target / cost)^exponent; 0.07 as in MnasNet and UniNet'
+    exponent: float | None = Field(
+        None,
+        gt=0,
+        description='for "reward": the factor is (target / cost)^exponent; unset: 0.07, as UniNet',
     )
 
     @model_validator(mode="after")
     def _is_a_reward(self) -> Self:
-        given = self.model_fields_set & {"of", "cost", "target", "exponent"}
+        given = {name for name in ("of", "cost", "target", "exponent") if getattr(self, name) is not None}
         if self.name != REWARD and given:
             raise ValueError(f"{', '.join(sorted(given))} are for the objective {REWARD!r}; {self.name!r} has none")
         if self.name == REWARD and (self.of is None or self.target is None):
@@ -156,14 +158,15 @@ class Scorers:
         """Weighs one value of a scorer, which is added but not followed."""
         assert options.of is not None
         assert options.target is not None
+        cost = options.cost or "flops"
         (weighed,) = self._objectives(_entry(options.of))
-        if options.cost not in self.costs or weighed.goal != "maximize" or weighed.is_cost:
+        if cost not in self.costs or weighed.goal != "maximize" or weighed.is_cost:
             raise ObjectiveError(
                 f"a reward weighs a value that is maximized against a cost out of {', '.join(self.costs)}, "
-                f"got of = {options.of!r} and cost = {options.cost!r}; name others"
+                f"got of = {options.of!r} and cost = {cost!r}; name others"
             )
         scorer = next(one for one in self.scorers if weighed.name in [known.name for known in one.objectives])
-        return RewardScorer(scorer, weighed.name, options.cost, options.target, options.exponent)
+        return RewardScorer(scorer, weighed.name, cost, options.target, options.exponent or EXPONENT)
 
     def _add(self, scorer: Scorer) -> Sequence[Objective]:
         if scorer not in self.scorers:

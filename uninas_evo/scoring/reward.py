@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from uninas_evo.contracts import Objective, Scorer, Subject
 from uninas_evo.errors import ObjectiveError
 
+EXPONENT = 0.07
+"""MnasNet's and UniNet's: a network of twice the cost must be 5 percent better."""
 REWARD = "reward"
 """The name of the objective."""
 

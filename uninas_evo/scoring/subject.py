@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import random
-import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from uninas_evo.contracts import Scorer, Shape, Space
+from uninas_evo.pool.isolation import isolated
 
 if TYPE_CHECKING:
     from torch import nn
@@ -63,44 +61,6 @@ class GenomeSubject:
                 with isolated():
                     self._known[id(scorer)] = scorer.score(self, device)
         return self._known[id(scorer)]
-
-
-@contextmanager
-def isolated() -> Iterator[None]:
-    """Puts back what a scorer may have changed of the process.
-
-    These are the global random generators, torch's gradient mode, default dtype, default device and threads, the
-    working folder, and the module search path.
-    """
-    folder, path = os.getcwd(), list(sys.path)
-    python = random.getstate()
-    with ExitStack() as stack:
-        stack.callback(os.chdir, folder)
-        stack.callback(sys.path.__setitem__, slice(None), path)
-        stack.callback(random.setstate, python)
-        if "numpy" in sys.modules:
-            import numpy as np
-
-            stack.callback(np.random.set_state, np.random.get_state())
-        if "torch" in sys.modules:
-            import torch
-
-            stack.callback(torch.set_rng_state, torch.get_rng_state())
-            if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-                stack.callback(torch.cuda.set_rng_state_all, torch.cuda.get_rng_state_all())
-            stack.callback(torch.set_grad_enabled, torch.is_grad_enabled())
-            stack.callback(torch.set_default_dtype, torch.get_default_dtype())
-            stack.callback(torch.set_default_device, _default_device())
-            stack.callback(torch.set_num_threads, torch.get_num_threads())
-        yield
-
-
-def _default_device() -> Any:
-    """What `torch.set_default_device` was given; None where nothing was: a device costs every call a detour."""
-    import torch
-
-    device = torch.get_default_device()
-    return None if device == torch.device("cpu") else device
 
 
 @contextmanager

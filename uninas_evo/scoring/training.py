@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pydantic
 
-from uninas_evo.contracts import Budget, Objective, Progress, Rebudgeted, Scorer, Space, Subject
+from uninas_evo.contracts import Budget, Objective, Progress, Rebudgeted, Scorer, Shape, Space, Subject
 from uninas_evo.errors import TrainingError
 from uninas_evo.files import write_text
 from uninas_evo.scoring.subject import GenomeSubject
 
 if TYPE_CHECKING:
+    from uninas_evo.training.cache import BatchCache
     from uninas_evo.training.images import Splits
     from uninas_evo.training.protocol import Protocol
 
@@ -27,7 +31,23 @@ SMALLEST = 0.8
 WALK = 300
 """Search steps from the start to a peer: some times as many as a network has nodes."""
 FILE_NAME = "train_bar.json"
-"""Where a run folder keeps the bar."""
+"""Where a run folder keeps the bars."""
+
+
+class Fidelity(pydantic.BaseModel):
+    """A schedule of `train`: `{ epochs = 1, images = 5_000 }`."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    epochs: int = pydantic.Field(ge=1, description="of the schedule")
+    images: int = pydantic.Field(
+        0, ge=0, description="training images that are used, the first of one permutation; 0 for all"
+    )
+
+    @property
+    def cost(self) -> float:
+        """Images seen; infinite for all."""
+        return self.epochs * (self.images or math.inf)
 
 
 class TrainScorerOptions(pydantic.BaseModel):
@@ -40,26 +60,73 @@ class TrainScorerOptions(pydantic.BaseModel):
     )
     protocol: str = pydantic.Field("small", description="a protocol's name or path")
     epochs: int = pydantic.Field(2, ge=1, description="of the short schedule")
-    images: int = pydantic.Field(0, ge=0, description="training images that are used, drawn once for all; 0 for all")
+    images: int = pydantic.Field(
+        0, ge=0, description="training images that are used, the first of one permutation; 0 for all"
+    )
+    fidelities: list[Fidelity] = pydantic.Field(
+        [],
+        description="schedules from cheap to full in the place of `epochs` and `images`, for strategies that climb; "
+        "each has a training seed of its own, so that luck at one says nothing about the next",
+    )
     peers: int = pydantic.Field(0, ge=0, description="networks that set the bar of pruning; 0 switches it off")
+    stop: float = pydantic.Field(
+        0.0,
+        ge=0,
+        description="ends a training whose mean loss over its first 50 steps lies so many nats above the start's, at "
+        "the cheapest schedule; 0 ends none",
+    )
+    cache_mb: float = pydantic.Field(
+        1000,
+        ge=0,
+        description="what decoded and augmented batches may take that all candidates of a worker share, in files that "
+        "are gone with it; 0 shares none",
+    )
+
+    @pydantic.field_validator("fidelities")
+    @classmethod
+    def _cheapest_first(cls, fidelities: list[Fidelity]) -> list[Fidelity]:
+        costs = [one.cost for one in fidelities]
+        if costs != sorted(costs):
+            raise ValueError(f"fidelities begin with the cheapest, by epochs times images, got {costs}; reorder them")
+        return fidelities
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A way to train.
+
+    Attributes:
+        protocol: with its epochs.
+        images: training images; 0 for all.
+        key: tells its random draws from those of other schedules; None where there is one only.
+    """
+
+    protocol: Protocol
+    images: int
+    key: int | None = None
+
+    def seed(self, seed: int) -> int:
+        """The seed of weights, order and augmentation."""
+        from uninas_evo.training.randomness import seed_of
+
+        return seed if self.key is None else seed_of(seed, self.key) % 2**31
 
 
 class TrainScorer(Scorer):
     """Trains each genome for a short schedule and returns its accuracy on the validation part.
 
-    The test part is never read. Equal genomes and seeds give equal values, whatever was trained before.
+    The test part is never read. Equal genomes, seeds and fidelities give equal values, whatever was trained before.
+    Batches are decoded and augmented once for all candidates of a worker that train with the same seed.
 
-    Hopeless candidates are pruned as by Optuna's median rule, after each epoch but the last: a candidate below the
-    median of its peers at that epoch stops and keeps the accuracy it has. Optuna takes earlier trials as peers, which
-    would make a value depend on what was scored before and by which worker. Here they are `peers` random networks of
-    the start's size, trained once a run before the workers start, so that the bar is fixed for the whole run.
+    Hopeless candidates are pruned in two ways, both by bars that are found once a run, before the workers start, since
+    bars of earlier candidates would make a value depend on what was scored before and by which worker. With `peers`,
+    as by Optuna's median rule, after each epoch but the last: a candidate below the median of its peers at that epoch
+    stops; the peers are random networks of the start's size. With `stop`, after the first 50 steps of the cheapest
+    schedule: a candidate whose mean loss so far lies more than `stop` above the start's stops. Either keeps the
+    accuracy that it has.
 
     Args:
-        data: as `uninas-evo train` takes it.
-        protocol: a protocol's name or path.
-        epochs: of the short schedule.
-        images: how many training images are used, drawn once for all; 0 for all.
-        peers: networks that set the bar; 0 switches pruning off.
+        settings: the fields of `TrainScorerOptions`.
 
     Raises:
         DataError, TrainingError: the data or the protocol is wrong.
@@ -68,87 +135,186 @@ class TrainScorer(Scorer):
     Options = TrainScorerOptions
     objectives = (Objective("train", "maximize"),)
 
-    def __init__(self, data: str, protocol: str = "small", epochs: int = 2, images: int = 0, peers: int = 0) -> None:
+    def __init__(self, **settings: Any) -> None:
         from uninas_evo.training.protocol import load_protocol
 
-        settings = load_protocol(protocol)
-        warmup = min(settings.warmup_epochs, epochs - 1)
-        self.protocol: Protocol = settings.replace(epochs=epochs, warmup_epochs=warmup)
-        self.data, self.images, self.peers = data, images, peers
-        self.bar: list[float] | None = None if peers else []
+        options = TrainScorerOptions(**settings)
+        protocol = load_protocol(options.protocol)
+        rungs = options.fidelities or [Fidelity(epochs=options.epochs, images=options.images)]
+        self.schedules = [
+            Schedule(_for(protocol, one.epochs), one.images, index if options.fidelities else None)
+            for index, one in enumerate(rungs)
+        ]
+        self.fidelities = tuple(one.model_dump() for one in options.fidelities)
+        named = (Path(options.protocol), Path(options.data))
+        self.sources = tuple(path for path in named if path.is_file())
+        self.data, self.peers, self.stop, self.cache_mb = options.data, options.peers, options.stop, options.cache_mb
+        self.bars: list[list[float]] | None = None if self.peers else [[] for _ in rungs]
+        self.limit = None if self.stop else math.inf
+        self._caches: dict[Shape, BatchCache] = {}
 
     def make_ready(self, space: Space[Any], seed: int, folder: Path | None, device: str, progress: Progress) -> None:
-        """Trains the peers, or reads the bar that the run folder keeps."""
-        if not self.peers:
+        """Trains the peers and the start's first steps, or reads what the run folder keeps of them."""
+        if not self.peers and not self.stop:
             return
         file = None if folder is None else folder / FILE_NAME
-        self.bar = self.bar or self._kept(file) or self._measured(space, seed, device, progress)
+        self._recall(file)
+        if self.bars is None:
+            self.bars = [self._bar(index, space, seed, device, progress) for index in range(len(self.schedules))]
+        if self.limit is None:
+            progress("training the start's first steps")
+            start = GenomeSubject(space.start or space.sample(random.Random(seed)), space, seed)
+            self.limit = self._train(start, 0, device, (), -math.inf).loss + self.stop
+        text = json.dumps({"bars": self.bars, "limit": self.limit if self.stop else None}) + "\n"
+        self.prepared = hashlib.sha256(text.encode()).hexdigest()
         if file is not None:
-            write_text(file, json.dumps(self.bar) + "\n")
+            write_text(file, text)
 
-    def _kept(self, file: Path | None) -> list[float] | None:
+    def _recall(self, file: Path | None) -> None:
+        """Takes up what a run folder keeps, as far as it fits."""
         try:
-            bar = [float(height) for height in json.loads(file.read_text(encoding="utf-8"))] if file else []
-        except (OSError, ValueError, TypeError):
-            return None
-        return bar if len(bar) == self.protocol.epochs - 1 else None
+            kept = json.loads(file.read_text(encoding="utf-8")) if file else {}
+            bars = [[float(height) for height in bar] for bar in kept["bars"]]
+            limit = float(kept["limit"]) if self.stop else math.inf
+        except (OSError, ValueError, TypeError, KeyError):
+            return
+        if not self.peers or [len(bar) for bar in bars] == [one.protocol.epochs - 1 for one in self.schedules]:
+            self.bars, self.limit = self.bars or bars, self.limit or limit
 
-    def _measured(self, space: Space[Any], seed: int, device: str, progress: Progress) -> list[float]:
-        """The median accuracy of the peers after each epoch but the last."""
+    def _bar(self, index: int, space: Space[Any], seed: int, device: str, progress: Progress) -> list[float]:
+        """The median accuracy of the peers after each epoch but the last of a schedule."""
         import numpy as np
 
+        epochs = self.schedules[index].protocol.epochs
         curves = []
-        for number in range(self.peers):
+        for number in range(self.peers if epochs > 1 else 0):
             progress(f"training peer {number + 1} of {self.peers}")
-            peer = _peer(space, f"{seed ^ PEERS_SEED}/{number}")
-            curves.append(self._curve(GenomeSubject(peer, space, seed), device, []))
-        reached = [c + [c[-1]] * (self.protocol.epochs - len(c)) for c in curves]
-        return [float(m) for m in np.median(reached, axis=0)[:-1]]
+            peer = GenomeSubject(_peer(space, f"{seed ^ PEERS_SEED}/{number}"), space, seed)
+            curve = self._train(peer, index, device, (), math.inf).accuracies
+            curves.append(curve + [curve[-1]] * (epochs - len(curve)))
+        return [float(m) for m in np.median(curves, axis=0)[:-1]] if curves else []
 
     def score(self, subject: Subject, device: str) -> Mapping[str, float]:
-        """`train`, the accuracy of the last epoch that was trained, and `train_epochs`, how many these were."""
-        if self.bar is None:
+        """`train`, the accuracy that was reached, and `train_epochs`, how long it was trained."""
+        if self.bars is None or self.limit is None:
             raise TrainingError("the peers of `train` were not trained; call make_ready of its problem or scorer first")
-        curve = self._curve(subject, device, self.bar)
-        return {"train": curve[-1], "train_epochs": float(len(curve))}
+        index = len(self.schedules) - 1 if subject.fidelity is None else subject.fidelity
+        curve = self._train(subject, index, device, self.bars[index], math.inf if index else self.limit)
+        return {"train": curve.accuracies[-1], "train_epochs": curve.epochs}
 
-    def _curve(self, subject: Subject, device: str, bar: list[float]) -> list[float]:
-        """Validation accuracy after each epoch, up to the first that lies below the bar."""
+    def _train(self, subject: Subject, index: int, device: str, bar: Sequence[float], limit: float) -> Curve:
+        """Trains up to the first epoch that ends below the bar, or the first look at a loss above the limit."""
         import torch
 
+        from uninas_evo.training.batches import batches
         from uninas_evo.training.fit import Fit
         from uninas_evo.training.process import Process
 
-        size, place = subject.image[1], Process(torch.device(device))
-        fit = Fit(subject.network(), self._splits, self.protocol, size, subject.seed, place)
-        curve: list[float] = []
-        for epoch in range(self.protocol.epochs):
-            try:
-                curve.append(fit.epoch(epoch)["val_accuracy"])
-            except TrainingError:
-                if not curve:
-                    raise
-                break  # it diverged: it keeps what it had reached
-            if epoch < len(bar) and curve[-1] < bar[epoch]:
-                break
+        schedule, curve = self.schedules[index], Curve(limit)
+        seed, splits = schedule.seed(subject.seed), self._splits[schedule.images]
+        fit = Fit(
+            GenomeSubject(subject.genome, subject.space, seed).network(),
+            splits,
+            schedule.protocol,
+            subject.image,
+            seed,
+            Process(torch.device(device)),
+            progress=curve.look,
+            reader=self._cache(subject.image) or batches,
+            checked=subject.image in self._checked,
+        )
+        self._checked.add(subject.image)
+        try:
+            for epoch in range(schedule.protocol.epochs):
+                curve.add(fit.epoch(epoch)["val_accuracy"])
+                if epoch < len(bar) and curve.accuracies[-1] < bar[epoch]:
+                    break
+        except StoppedError:
+            curve.accuracies.append(fit.evaluate(fit.evaluated, splits.val)[0])
+        except TrainingError:
+            if not curve.accuracies:
+                raise  # else it diverged late, and keeps what it had reached
         return curve
 
+    def _cache(self, image: Shape) -> BatchCache | None:
+        """The shared batches of an image size."""
+        from uninas_evo.training.cache import BatchCache
+
+        if image not in self._caches and self.cache_mb:
+            self._caches[image] = BatchCache(int(self.cache_mb * 1e6))
+        return self._caches.get(image)
+
     @cached_property
-    def _splits(self) -> Splits:
+    def _checked(self) -> set[Shape]:
+        """Image sizes for which the data was found good: reading thousands of files again tells nothing new."""
+        return set()
+
+    @cached_property
+    def _splits(self) -> dict[int, Splits]:
+        """The data of each schedule, by its number of images; it holds no test image that could be read."""
         import numpy as np
 
-        from uninas_evo.training.images import Splits
         from uninas_evo.training.readers import read_splits
 
-        splits = read_splits(self.data, self.protocol.val_fraction)
-        if not 0 < self.images < len(splits.train):
-            return splits
-        chosen = np.random.default_rng(0).permutation(len(splits.train))[: self.images]
-        return Splits(splits.train.subset(np.sort(chosen)), splits.val, splits.test, splits.classes)
+        whole = read_splits(self.data, self.schedules[0].protocol.val_fraction)
+        order = np.random.default_rng(0).permutation(len(whole.train))
+        found = {}
+        for images in sorted({schedule.images for schedule in self.schedules}):
+            few = 0 < images < len(whole.train)
+            train = whole.train.subset(np.sort(order[:images])) if few else whole.train
+            found[images] = replace(whole, train=train, test=whole.val)
+        return found
 
     def __getstate__(self) -> dict[str, Any]:
-        """The data stays behind: each worker reads its own."""
-        return {key: value for key, value in self.__dict__.items() if key != "_splits"}
+        """Data and batches stay behind: each worker reads its own."""
+        kept = {key: value for key, value in self.__dict__.items() if key not in ("_splits", "_checked")}
+        return kept | {"_caches": {}}
+
+
+class StoppedError(Exception):
+    """A training was ended at its first look."""
+
+
+class Curve:
+    """What a training reached.
+
+    Args:
+        limit: a loss at the first look above it ends the training.
+
+    Attributes:
+        accuracies: after each epoch, or where the first one was stopped.
+        loss: mean over the steps before the first look.
+        epochs: how long it was trained.
+    """
+
+    def __init__(self, limit: float) -> None:
+        self.limit = limit
+        self.accuracies: list[float] = []
+        self.loss = math.nan
+        self.epochs = 0.0
+
+    def look(self, line: Mapping[str, float]) -> None:
+        """Takes the loss of some steps; those before the first look decide whether the training goes on.
+
+        Raises:
+            StoppedError: it does not.
+        """
+        from uninas_evo.training.fit import CHECKED
+
+        if line["epoch"] == 1 and line["step"] <= CHECKED:
+            self.loss, self.epochs = line["loss"], line["step"] / line["steps"]
+            if self.loss > self.limit:
+                raise StoppedError
+
+    def add(self, accuracy: float) -> None:
+        """Takes an epoch's accuracy."""
+        self.accuracies.append(accuracy)
+        self.epochs = float(len(self.accuracies))
+
+
+def _for(protocol: Protocol, epochs: int) -> Protocol:
+    """A protocol with other epochs: its whole schedule in them, with a warm-up where there is time for one."""
+    return protocol.replace(epochs=epochs, warmup_epochs=min(protocol.warmup_epochs, epochs - 1))
 
 
 def _peer(space: Space[Any], key: str) -> Any:

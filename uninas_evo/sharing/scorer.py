@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from uninas_evo.contracts import Objective, Progress, Scorer, Space, Subject
+from uninas_evo.errors import TrainingError
 from uninas_evo.sharing.options import SupernetOptions
+from uninas_evo.sources import file_hash
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,20 +40,30 @@ class SupernetScorer(Scorer):
 
     def make_ready(self, space: Space[Any], seed: int, folder: Path | None, device: str, progress: Progress) -> None:
         """Trains the weights, or goes on where a training in the folder stopped."""
-        from uninas_evo.sharing.training import SupernetTraining
+        from uninas_evo.sharing.training import WEIGHTS, SupernetTraining
 
         self.seed = seed
         self.folder = None if folder is None else folder / "supernet"
         self.training = SupernetTraining(space, self.options, seed, self.folder, device)
         self.training.run(progress)
+        self.prepared = "" if self.folder is None else file_hash(self.folder / WEIGHTS)
 
     def prepare(self, space: Space[Any], device: str) -> None:
-        """Loads the weights in a worker."""
-        from uninas_evo.sharing.training import SupernetTraining, load_weights
+        """Loads the weights in a worker.
+
+        Raises:
+            TrainingError: they are damaged, of another supernet, or not those that the run began with.
+        """
+        from uninas_evo.sharing.training import WEIGHTS, SupernetTraining, load_weights
 
         if self.training is None and self.folder is not None:
             self.training = SupernetTraining(space, self.options, self.seed, None, device)
             load_weights(self.training.net, self.folder)
+            if self.prepared and file_hash(self.folder / WEIGHTS) != self.prepared:
+                raise TrainingError(
+                    f"the shared weights {self.folder / WEIGHTS} were changed while the run goes on: scores of two do "
+                    f"not compare; restore the file and resume, or start a new run"
+                )
 
     def score(self, subject: Subject, device: str) -> Mapping[str, float]:
         """`supernet`, the accuracy; `supernet_loss`, the mean cross-entropy; `supernet_se`, the accuracy's error."""

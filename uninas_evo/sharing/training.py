@@ -21,7 +21,7 @@ from torch import nn
 
 from uninas_evo.contracts import Progress, Space
 from uninas_evo.errors import RunFileError, SpaceError, TrainingError
-from uninas_evo.files import write_atomically
+from uninas_evo.files import own_folder, write_atomically
 from uninas_evo.sharing.data import SharedData, batch_indices, generator_of, read_data
 from uninas_evo.sharing.learner import Learner, PolicyLearner
 from uninas_evo.sharing.learners import learner_class
@@ -168,7 +168,7 @@ class SupernetTraining:
         """Claims the folder or takes up its last checkpoint; returns the next step."""
         if self.folder is None:
             return 0
-        self.folder.mkdir(parents=True, exist_ok=True)
+        own_folder(self.folder)
         _claim(self.folder / "supernet.json", self.identity)
         last = self.folder / "last.pt"
         done = 0

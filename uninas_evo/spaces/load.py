@@ -144,6 +144,8 @@ def read_source(name: str, known: Sequence[str]) -> str:
     """
     path = Path(name)
     try:
+        if path.exists() and not path.is_file():
+            raise GenomeError(f"{path} is no file and holds no genome; give a genome's file")
         if path.stat().st_size > MAX_BYTES:
             raise GenomeError(f"{path} has over {MAX_BYTES >> 20} MiB and is no genome; give another file")
         return path.read_text(encoding="utf-8-sig")

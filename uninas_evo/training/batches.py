@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,12 +27,16 @@ class Task:
     indices: tuple[int, ...]
 
 
-def training_tasks(count: int, batch_size: int, seed: int, epoch: int, rank: int = 0, world: int = 1) -> list[Task]:
+def training_tasks(
+    count: int, batch_size: int, seed: int, epoch: int, rank: int = 0, world: int = 1, repeats: int = 1
+) -> list[Task]:
     """The batches of an epoch over `count` images in random order, those that do not fill a batch left out.
 
-    Every process gets each `world`-th image of each batch.
+    Every process gets each `world`-th image of each batch. With `repeats`, an image is in its batch so many times, and
+    an epoch has as many steps and sees fewer images (repeated augmentation, Hoffer et al., CVPR 2020).
     """
     order = torch.randperm(count, generator=torch.Generator().manual_seed(seed_of(seed, epoch) % 2**63))
+    order = order.repeat_interleave(repeats)[:count]
     steps = order[: count - count % batch_size].view(-1, batch_size)[:, rank::world].tolist()
     return [Task((seed, epoch, step, rank), tuple(indices)) for step, indices in enumerate(steps)]
 
@@ -70,6 +74,10 @@ def batches(
     )
     for pixels, labels in loader:
         yield pixels.to(device, non_blocking=True), labels.to(device, non_blocking=True)
+
+
+Reader = Callable[[ImageSet, Transform, list[Task], torch.device, int], Iterator[tuple[Tensor, Tensor]]]
+"""Reads batches as `batches` does."""
 
 
 class Normalize:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from uninas_evo.errors import DataError, TrainingError
 from uninas_evo.training import recipe, transforms
-from uninas_evo.training.batches import Normalize, batches, eval_tasks, training_tasks
+from uninas_evo.training.batches import Normalize, Reader, batches, eval_tasks, training_tasks
 from uninas_evo.training.check import Shape, check, statement
 from uninas_evo.training.images import ImageSet, Splits
 from uninas_evo.training.process import Process
@@ -45,6 +45,8 @@ class Fit:
         process: the device and, under `torchrun`, the place among several.
         workers: processes that read images ahead.
         progress: called now and then.
+        reader: reads the batches; a `BatchCache` shares them with other trainings.
+        checked: whether the data was found good already.
 
     Attributes:
         shape: (C, H, W) of the images.
@@ -64,9 +66,12 @@ class Fit:
         process: Process,
         workers: int = 0,
         progress: Progress | None = None,
+        reader: Reader = batches,
+        checked: bool = False,
     ) -> None:
         channels, height, width = (3, image_size, image_size) if isinstance(image_size, int) else image_size
         self.shape: Shape = (channels, protocol.image_size or height, protocol.image_size or width)
+        self.reader, self.checked = reader, checked
         self.splits, self.protocol, self.seed = splits, protocol, seed
         self.process, self.workers, self.progress = process, workers, progress
         self.steps = len(splits.train) // protocol.batch_size
@@ -98,7 +103,8 @@ class Fit:
 
     def _check(self, classes: int) -> None:
         """Everything that can be known before the first epoch."""
-        check(self.splits, classes, self.shape[0])
+        if not self.checked:
+            check(self.splits, classes, self.shape[0])
         if not self.steps:
             raise DataError(
                 f"the training part has {len(self.splits.train)} images, fewer than one batch of "
@@ -157,12 +163,13 @@ class Fit:
         """The steps of an epoch; returns their mean loss."""
         self.model.train()
         process = self.process
+        count, protocol = len(self.splits.train), self.protocol
         tasks = training_tasks(
-            len(self.splits.train), self.protocol.batch_size, self.seed, epoch, process.rank, process.world
+            count, protocol.batch_size, self.seed, epoch, process.rank, process.world, protocol.repeats
         )
         total, recent = 0.0, torch.zeros((), device=process.device)
         for step, (pixels, labels) in enumerate(
-            batches(self.splits.train, self.augment, tasks, process.device, self.workers)
+            self.reader(self.splits.train, self.augment, tasks, process.device, self.workers)
         ):
             with seeded(self.seed, epoch, step, process.rank, 1):
                 recent += self._step(pixels, labels)
@@ -207,7 +214,7 @@ class Fit:
         process = self.process
         sums = torch.zeros(2, dtype=torch.float64, device=process.device)
         tasks = eval_tasks(len(images), process.rank, process.world)
-        for pixels, labels in batches(images, self.prepare, tasks, process.device, self.workers):
+        for pixels, labels in self.reader(images, self.prepare, tasks, process.device, self.workers):
             with torch.autocast(process.device.type, self.dtype, enabled=self.dtype is not None):
                 logits = network(self.normalize(pixels)).float()
             sums[0] += (logits.argmax(1) == labels).sum()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from uninas_evo.contracts import Shape, Space
 from uninas_evo.errors import TrainingError
@@ -14,7 +15,7 @@ from uninas_evo.proxies import Scorable
 from uninas_evo.spaces.uninas import Genome
 from uninas_evo.spaces.uninas.network import build
 from uninas_evo.training.fit import Progress
-from uninas_evo.training.formats import save_weights
+from uninas_evo.training.formats import load, save_weights
 from uninas_evo.training.images import Splits
 from uninas_evo.training.loop import TrainResult, train
 from uninas_evo.training.process import Process
@@ -44,6 +45,7 @@ def train_genome(
     size = genome.skeleton.image_size
     check_image_size((3, size, size), protocol)
     network = build(genome, seed)
+    start_from(network, protocol)
     result = train(
         network,
         splits,
@@ -94,6 +96,7 @@ def train_in_space(
         network = space.build(genome)
     if isinstance(network, Scorable):
         network.reinitialize(seed)
+    start_from(network, protocol)
     result = train(
         network,
         splits,
@@ -110,6 +113,23 @@ def train_in_space(
     if hasattr(network, "genome") and (process is None or process.first):
         save_weights(network, folder, protocol, splits.classes)
     return result
+
+
+def start_from(network: nn.Module, protocol: Protocol) -> None:
+    """Gives a network the weights of the training that the protocol fine-tunes, if it names one.
+
+    Raises:
+        TrainingError: there are no weights, or a layer has another size, as those over positions at other image sizes.
+    """
+    if not protocol.start_from:
+        return
+    try:
+        network.load_state_dict(load(protocol.start_from).state_dict())
+    except RuntimeError as error:
+        raise TrainingError(
+            f"the weights of start_from = {protocol.start_from!r} do not fit: they must be of the same network, "
+            f"{str(error).splitlines()[-1].strip()[:200]}; name another training"
+        ) from None
 
 
 def image_of(space: Space[Any], genome: Any) -> Shape:

@@ -13,7 +13,7 @@ class TrainOptions(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     data: str = Field(description="a folder with train/ and val/, one with labels.csv or IDX files, or an .npz file")
-    protocol: str = Field("small", description="imagenet, small, or the path of a TOML file")
+    protocol: str = Field("small", description="imagenet, deit, small, or the path of a TOML file")
     top: PositiveInt = Field(1, description="how many of the search's best genomes are trained")
     presets: list[Literal["resnet", "efficientnet", "vit", "coatnet"]] = Field(
         ["resnet", "efficientnet", "vit", "coatnet"],

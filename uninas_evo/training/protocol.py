@@ -1,6 +1,7 @@
 """Protocols: every setting of a training run in one TOML file, so that networks are compared alike.
 
-Built-in ones lie in `protocols/`: `imagenet` (the paper's) and `small` (two CPU cores, minutes). A file of one's
+Built-in ones lie in `protocols/`: `imagenet` (the paper's), `deit` (UniNet's, which is DeiT's), `deit-finetune` (the
+same network on larger images) and `small` (two CPU cores, minutes). A file of one's
 own may start from another by `base = "small"` and state only what differs.
 """
 
@@ -58,9 +59,17 @@ class Protocol(pydantic.BaseModel):
     betas: tuple[Fraction, Fraction] = Field((0.9, 0.999), description="of adamw")
     clip_grad: Amount = Field(0.0, description="greatest norm of the whole gradient")
 
+    start_from: str = Field(
+        "", description="folder of an ended training of the same network, also at another image size: fine-tuning"
+    )
+
+    schedule: Literal["cosine", "step", "exponential"] = "cosine"
     warmup_epochs: int = Field(0, ge=0, le=100_000)
     warmup_lr: Amount = 0.0
-    min_lr: Amount = 0.0
+    min_lr: Amount = Field(0.0, description="where the cosine ends")
+    cooldown_epochs: int = Field(0, ge=0, le=100_000, description="last epochs, at min_lr; they count among epochs")
+    decay_rate: float = Field(0.1, gt=0, le=1, description="factor of step and exponential after decay_epochs")
+    decay_epochs: float = Field(30.0, gt=0, le=100_000, description="exponential decays at every step instead")
 
     class_weights: Literal["equal", "balanced"] = Field(
         "equal", description="balanced: images of rare classes weigh more in the loss, so that each class counts alike"
@@ -75,6 +84,17 @@ class Protocol(pydantic.BaseModel):
     scale: tuple[Area, Area] = Field((1.0, 1.0), description="area of the random resized crop")
     ratio: tuple[Proportion, Proportion] = Field(
         (1.0, 1.0), description="its width to its height; relative to the image's own, unless crop_mode is center"
+    )
+    pad: int = Field(
+        0,
+        ge=0,
+        le=1024,
+        description="pixels of the mean around the resized image before a crop at random takes its "
+        "size back; instead of the resized crop",
+    )
+    cutout: int = Field(0, ge=0, le=4096, description="side of a square at random that is filled with the mean")
+    repeats: int = Field(
+        1, ge=1, le=64, description="times that an image appears in a batch, each augmented anew; fewer images an epoch"
     )
     hflip: Annotated[float, Field(ge=0, le=1)] = 0.0
     color_jitter: Amount = 0.0
@@ -98,6 +118,19 @@ class Protocol(pydantic.BaseModel):
             raise ValueError(
                 f"warmup_epochs must be less than epochs, got {self.warmup_epochs} and {self.epochs}; "
                 "shorten the warm-up or train longer"
+            )
+        if self.warmup_epochs + self.cooldown_epochs >= self.epochs or (
+            self.cooldown_epochs and self.schedule != "cosine"
+        ):
+            raise ValueError(
+                f"cooldown_epochs follow a cosine within the epochs, got {self.cooldown_epochs} of {self.epochs} after "
+                f"{self.warmup_epochs} of warm-up and the schedule {self.schedule}; shorten them"
+            )
+        if self.batch_size % self.repeats:
+            raise ValueError(f"repeats must divide batch_size, got {self.repeats} and {self.batch_size}; change one")
+        if self.pad and self.scale != (1.0, 1.0):
+            raise ValueError(
+                f"pad stands instead of the resized crop, got pad {self.pad} and scale {self.scale}; drop one"
             )
         if (self.mixup or self.cutmix) and self.batch_size % 2:
             raise ValueError(f"mixup and cutmix pair images: batch_size must be even, got {self.batch_size}")

@@ -73,9 +73,14 @@ def train_transform(protocol: Protocol, shape: Shape) -> Transform:
         std=_color(protocol.std, shape[0]),
         use_prefetcher=True,
     )
-    steps.transforms[0] = _Crop(
-        shape[1:], protocol.scale, protocol.ratio, protocol.interpolation, protocol.crop_mode != "center"
+    fill = tuple(round(255 * value) for value in _color(protocol.mean, shape[0]))
+    steps.transforms[0] = (
+        _PaddedCrop(shape[1:], protocol.pad, protocol.interpolation, fill)
+        if protocol.pad
+        else _Crop(shape[1:], protocol.scale, protocol.ratio, protocol.interpolation, protocol.crop_mode != "center")
     )
+    if protocol.cutout:
+        steps.transforms.append(_Cutout(protocol.cutout, per_channel(protocol.mean, shape[0])))
     return Transform(shape, steps, _border(protocol, shape))
 
 
@@ -158,3 +163,39 @@ class _Crop:
         way = random.choice(ways) if isinstance(ways, tuple | list) else ways
         box = min(top, height - 1), min(left, width - 1), max(h, 1), max(w, 1)  # thin images round to 0
         return functional.resized_crop(image, *box, self.size, way)
+
+
+@dataclass(frozen=True)
+class _PaddedCrop:
+    """The image at the network's size, padded, and a crop of that size at random: what CIFAR is trained with."""
+
+    size: tuple[int, int]
+    pad: int
+    interpolation: str
+    fill: tuple[int, ...]
+
+    def __call__(self, image: Any) -> Any:
+        functional = need("torchvision.transforms.functional")
+        ways = need("timm.data.transforms")
+        way = ways.str_to_interp_mode("bilinear" if self.interpolation == "random" else self.interpolation)
+        fill = self.fill if isinstance(image, Image.Image) else self.fill[0]  # tensors are padded with one value
+        padded = functional.pad(functional.resize(image, self.size, way), [self.pad], fill)
+        return functional.crop(padded, random.randint(0, 2 * self.pad), random.randint(0, 2 * self.pad), *self.size)
+
+
+@dataclass(frozen=True)
+class _Cutout:
+    """Fills a square around a random pixel, cut at the borders (DeVries & Taylor, arXiv 1708.04552)."""
+
+    side: int
+    mean: tuple[float, ...]
+
+    def __call__(self, pixels: Any) -> Any:
+        """Pixels (C, H, W), changed in a copy."""
+        pixels = np.asarray(pixels).copy()
+        _, height, width = pixels.shape
+        top, left = random.randrange(height) - self.side // 2, random.randrange(width) - self.side // 2
+        fill = np.resize([round(255 * value) for value in self.mean], len(pixels))
+        box = np.s_[:, max(top, 0) : max(top + self.side, 0), max(left, 0) : max(left + self.side, 0)]
+        pixels[box] = fill[:, None, None]
+        return pixels

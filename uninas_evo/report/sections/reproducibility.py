@@ -6,9 +6,9 @@ from html import escape
 from pathlib import Path
 
 from uninas_evo.engine.journal import FILE_NAME
-from uninas_evo.engine.versions import file_hashes
 from uninas_evo.report.record import genome_id
 from uninas_evo.report.run import Run
+from uninas_evo.sources import file_hash
 
 
 def reproducibility(run: Run) -> str:
@@ -21,7 +21,7 @@ def reproducibility(run: Run) -> str:
         "versions": ", ".join(f"{name} {version}" for name, version in header.versions.items()),
         "machine": ", ".join(f"{name} {value}" for name, value in header.host.items()),
         "commit": header.git or "not in a git repository",
-        "SHA-256 of the journal": next(iter(file_hashes([journal]).values())),
+        "SHA-256 of the journal": file_hash(journal),
     }
     facts |= {f"SHA-256 of {Path(path).name}": digest for path, digest in header.sources.items()}
     if run.winner is not None:

@@ -89,7 +89,7 @@ class CellModule(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (N, C, H, W) to the same shape."""
-        return join(x, [edge.forward for edge in self.edges])
+        return join(x, list(self.edges))
 
 
 def join(x: Tensor, edges: Sequence[Callable[[Tensor], Tensor]]) -> Tensor:

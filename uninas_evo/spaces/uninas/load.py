@@ -52,10 +52,15 @@ def parse(text: str) -> Genome:
         raise GenomeError(f"the genome's JSON cannot be read: {error}; fix the file") from None
     if not isinstance(data, dict):
         raise GenomeError(f"a genome's JSON is an object, got {type(data).__name__}; give a genome's file")
-    if "model_str" in data:
-        return genome_from_package(data)
-    if data.get("format") == "uninas-evo genome":
-        return genome_from_data(data)
+    try:
+        if "model_str" in data:
+            return genome_from_package(data)
+        if data.get("format") == "uninas-evo genome":
+            return genome_from_data(data)
+    except GenomeError:
+        raise
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise GenomeError(f"the genome's JSON is not of its form ({error!r:.120}); fix the file") from None
     raise GenomeError(
         f"this JSON holds no genome: it needs 'format': 'uninas-evo genome', or the 'model_str' of the uninas "
         f"package, got the keys {sorted(data)[:8]}; give a genome's file"

@@ -10,6 +10,12 @@ from uninas_evo.contracts import Cost
 from uninas_evo.errors import GenomeError
 from uninas_evo.spaces.uninas.operations import Shape
 
+MOST = 2**20
+"""Pixels of a side, classes or channels: no machine holds a layer of more."""
+MOST_STAGES = 30
+MOST_BLOCKS = 2_000
+"""Ten times the deepest networks; each block is built, drawn and searched."""
+
 
 @dataclass(frozen=True)
 class Skeleton:
@@ -46,6 +52,11 @@ class Skeleton:
             raise GenomeError(
                 f"every stage needs its channels and its depth, got {len(self.channels)} channels "
                 f"{list(self.channels)} and {len(self.depths)} depths {list(self.depths)}; give as many of both"
+            )
+        if len(self.channels) > MOST_STAGES or sum(self.depths) > MOST_BLOCKS:
+            raise GenomeError(
+                f"a skeleton has {MOST_STAGES} stages and {MOST_BLOCKS} blocks at most, got {len(self.channels)} "
+                f"stages and {sum(self.depths)} blocks; use fewer"
             )
         factor = 2 ** (len(self.channels) + 1)
         if self.image_size % factor:
@@ -110,4 +121,6 @@ def _positive(name: str, values: Sequence[int]) -> tuple[int, ...]:
     good = isinstance(values, Sequence) and not isinstance(values, str)
     if not good or any(type(v) is not int or v < 1 for v in values):
         raise GenomeError(f"the skeleton's {name} must be whole numbers from 1 up, got {values!r}; fix the number")
+    if max(values, default=0) > MOST:
+        raise GenomeError(f"the skeleton's {name} must be {MOST:,} at most, got {max(values):.6g}; fix the number")
     return tuple(values)

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import random
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
-from uninas_evo.contracts import Budget, Choose, Cost, Shape, Space
+from uninas_evo.contracts import Budget, Choose, Cost, Shape, Space, Variation
 from uninas_evo.errors import BudgetError, GenomeError
 from uninas_evo.spaces.load import SpaceEntry
+from uninas_evo.spaces.uninas.chain import walk_nodes
 from uninas_evo.spaces.uninas.compose import FAR, NEAR, compose
 from uninas_evo.spaces.uninas.crossover import cross
 from uninas_evo.spaces.uninas.genome import TEXT_HEADER, Genome
 from uninas_evo.spaces.uninas.load import load_genome, parse
+from uninas_evo.spaces.uninas.motifs import insert_motif
 from uninas_evo.spaces.uninas.presets import PRESETS
+from uninas_evo.spaces.uninas.reduce import reduced
 from uninas_evo.spaces.uninas.skeleton import Skeleton
+from uninas_evo.spaces.uninas.starts import starts
 from uninas_evo.spaces.uninas.step import StepRule, step
+from uninas_evo.spaces.uninas.substitution import substitute
 
 if TYPE_CHECKING:
     from torch import nn
@@ -72,15 +79,43 @@ class UninasSpace(Space[Genome]):
 
     def mutate(self, genome: Genome, rng: random.Random) -> Genome | None:
         """One search step inside the budget, or None where none was found in `PATIENCE` attempts."""
-        for _ in range(PATIENCE):
-            child = self.attempt(genome, rng)
-            if child is not None:
-                return child
-        return None
+        return _patiently(lambda: self.attempt(genome, rng))
 
     def attempt(self, genome: Genome, rng: random.Random) -> Genome | None:
         """One search step, None where what was drawn is not feasible."""
-        return step(genome, self.budget, self.rule, rng)
+        rule = self.rule
+        if rule.motifs or rule.substitutions:
+            drawn = rng.random()
+            if drawn < rule.motifs:
+                return insert_motif(genome, self.budget, rule, rng)
+            if drawn < rule.motifs + rule.substitutions:
+                return substitute(genome, self.budget, rule, rng)
+        return step(genome, self.budget, rule, rng)
+
+    def variations(self) -> Mapping[str, Variation]:
+        """Motifs put in whole, and operations substituted by others of their kind."""
+        return {
+            "motif": lambda genome, rng: _patiently(lambda: insert_motif(genome, self.budget, self.rule, rng)),
+            "substitution": lambda genome, rng: _patiently(lambda: substitute(genome, self.budget, self.rule, rng)),
+        }
+
+    def starts(self) -> Sequence[Genome]:
+        """The space's start, the presets, and their crosses by stage (see `uninas_evo.spaces.uninas.starts`)."""
+        return list(dict.fromkeys([self.start, *starts(self.start.skeleton, self.budget)]))
+
+    def reduced(self, genome: Genome) -> tuple[str, ...]:
+        """The chains without nodes that have no effect (see `uninas_evo.spaces.uninas.reduce`)."""
+        return reduced(genome)
+
+    def features(self, genome: Genome) -> dict[str, float]:
+        """Logarithms of the costs, and how often each operation stands in each stage."""
+        found = {"log params": math.log1p(genome.params), "log flops": math.log1p(genome.flops)}
+        for index, chain in enumerate(genome.chains):
+            stage = genome.skeleton.blocks[index // 2][0] + 1
+            for node, _ in walk_nodes(chain):
+                name = f"{stage}.{node.operation.name}"
+                found[name] = found.get(name, 0.0) + 1
+        return found
 
     def crossover(self, a: Genome, b: Genome, rng: random.Random) -> Genome | None:
         """Blocks of the same stage exchanged: a child inside the budget that equals neither parent, or None."""
@@ -117,6 +152,11 @@ class UninasSpace(Space[Genome]):
                 f"{self.start.skeleton}; decode it in a space of its own"
             )
         return genome
+
+
+def _patiently(attempt: Callable[[], Genome | None]) -> Genome | None:
+    """The first child that an operator gives in `PATIENCE` attempts."""
+    return next((child for _ in range(PATIENCE) if (child := attempt()) is not None), None)
 
 
 def _load(source: str, skeleton: Skeleton | None = None) -> tuple[UninasSpace, Genome]:

@@ -29,16 +29,25 @@ class StepRule:
             of the presets stay groups, which run batched, for long, and can still come to differ.
         max_nodes: nodes of one block that an addition may lead to. Without it a walk ends in operations that cost
             next to nothing, nested without end; twenty-four is twice the largest block of the presets.
+        motifs: share of the steps that put in a known piece whole; 0 is the paper's step (see `motifs`).
+        substitutions: share of the steps that replace an operation by one of its kind; 0 likewise.
     """
 
     eliminate: float = 0.3
     split: float = 0.1
     max_nodes: int = 24
+    motifs: float = 0.0
+    substitutions: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("eliminate", "split"):
+        for name in ("eliminate", "split", "motifs", "substitutions"):
             if not 0 <= getattr(self, name) <= 1:
                 raise GenomeError(f"{name} is a probability: between 0 and 1, got {getattr(self, name)}; 0.3 is usual")
+        if self.motifs + self.substitutions > 1:
+            raise GenomeError(
+                f"motifs and substitutions are shares of the steps: at most 1 together, got {self.motifs} and "
+                f"{self.substitutions}; lower one"
+            )
         if self.max_nodes < 0:
             raise GenomeError(f"max_nodes counts the nodes of a block: at least 0, got {self.max_nodes}")
 

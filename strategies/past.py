@@ -1,0 +1,56 @@
+"""What earlier runs found, for strategies that begin where those ended."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from uninas_evo.contracts import Objective, Space
+from uninas_evo.errors import GenomeError, StrategyError
+
+
+def past_results(
+    folders: Sequence[Path], space: Space[Any], objectives: Sequence[Objective]
+) -> Iterator[tuple[Any, Mapping[str, float]]]:
+    """Genomes with the values that run folders hold for all objectives, at the full fidelity, in their order.
+
+    Genomes of another space or outside the budget, and failures, are left out.
+
+    Raises:
+        StrategyError: a folder has no journal that can be read, or nothing of use in it.
+    """
+    wanted = {objective.name for objective in objectives}
+    for folder in folders:
+        found = 0
+        for text, values in _scored(folder / "journal.jsonl"):
+            try:
+                genome = space.decode(text)
+            except GenomeError:
+                continue
+            if wanted <= values.keys() and space.budget.admits(space.cost(genome)):
+                found += 1
+                yield genome, values
+        if not found:
+            raise StrategyError(
+                f"start_from must name run folders with results of this space for {', '.join(sorted(wanted))} inside "
+                f"the budget, got {str(folder)!r}, which has none; give a run of the same objectives"
+            )
+
+
+def _scored(journal: Path) -> Iterator[tuple[str, Mapping[str, float]]]:
+    asks: dict[int, str] = {}
+    try:
+        lines = journal.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise StrategyError(f"start_from must name run folders; {journal} cannot be read: {error}") from None
+    for line in lines:
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue  # a torn last line
+        if event.get("event") == "ask" and event.get("genome") and event.get("fidelity") is None:
+            asks[event["number"]] = event["genome"]
+        elif event.get("event") == "result" and event.get("values") and event["number"] in asks:
+            yield asks[event["number"]], event["values"]

@@ -1,0 +1,481 @@
+"""What a run folder, a user's code or a disk may do to a run: nothing goes wrong without a word."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from engine_toy import ToyProblem
+
+import uninas_evo
+from uninas_evo.api import resume, run_file
+from uninas_evo.config.runfile import load_run_file
+from uninas_evo.engine import journal as journals
+from uninas_evo.engine.journal import Header, Journal, ResultEvent, read_journal
+from uninas_evo.engine.verify import verify
+from uninas_evo.engine.versions import git_state
+from uninas_evo.errors import JournalError, RunFileError, SourceError
+from uninas_evo.files import claimed, own_folder, write_atomically, write_text
+from uninas_evo.pool.contract import Job, RunningClock, cause
+from uninas_evo.pool.worker import MOST_VALUES, Settings, Worker, check_sources
+from uninas_evo.problems.nasbench201 import read_table
+from uninas_evo.problems.search import SearchProblem
+from uninas_evo.sources import closure, hashes
+from uninas_evo.spaces.uninas import Skeleton, UninasSpace, preset
+
+SKELETON = "{image_size = 32, classes = 10, stem = [8, 16], channels = [32, 64], depths = [1, 1]}"
+RUN = f"""
+evaluations = 4
+pool = {{devices = "in-process"}}
+after = {{rescore = 0, plot = false}}
+strategy = {{name = "random_walk"}}
+[problem]
+objective = "own.py:score"
+skeleton = {SKELETON}
+"""
+OWN = "from helper import K\ndef score(genome: 'Genome'):\n    return K\n"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project with a finished run `r`, whose objective imports a module beside it."""
+    place = tmp_path / "project"
+    place.mkdir()
+    (place / "own.py").write_text(OWN)
+    (place / "helper.py").write_text("K = 1.0\n")
+    (place / "run.toml").write_text(RUN)
+    run_file(load_run_file(place / "run.toml"), place / "r", quiet=True)
+    return place
+
+
+def values(folder: Path) -> set[float]:
+    return {
+        value
+        for one in read_journal(folder)[1]
+        if isinstance(one, ResultEvent)
+        for value in (one.values or {}).values()
+    }
+
+
+def search(project: Path, **more: Any) -> uninas_evo.SearchResult:
+    problem = {"objective": f"{project}/own.py:score", "skeleton": {"image_size": 32, "classes": 10, "stem": [8, 16]}}
+    problem["skeleton"] |= {"channels": [32, 64], "depths": [1, 1]}  # type: ignore[operator]
+    options: dict[str, Any] = {"pool": {"devices": "in-process"}, "after": {"rescore": 0, "plot": False}, "quiet": True}
+    return uninas_evo.search(problem, "random_walk", out=project / "s", **options, **more)
+
+
+def test_an_imported_module_is_part_of_a_runs_identity(project: Path) -> None:
+    """On resume and verify, from Python as from the command line, a changed helper is refused."""
+    search(project, evaluations=3)
+    (project / "helper.py").write_text("K = 2.0\n")
+    actions: list[Callable[[], Any]] = [
+        lambda: resume(project / "r", ["evaluations=6"], quiet=True),
+        lambda: verify(project / "r"),
+        lambda: search(project, evaluations=6, resume=True),
+    ]
+    for action in actions:
+        with pytest.raises(JournalError, match=r"helper\.py is not the one that this run was started with"):
+            action()
+    resume(project / "r", ["evaluations=6"], allow_changed_objective=True, quiet=True)
+    assert values(project / "r") == {1.0, 2.0}, "what is allowed runs the new code, not what was compiled before"
+
+
+def test_a_moved_project_goes_on(project: Path) -> None:
+    """The hash is the identity: neither the run folder's place nor that of the code counts."""
+    moved = project.rename(project.with_name("elsewhere"))
+    resume(moved / "r", ["evaluations=6"], quiet=True)
+    assert all(row.agrees for row in verify(moved / "r"))
+    (moved / "code").mkdir()
+    for name in ("own.py", "helper.py"):
+        (moved / name).rename(moved / "code" / name)
+    text = (moved / "r" / "run.toml").read_text()
+    (moved / "r" / "run.toml").write_text(text.replace("/own.py", "/code/own.py"))
+    resume(moved / "r", ["evaluations=7"], quiet=True)
+    assert values(moved / "r") == {1.0}
+
+
+def test_imports_are_found_without_running_them(tmp_path: Path) -> None:
+    """Packages, relative imports, imports in functions and by literal names; not what is installed."""
+    files = {
+        "own.py": "import numpy, json\nimport pack.inner\ndef f():\n    import late\n    __import__('named')\n",
+        "pack/__init__.py": "raise SystemExit('executed')",
+        "pack/inner.py": "from . import beside\nfrom .deep.er import x",
+        "pack/beside.py": "",
+        "pack/deep/er.py": "",
+        "late.py": "import own",
+        "named.py": "",
+        "unused.py": "",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).write_text(text)
+    found = {str(path.relative_to(tmp_path)) for path in closure(tmp_path / "own.py")}
+    assert found == files.keys() - {"unused.py"}
+
+
+def test_a_worker_that_finds_other_code_ends_the_run(project: Path) -> None:
+    """Its message names the file; a file that is not on its machine is none it needs."""
+    recorded = hashes([project / "own.py"])
+    check_sources(recorded.items())
+    (project / "helper.py").write_text("K = 3.0\n")
+    with pytest.raises(SourceError, match=r"helper\.py was changed while the run goes on.*restore the file and resume"):
+        check_sources(recorded.items())
+    (project / "helper.py").unlink()
+    check_sources(recorded.items())
+
+
+def test_a_table_is_part_of_a_runs_identity(tmp_path: Path, nasbench201_table: Path) -> None:
+    """Other numbers at the same path are another run, and are read anew within one process."""
+    import gzip
+
+    table = tmp_path / "nb.csv"
+    text = gzip.decompress(nasbench201_table.read_bytes()).decode()
+    table.write_text(text)
+    run = 'evaluations = 3\nafter = {rescore = 0, plot = false}\nstrategy = {name = "random"}\n'
+    (tmp_path / "run.toml").write_text(
+        run + 'pool = {devices = "in-process"}\n[problem]\nname = "nasbench201"\ntable = "nb.csv"'
+    )
+    run_file(load_run_file(tmp_path / "run.toml"), tmp_path / "r", quiet=True)
+    before = read_table(table, "cifar10")
+    table.write_text(text.replace("93.", "92."))
+    with pytest.raises(JournalError, match=r"nb\.csv is not the one that this run was started with"):
+        resume(tmp_path / "r", ["evaluations=6"], quiet=True)
+    assert read_table(table, "cifar10") != before
+
+
+def test_a_clusters_address_needs_agreement(project: Path) -> None:
+    """A run file in a folder cannot connect anywhere; a setting that the user gives can."""
+    text = (project / "r" / "run.toml").read_text()
+    (project / "r" / "run.toml").write_text(text.replace('devices = "in-process"', 'devices = {dask = "tcp://evil:1"}'))
+    with pytest.raises(JournalError, match=r"the Dask cluster tcp://evil:1.*--trust"):
+        verify(project / "r")
+    (project / "r" / "run.toml").write_text(text)
+    assert verify(project / "r")
+
+
+@pytest.mark.parametrize(
+    "name", ["run.toml", "summary.json", "winner.txt", "run.toml.part", "winner.txt.part", "front"]
+)
+def test_nothing_is_written_through_links(project: Path, tmp_path: Path, name: str) -> None:
+    """Links in a run folder are replaced or refused, what they point to stays."""
+    outside = tmp_path / "outside"
+    outside.write_text((project / "r" / "run.toml").read_text())
+    before = outside.read_bytes()
+    (project / "r" / name).unlink(missing_ok=True)
+    (project / "r" / name).symlink_to(outside)
+    resume(project / "r", ["evaluations=5"], quiet=True)
+    assert outside.read_bytes() == before
+
+
+def test_a_folder_that_is_a_link_is_refused(tmp_path: Path) -> None:
+    """Files would land, and be removed, somewhere else."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "front").symlink_to(tmp_path / "real")
+    with pytest.raises(JournalError, match="it is a link, and nothing is written through one"):
+        own_folder(tmp_path / "front")
+
+
+@pytest.mark.parametrize("content", ["my notes", '{"mine": 1', '{"event":"note"', "\n", "my notes\n"])
+def test_a_file_that_is_no_journal_is_left_alone(tmp_path: Path, content: str) -> None:
+    """With or without a newline at its end."""
+    path = tmp_path / "journal.jsonl"
+    path.write_text(content)
+    with pytest.raises(JournalError):
+        Journal(path)
+    assert path.read_text() == content
+
+
+def test_notes_at_the_end_of_a_journal_are_not_cut(project: Path) -> None:
+    """Only what a run began to write is taken for torn."""
+    path = project / "r" / "journal.jsonl"
+    whole = path.read_bytes()
+    for tail, fine in ((b'{"event":"ask","numb', True), (b"{", True), (b"\0" * 9, True), (b"my notes", False)):
+        path.write_bytes(whole + tail)
+        if fine:
+            Journal(path).close()
+            assert path.read_bytes() == whole
+        else:
+            with pytest.raises(JournalError, match="which no run wrote"):
+                Journal(path)
+            assert path.read_bytes() == whole + tail
+
+
+def test_a_journal_is_a_file_of_its_own(tmp_path: Path) -> None:
+    """Links, devices and pipes are refused at once."""
+    os.mkfifo(tmp_path / "pipe")
+    for target in ("/dev/zero", str(tmp_path / "pipe")):
+        with pytest.raises(JournalError, match="is no file"):
+            read_journal(Path(target))
+    (tmp_path / "journal.jsonl").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(JournalError, match="cannot be written"):
+        Journal(tmp_path / "journal.jsonl")
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_deleted_run_folder_ends_the_run(tmp_path: Path) -> None:
+    """At the next event, since nothing more can be kept."""
+    folder = tmp_path / "r"
+
+    class Deleting(ToyProblem):
+        def evaluate(self, genome: Any, device: str) -> dict[str, float]:
+            if self.space.encode(genome) != "11111111":
+                shutil.rmtree(folder, ignore_errors=True)
+            return super().evaluate(genome, device)
+
+    with pytest.raises(JournalError, match="was deleted, moved or replaced while the run goes on"):
+        uninas_evo.search(
+            Deleting(),
+            "evolution",
+            evaluations=30,
+            out=folder,
+            pool={"devices": "in-process"},
+            quiet=True,
+            after={"rescore": 0, "plot": False},
+        )
+
+
+def test_front_holds_the_front_only(tmp_path: Path) -> None:
+    """Members that left it when the run went on are removed; other files are the user's."""
+    (tmp_path / "run.toml").write_text(
+        RUN.replace('objective = "own.py:score"', 'objectives = [{name = "params", goal = "maximize"}, "flops"]')
+        .replace("random_walk", "nsga2")
+        .replace("evaluations = 4", "evaluations = 12")
+    )
+    run_file(load_run_file(tmp_path / "run.toml"), tmp_path / "r", quiet=True)
+    (tmp_path / "r" / "front" / "99999.txt").write_text("a member once")
+    (tmp_path / "r" / "front" / "mine.txt").write_text("mine")
+    resume(tmp_path / "r", ["evaluations=20"], quiet=True)
+    members = {line.split(",")[0] + ".txt" for line in (tmp_path / "r" / "front.csv").read_text().splitlines()[1:]}
+    assert {path.name for path in (tmp_path / "r" / "front").iterdir()} == members | {"mine.txt"}
+
+
+def header(**more: Any) -> Header:
+    facts: dict[str, Any] = {
+        "run": {},
+        "seed": 0,
+        "objectives": {"a": "maximize"},
+        "versions": {},
+        "host": {},
+        "started": "",
+    }
+    return Header(**facts | more)
+
+
+MEASURED = {"seconds": 1.0, "device": "cpu", "worker": 0, "at": 1.0}
+ASK = {"event": "ask", "origin": "sample", "costs": {"params": 1, "flops": 1}}
+GENOME = ASK | {"number": 0, "genome": "g"}
+RESULT = {"event": "result", "number": 0, "values": {"a": 1.0}, "measured": MEASURED}
+
+
+@pytest.mark.parametrize(
+    ("events", "reason"),
+    [
+        ([GENOME, RESULT, RESULT], "a second result of candidate 0"),
+        ([GENOME, RESULT | {"number": -1}], "a result of candidate -1 before its ask"),
+        ([GENOME, RESULT | {"values": {"b": 1.0}}], "has no value for the objective 'a'"),
+        ([GENOME, RESULT | {"values": None}], "must have values or a failure"),
+        ([ASK | {"number": 0, "same_as": 0}], "names one that was not asked before it"),
+        ([ASK | {"number": 0}], "must have a genome or be the same as an earlier one"),
+        ([GENOME, ASK | {"number": 1, "genome": "h", "parents": [7]}], "names one that was not asked before it"),
+        ([GENOME, json.loads(header().model_dump_json())], "a second header"),
+    ],
+)
+def test_a_journal_sealed_anew_must_make_sense(tmp_path: Path, events: list[dict[str, Any]], reason: str) -> None:
+    """Right checksums do not make wrong events right."""
+    path, chain, lines = tmp_path / "journal.jsonl", "", []
+    for event in [json.loads(header().model_dump_json()), *events]:
+        body = json.dumps(event, separators=(",", ":"))[:-1]
+        chain = journals._link(chain, body.encode())
+        lines.append(body + journals._SEAL.format(chain) + "\n")
+    path.write_text("".join(lines))
+    with pytest.raises(JournalError, match=reason):
+        read_journal(path)
+
+
+def test_a_headers_tables_are_tables() -> None:
+    """A text in their place would fail later, somewhere."""
+    with pytest.raises(ValueError, match="problem must be a table"):
+        header(run={"problem": "uninas"})
+
+
+@pytest.mark.parametrize(
+    ("setting", "reason"),
+    [
+        ("problem.budget.max_params=inf", "finite"),
+        ("time_limit_s=inf", "must be a finite number"),
+        ("evaluations=true", "evaluations: must be a number, got true"),
+        ('seed="1"', "seed: must be a number, got '1'"),
+        ("after.plot=1", "after.plot: must be true or false, got 1"),
+        ("evaluations=1" + "0" * 400, "evaluations: must be a number of"),
+        ("strategy.population=1000000000", "strategy.population"),
+        ("pool.threads=1000000000000", "pool.threads"),
+        ("after.rescore=1000000000", "after.rescore"),
+        ("problem.skeleton.depths=[1000000,1000000]", "blocks at most"),
+        ("seed=1" + "0" * 5000, "seed"),
+    ],
+)
+def test_values_of_another_kind_or_size_are_refused(tmp_path: Path, setting: str, reason: str) -> None:
+    """Before anything runs, with the field's name."""
+    name = "evolution" if "population" in setting else "random_walk"
+    (tmp_path / "run.toml").write_text(RUN.replace("random_walk", name).replace("own.py:score", "params"))
+    with pytest.raises(RunFileError, match=reason.replace("(", r"\(")):
+        load_run_file(tmp_path / "run.toml", [setting])
+
+
+@pytest.mark.parametrize(
+    "text", ["a = " + "[" * 5000, "x." * 100_000 + "x = 1", "a = " + "9" * 5000, "a = " + "{x=" * 3000]
+)
+def test_a_text_that_is_no_run_file_is_refused_at_once(tmp_path: Path, text: str) -> None:
+    """However deep or long it is."""
+    (tmp_path / "run.toml").write_text(text)
+    with pytest.raises(RunFileError):
+        load_run_file(tmp_path / "run.toml")
+
+
+def test_a_start_of_any_length_is_only_text(tmp_path: Path) -> None:
+    """No file has a name of 3,000 characters."""
+    with pytest.raises(uninas_evo.UninasEvoError):
+        uninas_evo.search({"start": "x" * 3000}, evaluations=1, quiet=True)
+
+
+SPACE = UninasSpace(preset("coatnet", Skeleton(32, 10, (8, 16), (32, 64), (1, 1))))
+
+
+class Unprintable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+def failing(error: BaseException) -> Callable[[Any], float]:
+    def score(genome: Any) -> float:
+        raise error
+
+    score.__annotations__["genome"] = "Genome"
+    return score
+
+
+def returning(value: Any) -> Callable[[Any], Any]:
+    def score(genome: Any) -> Any:
+        return value
+
+    score.__annotations__["genome"] = "Genome"
+    return score
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (Unprintable(), "Unprintable: "),
+        (ValueError("\ud800 \x1b[31m"), r"ValueError: \ud800 \x1b[31m"),
+        (KeyboardInterrupt("mine"), "KeyboardInterrupt: mine"),
+        (GeneratorExit(), "GeneratorExit: "),
+        (SystemExit(3), "SystemExit: 3"),
+    ],
+)
+def test_whatever_an_objective_raises_fails_its_candidate(
+    error: BaseException, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With text that any file and terminal takes."""
+    monkeypatch.setattr("uninas_evo.pool.worker._ends_by_signal", lambda: False)
+    worker = Worker(SearchProblem(SPACE, [failing(error)]), Settings("cpu"))
+    failure = worker.score(Job(0, SPACE.encode(SPACE.start))).failure
+    assert failure == told
+
+
+@pytest.mark.parametrize(
+    "value", ["1.5", b"1", True, bytearray(b"1"), None, [1.0], {1: 2.0}, {"score": 1.0, "\x1b": 2.0}]
+)
+def test_what_is_no_number_is_no_score(value: Any) -> None:
+    """Python would convert texts and truth values."""
+    worker = Worker(SearchProblem(SPACE, [returning(value)]), Settings("cpu"))
+    assert worker.score(Job(0, SPACE.encode(SPACE.start))).failure is not None
+
+
+def test_named_values_have_a_bound() -> None:
+    """All of them are recorded."""
+
+    class Talkative(ToyProblem):
+        def evaluate(self, genome: Any, device: str) -> dict[str, float]:
+            return {"sum": 1.0} | {f"more {number}": 1.0 for number in range(MOST_VALUES)}
+
+    assert "named values at most" in str(Worker(Talkative(), Settings("cpu")).score(Job(0, "11111111")).failure)
+
+
+def test_state_that_a_candidate_leaves_behind_is_put_back(tmp_path: Path) -> None:
+    """Also by a problem of the user's own, which no scorer isolates."""
+    import torch
+
+    class Messy(ToyProblem):
+        def evaluate(self, genome: Any, device: str) -> dict[str, float]:
+            torch.set_default_dtype(torch.float64)
+            torch.set_grad_enabled(False)
+            torch.set_num_threads(2)
+            os.chdir(tmp_path)
+            os.environ["MESS"] = "1"
+            sys.setrecursionlimit(5000)
+            sys.path.insert(0, "mess")
+            return super().evaluate(genome, device)
+
+    def state() -> list[Any]:
+        facts = [torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_num_threads(), os.getcwd()]
+        return [*facts, dict(os.environ), sys.getrecursionlimit(), list(sys.path), torch.initial_seed()]
+
+    worker = Worker(Messy(), Settings("cpu"))
+    before = state()
+    assert worker.score(Job(0, "11111111")).failure is None
+    assert state()[:-1] == before[:-1]
+
+
+def test_a_pause_is_no_time_of_a_candidate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gap between two looks at the clock counts as a short one."""
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    clock = RunningClock()
+    now[0] = 0.25
+    assert clock.now() == 0.25
+    now[0] = 1000.0
+    assert clock.now() == 0.75
+
+
+def test_why_a_worker_died_is_told_in_a_few_words() -> None:
+    """Loky's own text goes on for pages."""
+    text = "terminated. The exit codes of the workers are {SIGABRT(-6)}. Detailed tracebacks of the workers should have"
+    assert cause(RuntimeError(text)) == "exit code SIGABRT(-6)"
+    assert cause(type("TerminatedWorkerError", (Exception,), {})("Detailed tracebacks")) == "exit code unknown"
+
+
+def test_git_runs_no_program_of_a_repository(tmp_path: Path) -> None:
+    """Filters and monitors that it configures belong to whoever made it."""
+    import subprocess
+
+    def git(*arguments: str) -> None:
+        subprocess.run(["git", "-c", "user.name=x", "-c", "user.email=a@b", *arguments], cwd=tmp_path, check=True)
+
+    git("init", "-q")
+    (tmp_path / "a.txt").write_text("a")
+    git("add", "-A")
+    git("commit", "-qm", "x")
+    (tmp_path / ".git/info/attributes").write_text("* filter=x\n")
+    git("config", "filter.x.clean", f"touch {tmp_path}/ran; cat")
+    git("config", "core.fsmonitor", f"touch {tmp_path}/ran")
+    (tmp_path / "a.txt").write_text("b")
+    assert str(git_state(tmp_path)).endswith("+")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_files_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    """A folder in the place of a file leaves no part behind, and two processes do not share a folder."""
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(JournalError, match="Is a directory"):
+        write_text(tmp_path / "folder", "x")
+    with pytest.raises(JournalError, match="No space left"):
+        write_atomically(tmp_path / "full", lambda file: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder"]
+    with claimed(tmp_path / "c"), pytest.raises(JournalError, match="is in use"), claimed(tmp_path / "c"):
+        pass

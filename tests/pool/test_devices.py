@@ -1,0 +1,16 @@
+"""The devices that a worker gets."""
+
+from __future__ import annotations
+
+import pytest
+
+from uninas_evo.errors import PoolError
+from uninas_evo.pool.devices import environment
+
+
+def test_a_device_that_is_hidden_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A number beyond what CUDA_VISIBLE_DEVICES leaves is one message with both; those within are translated."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
+    assert environment("cuda:1", 1)["CUDA_VISIBLE_DEVICES"] == "6"
+    with pytest.raises(PoolError, match=r"no device 'cuda:3': CUDA_VISIBLE_DEVICES=4,6 leaves 2.*pool\.devices"):
+        environment("cuda:3", 1)

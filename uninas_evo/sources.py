@@ -1,0 +1,120 @@
+"""What a run's numbers depend on beside the library: files of the user's, and the modules of theirs that these import.
+
+Imports are read from the source text, never executed: whose code it is can be asked before any of it runs.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import sys
+import sysconfig
+from collections.abc import Iterable, Iterator, Mapping
+from importlib.machinery import all_suffixes
+from pathlib import Path
+
+MISSING = "missing"
+"""Stands for the hash of a file that is not there."""
+
+
+def hashes(paths: Iterable[Path]) -> dict[str, str]:
+    """SHA-256 by path of files and of the user's own modules that they import.
+
+    The order follows from the contents alone: two places hold the same code exactly when the values are equal in order.
+    """
+    found: dict[str, str] = {}
+    for path in paths:
+        for file in closure(path):
+            found.setdefault(str(file), file_hash(file))
+    return found
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file, `MISSING` where there is none."""
+    if not path.is_file():
+        return MISSING
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def changed(recorded: Mapping[str, str]) -> list[str]:
+    """Paths whose files are there and are not the recorded ones."""
+    now = {path: file_hash(Path(path)) for path in recorded}
+    return [path for path, digest in recorded.items() if now[path] not in (digest, MISSING)]
+
+
+def closure(file: Path) -> list[Path]:
+    """A file, and what it imports of the user's own: from its folder or the search path, outside installed packages."""
+    found, waiting = [file], [file]
+    root = _root(file)
+    while waiting:
+        for one in _imported(waiting.pop(0), root):
+            if one not in found:
+                found.append(one)
+                waiting.append(one)
+    return found
+
+
+def _root(file: Path) -> Path:
+    """The folder that holds a file's outermost package; of a file outside any package its own."""
+    folder = file.parent
+    while (folder / "__init__.py").is_file() and folder != folder.parent:
+        folder = folder.parent
+    return folder
+
+
+def _imported(file: Path, root: Path) -> Iterator[Path]:
+    if file.suffix != ".py":
+        return
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return  # importing it will tell
+    bases = list(dict.fromkeys([file.parent, root, *_search_path()]))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = file.parent
+            for _ in range(node.level - 1):
+                base = base.parent
+            for alias in node.names:
+                yield from _files([base], ".".join(filter(None, (node.module, alias.name))))
+        else:
+            for name in _names(node):
+                if name.partition(".")[0] not in sys.stdlib_module_names | {"uninas_evo"}:
+                    yield from _files(bases, name)
+
+
+def _names(node: ast.AST) -> list[str]:
+    """The modules that a node imports by absolute names; what follows "from" may be one as well."""
+    match node:
+        case ast.Import(names=names):
+            return [alias.name for alias in names]
+        case ast.ImportFrom(module=str(module), names=names):
+            return [f"{module}.{alias.name}" for alias in names]
+        case ast.Call(
+            func=ast.Name(id="import_module" | "__import__") | ast.Attribute(attr="import_module"),
+            args=[ast.Constant(value=str(name)), *_],
+        ):
+            return [name]
+    return []
+
+
+def _files(bases: Iterable[Path], name: str) -> list[Path]:
+    """The files of a module and of the packages around it, in the first base that has any."""
+    for base in bases:
+        found, place = [], base
+        for part in name.split("."):
+            place = place / part
+            ends = [place / "__init__.py", *(place.with_name(part + suffix) for suffix in all_suffixes())]
+            found += [end for end in ends if end.is_file()][:1]
+        if found:
+            return found
+    return []
+
+
+def _search_path() -> list[Path]:
+    """Folders that modules are imported from, without those of Python and of installed packages."""
+    installed = [Path(sysconfig.get_path(kind)).resolve() for kind in ("stdlib", "platstdlib", "purelib", "platlib")]
+    folders = [Path(entry).absolute() for entry in sys.path if not entry or Path(entry).is_dir()]
+    own = Path(__file__).resolve().parent.parent
+    return [one for one in folders if own != one.resolve() and not any(map(one.resolve().is_relative_to, installed))]

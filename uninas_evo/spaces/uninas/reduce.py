@@ -1,0 +1,130 @@
+"""What a network computes, as far as its text tells: nodes without effect are taken out.
+
+Most paths of search steps pass through such nodes: an empty `chunk2`, a norm behind a norm, anything before a `zero`.
+There are two levels. Networks that are equal *for training* compute the same function of their weights, so that
+training both is wasted. Networks that are equal *for a proxy* do so at initialization with dropout off, which is all
+that a training-free score sees: dropout is no difference there, and a norm is one without weights.
+Both hold as far as the small constants of norms allow, and not the other way around: networks with different reduced
+chains may still be equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from uninas_evo.spaces.uninas.chain import Chain, Node, attention_node, chain
+from uninas_evo.spaces.uninas.chain import node as make_node
+from uninas_evo.spaces.uninas.genome import Genome
+
+NORMS = ("batchnorm", "layernorm")
+SPLITS = ("chunk2", "chunk3")
+IDEMPOTENT = ("mask",)
+_SCALELESS = {False: NORMS, True: ("layernorm",)}
+"""Norms that a factor before them does not change; in eval mode a fresh batch norm is no norm but a factor itself."""
+MASK_REACH = 5
+"""A mask keeps values whose row and column differ by at most this much."""
+
+
+def reduced(genome: Genome) -> tuple[str, ...]:
+    """The texts of all chains without nodes that have no effect in training; the norm before a chain is counted in."""
+    return tuple(one.text for one in _chains(genome, proxy=False))
+
+
+def canonical(genome: Genome) -> Genome:
+    """The genome that stands for all those that are equal for a proxy: itself without what no proxy sees.
+
+    Applied twice it changes nothing more.
+    """
+    return Genome.of(genome.skeleton, list(_chains(genome, proxy=True)))
+
+
+def _chains(genome: Genome, proxy: bool) -> Iterator[Chain]:
+    for index, one in enumerate(genome.chains):
+        nodes = _settled(one, proxy)
+        _, place = genome.skeleton.blocks[index // 2]
+        if place or index % 2:  # elsewhere an average lies between the block's norm and its chain
+            while nodes and nodes[0].operation.name == "layernorm" and not _is_constant(nodes[0], proxy):
+                nodes = nodes[1:]
+        yield chain(one.shape, nodes)
+
+
+def _settled(one: Chain, proxy: bool) -> list[Node]:
+    """The nodes that are left where taking out has changed what stands beside what."""
+    before, nodes = -1, _reduced(one, proxy)
+    while before != len(nodes):
+        before, nodes = len(nodes), _reduced(chain(one.shape, nodes), proxy)
+    return nodes
+
+
+def _reduced(one: Chain, proxy: bool) -> list[Node]:
+    """The nodes of a chain that have an effect, their branches reduced."""
+    kept: list[Node] = []
+    for node in one.nodes:
+        for new in _effect(node, proxy):
+            _append(kept, new, proxy)
+    return kept
+
+
+def _append(kept: list[Node], new: Node, proxy: bool) -> None:
+    """Puts a node behind others, as far as it has an effect there."""
+    name = new.operation.name
+    last = kept[-1] if kept else None
+    if _is_constant(new, proxy):
+        kept[:] = [new]  # whatever came before
+    elif last is not None and name in (*NORMS, *IDEMPOTENT) and last.operation.name == name:
+        pass  # done already
+    elif last is not None and name in _SCALELESS[proxy] and _doubles(last):
+        kept[-1] = new  # a factor before a norm
+    elif last is not None and name == "global_avg" and last.operation.name == name:
+        inner = last.branches[0]  # the average over equal positions is each of them
+        kept[-1] = last.with_branch(0, chain(inner.shape, [*inner.nodes, *new.branches[0].nodes]))
+    else:
+        kept.append(new)
+
+
+def _is_constant(node: Node, proxy: bool) -> bool:
+    """Whether its output is the same whatever its input: a zero, the softmax of one value, for proxies its norm."""
+    name, (channels, _, width) = node.operation.name, node.shape
+    if name == "zero" or (name == "softmax" and width == 1) or (proxy and name == "layernorm" and channels == 1):
+        return True
+    begins = [branch.nodes[:1] for branch in node.branches]  # what stands behind a constant stays constant
+    return bool(begins) and all(first and _is_constant(first[0], proxy) for first in begins)
+
+
+def _effect(node: Node, proxy: bool) -> list[Node]:
+    """A node with its branches reduced, as the nodes that are left of it."""
+    name, (_, height, width) = node.operation.name, node.shape
+    if not node.branches:
+        return [] if _is_identity(name, height, width, proxy) else [node]
+    branches = [chain(branch.shape, _settled(branch, proxy)) for branch in node.branches]
+    if name in SPLITS and not any(branch.nodes for branch in branches):
+        return []
+    if name == "global_avg" and (height, width) == (1, 1):
+        return list(branches[0].nodes)
+    zeros = [branch.text == "zero" for branch in branches]
+    if name == "copy_add" and any(zeros):
+        return list(branches[zeros.index(True) ^ 1].nodes)
+    if name == "copy_multiply" and zeros[0]:
+        return list(branches[0].nodes)
+    return [_with_branches(node, branches)]
+
+
+def _is_identity(name: str, height: int, width: int, proxy: bool) -> bool:
+    return (
+        (name == "maxpool" and (height, width) == (1, 1))
+        or (name == "mask" and max(height, width) <= MASK_REACH + 1)
+        or (name == "dropout" and proxy)
+    )
+
+
+def _with_branches(node: Node, branches: Sequence[Chain]) -> Node:
+    if all(new.text == old.text for new, old in zip(branches, node.branches, strict=True)):
+        return node
+    if node.heads:
+        return attention_node(node.shape, node.heads, branches)
+    return make_node(node.operation.name, node.shape, branches)
+
+
+def _doubles(node: Node) -> bool:
+    """Whether a node multiplies its input by a number."""
+    return node.operation.name == "copy_add" and not any(branch.nodes for branch in node.branches)
