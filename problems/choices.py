@@ -101,7 +101,7 @@ class ChoicesOptions(ScoringOptions):
 
     @validator("build", "valid", "cost")
     @classmethod
-    def _beside(cls, name: str, info: ValidationInfo) -> str:
+    def _located_function(cls, name: str, info: ValidationInfo) -> str:
         """Files are looked for beside the run file, then in the working folder."""
         if name and ":" not in name:
             raise ValueError(f'a function is written "file.py:function" or "package.module:function", got {name!r}')

@@ -6,6 +6,7 @@ from typing import Self
 
 from pydantic import Field
 
+from uninas_evo.devices import costed
 from uninas_evo.problems.options import scoring
 from uninas_evo.problems.shared_weights import MacsOptions, SharedWeightsProblem
 from uninas_evo.spaces.mobile.ofa import RESOLUTIONS
@@ -36,7 +37,7 @@ class ProxylessProblem(SharedWeightsProblem):
         """The problem of a run file's `[problem]` table."""
         widths = tuple(options.widths)
         skeleton = ProxylessSkeleton(options.image, options.classes, options.stem, widths, options.head)
-        space = ProxylessSpace(skeleton, budget=options.budget.budget())
+        space = costed(ProxylessSpace(skeleton), options.costs, options.budget.budget())
         return cls(space, options.objectives, seed=seed, supernet=options.supernet, **scoring(options))
 
 
@@ -57,5 +58,6 @@ class OFAProblem(SharedWeightsProblem):
     @classmethod
     def from_options(cls, options: OFAOptions, seed: int) -> Self:
         """The problem of a run file's `[problem]` table."""
-        space = OFASpace(options.classes, options.width, options.resolutions, budget=options.budget.budget())
+        whole = OFASpace(options.classes, options.width, options.resolutions)
+        space = costed(whole, options.costs, options.budget.budget())
         return cls(space, options.objectives, seed=seed, supernet=options.supernet, **scoring(options))

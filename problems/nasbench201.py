@@ -16,6 +16,7 @@ from typing import Any, Literal, Self
 from pydantic import Field
 
 from uninas_evo.contracts import Budget, Objective, Scorer, Subject
+from uninas_evo.devices import CostOptions, costed
 from uninas_evo.errors import DataError
 from uninas_evo.problems.options import scoring
 from uninas_evo.problems.search import SearchProblem
@@ -105,6 +106,7 @@ class NASBench201Problem(SearchProblem):
         table_12_epochs: path of the table of short trainings, see `NASBench201Options`; it makes two fidelities.
         seed: of what is scored; the table is exact.
         supernet: how shared weights are trained, for the objective "supernet".
+        costs: further costs by name, such as ``{"edgegpu_latency_ms": {"table": "nasbench201_hardware.csv.gz"}}``.
         scoring: batch, proxies and aggregate, as `SearchProblem` takes them.
 
     Raises:
@@ -125,6 +127,7 @@ class NASBench201Problem(SearchProblem):
         table_12_epochs: str | Path | None = None,
         seed: int = 0,
         supernet: SupernetOptions | None = None,
+        costs: Mapping[str, CostOptions | Mapping[str, Any]] | None = None,
         **scoring: Any,
     ) -> None:
         self.accuracy = read_table(Path(table), dataset)
@@ -132,14 +135,19 @@ class NASBench201Problem(SearchProblem):
         tables = [Path(one) for one in (table, table_12_epochs) if one is not None]
         self.own = (TableScorer(self.accuracy, short, seconds, tuple(tables)), *shared_scorers(supernet))
         self.lookup = supernet is None
-        space = NASBench201Space(10 if dataset == "cifar10" else 100, budget=budget)
+        known = {name: CostOptions.model_validate(one) for name, one in (costs or {}).items()}
+        space = costed(NASBench201Space(10 if dataset == "cifar10" else 100), known, budget or Budget())
         super().__init__(space, objectives, seed=seed, **scoring)
 
     @classmethod
     def from_options(cls, options: NASBench201Options, seed: int) -> Self:
         """The problem of a run file."""
         budget = options.budget.budget()
-        more = scoring(options) | {"supernet": options.supernet, "table_12_epochs": options.table_12_epochs}
+        more = scoring(options) | {
+            "supernet": options.supernet,
+            "costs": options.costs,
+            "table_12_epochs": options.table_12_epochs,
+        }
         return cls(options.table, options.dataset, options.objectives, budget, seed=seed, **more)
 
     @cached_property

@@ -10,9 +10,16 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from uninas_evo.contracts import Budget
+from uninas_evo.devices.costs import SIZE, CostOptions
 from uninas_evo.mistakes import nearest
 from uninas_evo.scoring.cost import COSTS
-from uninas_evo.scoring.named import ObjectiveOptions, check_objective, check_settings, parts_of_aggregate
+from uninas_evo.scoring.named import (
+    ConstraintOptions,
+    ObjectiveOptions,
+    check_objective,
+    check_settings,
+    parts_of_aggregate,
+)
 
 Bound = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -60,6 +67,11 @@ class ScoringOptions(BaseModel):
     own: ClassVar[tuple[str, ...]] = ()
     """Names of objectives that the problem has beside proxies, costs, scorers and functions."""
 
+    costs: dict[str, CostOptions] = Field(
+        default_factory=dict,
+        description="further costs by name, such as `edgegpu_latency_ms = {table = FILE}`: bounds and objectives may "
+        "name them; size_mb is there without a table",
+    )
     budget: BudgetOptions = Field(
         default_factory=BudgetOptions, description="bounds on parameters, FLOPs and any other cost of the space"
     )
@@ -72,6 +84,11 @@ class ScoringOptions(BaseModel):
         [],
         description="proxies that are joined into one objective by their ranks (see `scoring.aggregate`); without "
         "`objectives` it is the only one",
+    )
+    constraints: list[ConstraintOptions] = Field(
+        [],
+        description='bounds on values that scoring gives, such as `[{name = "latency_ms", max = 5}]`; what is known '
+        "before scoring (params, flops) is bounded in `budget`",
     )
     batch: int = Field(64, ge=1, description="images that proxies score with; 64 as in the proxies' papers")
     proxies: dict[str, dict[str, Any]] = Field(
@@ -100,8 +117,30 @@ class ScoringOptions(BaseModel):
 
     @classmethod
     def _costs(cls, info: ValidationInfo) -> tuple[str, ...]:
-        """The names of the costs: the space's own, and those of a field `costs` that stands before."""
-        return (*COSTS, *(info.data.get("costs") or {}))
+        """The names of the costs: the space's own, and those of the field `costs`."""
+        return (*COSTS, SIZE, *(info.data.get("costs") or {}))
+
+    @field_validator("costs")
+    @classmethod
+    def _named(cls, costs: dict[str, CostOptions], info: ValidationInfo) -> dict[str, CostOptions]:
+        own = set(cls._costs(info)) - {SIZE}
+        for name, options in costs.items():
+            if not re.fullmatch(r"[a-zA-Z]\w*", name) or name in own:
+                raise ValueError(f"a cost needs a name of its own, of letters, digits and _, got {name!r}; rename it")
+            if options.bits is not None and name != SIZE:
+                raise ValueError(f"bits are for {SIZE}, and {name} has some; give table = FILE")
+        return costs
+
+    @model_validator(mode="after")
+    def _sized(self) -> Self:
+        """A bound or an objective may name the size without a table."""
+        named = [one if isinstance(one, str) else one.name for one in self.objectives]
+        for one in self.objectives:
+            if isinstance(one, ObjectiveOptions):
+                named += [one.cost or "", *(one.targets or ())]
+        if SIZE in (*named, *self.budget.bounded()) and SIZE not in self.costs:
+            self.costs[SIZE] = CostOptions(bits=32)
+        return self
 
     @field_validator("budget")
     @classmethod
@@ -132,6 +171,13 @@ class ScoringOptions(BaseModel):
                 proxies["train"] = proxies["train"] | {name: str(beside.absolute())}
         check_settings(proxies)
         return proxies
+
+    @field_validator("constraints")
+    @classmethod
+    def _beside(cls, constraints: list[ConstraintOptions], info: ValidationInfo) -> list[ConstraintOptions]:
+        """Files of functions are looked for as those of objectives are."""
+        folder = folder_of(info)
+        return [one.model_copy(update={"name": _located(one.name, folder)}) for one in constraints]
 
     @field_validator("objectives")
     @classmethod
@@ -166,5 +212,5 @@ def located(function: str, folder: Path) -> str:
 
 def scoring(options: ScoringOptions) -> dict[str, Any]:
     """The arguments of `SearchProblem` that the options give, beside its objectives."""
-    fields: Sequence[str] = ("batch", "proxies", "aggregate")
+    fields: Sequence[str] = ("batch", "proxies", "aggregate", "constraints")
     return {field: getattr(options, field) for field in fields}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -9,9 +10,8 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
-from uninas_evo.contracts import Problem, Progress, Scorer, Space
-from uninas_evo.scoring.cost import COSTS
-from uninas_evo.scoring.named import Scorers, Written
+from uninas_evo.contracts import Budget, Problem, Progress, Rebudgeted, Scorer, Space
+from uninas_evo.scoring.named import ConstraintOptions, Scorers, Written
 from uninas_evo.scoring.subject import GenomeSubject, repeatable
 
 
@@ -27,6 +27,7 @@ class SearchProblem(Problem):
         batch: images that proxies score with.
         proxies: settings of proxies and scorers by their names.
         aggregate: proxies that are joined into the objective "aggregate" (see `scoring.aggregate`).
+        constraints: bounds on values that scoring gives (see `ConstraintOptions`).
 
     Attributes:
         scorers: one of a kind, in the order in which they score.
@@ -48,13 +49,26 @@ class SearchProblem(Problem):
         batch: int = 64,
         proxies: Mapping[str, Mapping[str, Any]] | None = None,
         aggregate: Sequence[str] = (),
+        constraints: Sequence[ConstraintOptions | Mapping[str, Any]] = (),
     ) -> None:
+        bounds = [ConstraintOptions.model_validate(one) for one in constraints]
         self.space = space
         self.seed = self.run_seed = seed
-        costs = COSTS if space.start is None else tuple(space.cost(space.start))
-        found = Scorers(scorers, aggregate=aggregate, batch=batch, settings=proxies, own=self.own, costs=costs)
+        found = Scorers(
+            scorers,
+            aggregate=aggregate,
+            batch=batch,
+            settings=proxies,
+            own=self.own,
+            costs=tuple(space.cost(_example(space))),
+            constrained=[one.name for one in bounds],
+        )
         self.scorers, self.objectives = tuple(found.scorers), found.objectives
-        self.sources = tuple(file for scorer in self.scorers for file in scorer.sources)
+        self.constraints = tuple(one.constraint() for one in bounds)
+        self.sources = (
+            *(file for scorer in self.scorers for file in scorer.sources),
+            *(file for model in space.costs for file in model.sources),
+        )
         self.fidelities = next((scorer.fidelities for scorer in self.scorers if scorer.fidelities), ())
         self._is_ready = False
 
@@ -92,3 +106,11 @@ class SearchProblem(Problem):
 
     def _repeatable(self) -> Any:
         return nullcontext() if all(scorer.is_pure for scorer in self.scorers) else repeatable()
+
+
+def _example(space: Space[Any]) -> Any:
+    """A genome whose costs have the names of all: the start, else any, which is found sooner outside the budget."""
+    if space.start is not None:
+        return space.start
+    free = space.with_budget(Budget()) if isinstance(space, Rebudgeted) else space
+    return free.sample(random.Random(0))

@@ -10,7 +10,6 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from uninas_evo.contracts import Scorer, Space
 from uninas_evo.problems.options import ScoringOptions, folder_of
 from uninas_evo.problems.search import SearchProblem
-from uninas_evo.scoring.cost import COSTS
 from uninas_evo.scoring.named import Written
 from uninas_evo.sharing.options import SupernetOptions
 from uninas_evo.sharing.scorer import SupernetScorer
@@ -49,7 +48,7 @@ class MacsOptions(SharedOptions):
 
     @classmethod
     def _costs(cls, info: ValidationInfo) -> tuple[str, ...]:
-        return (*COSTS, "macs")
+        return (*super()._costs(info), "macs")
 
 
 def shared_scorers(supernet: SupernetOptions | None) -> tuple[Scorer, ...]:

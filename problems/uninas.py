@@ -8,9 +8,10 @@ from typing import Any, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from uninas_evo.devices import costed
 from uninas_evo.problems.options import BudgetOptions, ScoringOptions, folder_of, scoring
 from uninas_evo.problems.search import SearchProblem
-from uninas_evo.scoring.named import ObjectiveOptions
+from uninas_evo.scoring.named import ConstraintOptions, ObjectiveOptions
 from uninas_evo.spaces.uninas import PRESETS, Skeleton, StepRule, UninasSpace, load_genome
 
 __all__ = ["BudgetOptions", "ObjectiveOptions", "UninasOptions", "UninasProblem"]
@@ -61,6 +62,7 @@ class UninasProblem(SearchProblem):
         batch: images that proxies score with.
         proxies: settings of a proxy by its name.
         aggregate: proxies that are joined into the objective "aggregate" (see `scoring.aggregate`).
+        constraints: bounds on values that scoring gives, such as ``{"name": "latency_ms", "max": 5}``.
 
     Raises:
         ObjectiveError: an objective does not exist, stands there twice, or a proxy has no such setting.
@@ -78,11 +80,21 @@ class UninasProblem(SearchProblem):
         batch: int = 64,
         proxies: Mapping[str, Mapping[str, Any]] | None = None,
         aggregate: Sequence[str] = (),
+        constraints: Sequence[ConstraintOptions | Mapping[str, Any]] = (),
     ) -> None:
-        super().__init__(space, objectives, seed=seed, batch=batch, proxies=proxies, aggregate=aggregate)
+        super().__init__(
+            space,
+            objectives,
+            seed=seed,
+            batch=batch,
+            proxies=proxies,
+            aggregate=aggregate,
+            constraints=constraints,
+        )
 
     @classmethod
     def from_options(cls, options: UninasOptions, seed: int) -> Self:
         """The problem of a run file's `[problem]` table."""
-        space = UninasSpace(load_genome(options.start, options.skeleton), options.budget.budget(), options.step)
+        whole = UninasSpace(load_genome(options.start, options.skeleton), rule=options.step)
+        space = costed(whole, options.costs, options.budget.budget())
         return cls(space, options.objectives, seed=seed, **scoring(options))

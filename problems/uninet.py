@@ -7,11 +7,21 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationInfo, field_validator
 
+from uninas_evo.devices import costed
 from uninas_evo.problems.options import ScoringOptions, folder_of, scoring
 from uninas_evo.problems.search import SearchProblem
-from uninas_evo.scoring.cost import COSTS
 from uninas_evo.spaces.load import read_source
-from uninas_evo.spaces.uninet import PRESETS, REFERENCE, Genome, Lattice, UninetSpace, parse_genome, preset
+from uninas_evo.spaces.uninet import (
+    MODULES,
+    OPERATORS,
+    PRESETS,
+    REFERENCE,
+    Genome,
+    Lattice,
+    UninetSpace,
+    parse_genome,
+    preset,
+)
 from uninas_evo.spaces.uninet.cost import PUBLISHED
 
 __all__ = ["UninetOptions", "UninetProblem"]
@@ -27,6 +37,8 @@ class LatticeOptions(BaseModel):
     divisor: PositiveInt = Field(
         16, description="channels are multiples of it, of the head width where a stage attends; B0 lies on it"
     )
+    operators: tuple[str, ...] = Field(OPERATORS, description="what a stage may have; fewer are an ablation")
+    modules: tuple[str, ...] = Field(MODULES, description="the same of downsampling modules")
 
 
 class UninetOptions(ScoringOptions):
@@ -48,7 +60,7 @@ class UninetOptions(ScoringOptions):
     @classmethod
     def _costs(cls, info: ValidationInfo) -> tuple[str, ...]:
         """The names of the costs: the paper's FLOPs too."""
-        return (*COSTS, PUBLISHED, *(info.data.get("costs") or {}))
+        return (*super()._costs(info), PUBLISHED)
 
     @field_validator("start")
     @classmethod
@@ -77,5 +89,5 @@ class UninetProblem(SearchProblem):
     def from_options(cls, options: UninetOptions, seed: int) -> Self:
         """The problem of a run file's `[problem]` table."""
         lattice = Lattice(**options.lattice.model_dump()) if options.lattice else None
-        space = UninetSpace(options.genome(), options.budget.budget(), lattice)
+        space = costed(UninetSpace(options.genome(), lattice=lattice), options.costs, options.budget.budget())
         return cls(space, options.objectives, seed=seed, **scoring(options))

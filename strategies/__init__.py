@@ -13,6 +13,7 @@
 | `predictor` | the drafts that a predictor finds most promising | any |
 | `ladder` | evolution on rungs of cheap fidelities, ranked by estimates over all of them | one |
 | `halving`, `hyperband`, `asha` | samples on rungs of cheap fidelities, the best go up | one |
+| `walks` | samples for a bank of trained networks: walks of many lengths | any |
 | `ppo`, `reinforce` | policies that learn to compose | one |
 
 A strategy is found by its name among the entry points `uninas_evo.strategies`, so that a package of your own can

@@ -13,13 +13,15 @@ import random
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pydantic
 
-from uninas_evo.contracts import Candidate, Draft, Objective, Result, Space, StopSearch, Strategy
-from uninas_evo.errors import StrategyError
+from uninas_evo.contracts import Candidate, Draft, Objective, Result, Space, StopSearch, Strategy, violation
+from uninas_evo.errors import RunFileError, StrategyError
+from uninas_evo.mistakes import check
 from uninas_evo.strategies import check_objectives
 
 if TYPE_CHECKING:
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 
 MAX_REPEATS = 1000
 """Candidates in a row that a walk has asked before: what it can reach is exhausted."""
+INFEASIBLE = 1e30
+"""The fitness of what violates a constraint is below minus this: no objective comes near it, and a float still tells
+violations apart."""
 MAX_TRIES = 100
 """Draws of an operator for a genome that was not asked before; drawing is cheap, scoring is not."""
 
@@ -67,6 +72,18 @@ class Lag(StrategyOptions):
     )
 
 
+def made(model: type[Any], options: Mapping[str, Any], whose: str) -> Any:
+    """Options of a model.
+
+    Raises:
+        RunFileError: one is wrong; the message lists all mistakes.
+    """
+    found, mistakes = check(model, options, (), Path())
+    if mistakes:
+        raise RunFileError(f"the options of {whose} are wrong: {'; '.join(mistakes)}")
+    return found
+
+
 class SearchStrategy(Strategy):
     """Checks the objectives, knows what was asked, and reads results.
 
@@ -82,6 +99,7 @@ class SearchStrategy(Strategy):
 
     Raises:
         ObjectiveError: the strategy cannot follow as many objectives.
+        RunFileError: an option is wrong.
     """
 
     repeats_end: ClassVar[int | None] = MAX_REPEATS
@@ -90,7 +108,7 @@ class SearchStrategy(Strategy):
         check_objectives(type(self), objectives)
         self.space = space
         self.objectives = tuple(objectives)
-        self.options = self.Options(**options)
+        self.options = made(self.Options, options, type(self).__name__)
         self.rng = random.Random(seed)
         self._asked = 0
         self._known: set[Any] = set()
@@ -173,14 +191,26 @@ class SearchStrategy(Strategy):
         self._known = set(map(self.space.decode, facts["known"]))
 
     def fitness(self, result: Result) -> tuple[float, ...]:
-        """A value for each objective, greater is better; minus infinity in all of them for a failure."""
-        values = tuple(
-            result.values.get(objective.name, math.nan) * (1 if objective.goal == "maximize" else -1)
-            for objective in self.objectives
-        )
-        if not result.ok or not all(map(math.isfinite, values)):
+        """A value for each objective, greater is better; minus infinity in all of them for a failure.
+
+        What violates a constraint is worse than all that violates none, and better the less it violates (Deb, "An
+        efficient constraint handling method for genetic algorithms", 2000, section 3).
+        """
+        values, over = self.values(result), self.violation(result)
+        if -math.inf not in values and over > 0:
+            return (-INFEASIBLE * (1 + over),) * len(self.objectives)
+        return values
+
+    def values(self, result: Result) -> tuple[float, ...]:
+        """A value for each objective, greater is better, whatever the constraints say; minus infinity for a failure."""
+        values = tuple(result.values.get(one.name, math.nan) * one.sign for one in self.objectives)
+        if not result.ok or not all(map(math.isfinite, values)) or self.violation(result) == math.inf:
             return (-math.inf,) * len(self.objectives)
         return values
+
+    def violation(self, result: Result) -> float:
+        """By how much a result violates the constraints, 0 for not at all."""
+        return violation(result.values, self.constraints)
 
     def _receive(self, results: Sequence[Result]) -> None:
         for result in results:

@@ -97,11 +97,15 @@ class Bayesian(SteadyState):
         super().__init__(space, objectives, seed=seed, **options)
         self._random = RandomSampler(seed=self.rng.getrandbits(32))
         with _quiet():
-            self._sampler = _sampler(self.options, self.rng.getrandbits(32))
+            self._sampler = self.make_sampler(self.rng.getrandbits(32))
             self.study = optuna.create_study(directions=[objective.goal for objective in self.objectives])
         self._trials: dict[int, Trial] = {}
         self._best: list[Result] = []
         self._begin(self._near(space.start) if self.options.restart else space)
+
+    def make_sampler(self, seed: int) -> BaseSampler:
+        """Optuna's sampler, as `options.sampler` names it; a subclass gives one of its own."""
+        return _sampler(self.options, seed)
 
     def propose(self) -> Draft:
         """The sampler's next genome, or a new one near it; random choices inside the budget where there is none."""
@@ -143,6 +147,8 @@ class Bayesian(SteadyState):
         if -math.inf in fitness:
             self.study.tell(trial, state=TrialState.PRUNED)
         else:
+            for one in self.constraints:
+                trial.set_constraint(one.name, one.excess(result.values))
             self.study.tell(trial, [result.values[objective.name] for objective in self.objectives])
             # One objective: the incumbent. Several: a front, of which a restart draws a member.
             count = 1 if len(self.objectives) == 1 else FRONT

@@ -15,6 +15,7 @@ import pydantic
 from deap import base, tools
 
 from uninas_evo.contracts import Draft, Objective, Result, Space
+from uninas_evo.errors import StrategyError
 from uninas_evo.strategies.base import MOST, Generational
 from uninas_evo.strategies.individual import Individual, fitness_class, global_random, same_genome
 from uninas_evo.strategies.warm_start import FirstDrafts, Proxy, WarmStart
@@ -133,10 +134,10 @@ class Evolution(Generational):
         with global_random(self._deap_rng):
             if self.rng.random() < self.options.crossover:
                 parents, origin = self.toolbox.select(self.population, 2), "crossover"
-                child = self.toolbox.mate(*map(self.toolbox.clone, parents))[0]
+                child = _first(self.toolbox.mate(*map(self.toolbox.clone, parents)), "mate")
             else:
                 parents, origin = self.toolbox.select(self.population, 1), "mutate"
-                child = self.toolbox.mutate(self.toolbox.clone(parents[0]))[0]
+                child = _first(self.toolbox.mutate(self.toolbox.clone(parents[0])), "mutate")
         if child.genome is None:
             return None
         return Draft(child.genome, tuple(parent.number for parent in parents), origin)
@@ -156,6 +157,20 @@ class Evolution(Generational):
             if hasattr(given, name):
                 toolbox.register(name, getattr(given, name))
         return toolbox
+
+
+def _first(returned: Any, operator: str) -> Individual:
+    """The first individual that a DEAP operator returned.
+
+    Raises:
+        StrategyError: it returned no tuple of individuals.
+    """
+    if not isinstance(returned, tuple | list) or not returned or not isinstance(returned[0], Individual):
+        raise StrategyError(
+            f"the toolbox's {operator} must return a tuple of individuals, got {type(returned).__name__}; "
+            f"end it with `return (individual,)`"
+        )
+    return returned[0]
 
 
 def mutate(individual: Individual, space: Space[Any], rng: random.Random) -> tuple[Individual]:

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import pydantic
 
 from uninas_evo.contracts import Draft, Objective, Reducible, Result, Space, Started
-from uninas_evo.strategies.base import Lag, SteadyState
+from uninas_evo.strategies.base import MOST, Lag, SteadyState
 from uninas_evo.strategies.ladder_children import MODEL_NEEDS, Breeder, RidgeModel
 from uninas_evo.strategies.ladder_estimate import Member, estimate
 
@@ -26,12 +26,17 @@ class LadderOptions(Lag):
     """Options of `ladder`."""
 
     starts: int = pydantic.Field(
-        18, ge=1, description="first candidates: genomes that the space knows, samples where it knows fewer than `best`"
+        18,
+        ge=1,
+        le=MOST,
+        description="first candidates: genomes that the space knows, samples where it knows fewer than `best`",
     )
-    best: int = pydantic.Field(10, ge=1, description="members by estimate among which parents are drawn")
-    tournament: int = pydantic.Field(3, ge=1, description="of these, drawn for each parent; the best one is taken")
+    best: int = pydantic.Field(10, ge=1, le=MOST, description="members by estimate among which parents are drawn")
+    tournament: int = pydantic.Field(
+        3, ge=1, le=MOST, description="of these, drawn for each parent; the best one is taken"
+    )
     window: int = pydantic.Field(
-        48, ge=1, description="latest results of the lowest rung that a candidate is compared with to go up"
+        48, ge=1, le=MOST, description="latest results of the lowest rung that a candidate is compared with to go up"
     )
     share: float = pydantic.Field(
         0.2,
@@ -40,7 +45,7 @@ class LadderOptions(Lag):
         description="best share of the window that may go up, and share of all that does; a fifth "
         "keeps most time for new ones",
     )
-    upper_window: int = pydantic.Field(16, ge=1, description="the same for all rungs above")
+    upper_window: int = pydantic.Field(16, ge=1, le=MOST, description="the same for all rungs above")
     upper_share: float = pydantic.Field(0.34, gt=0, le=1, description="the same for all rungs above")
 
 

@@ -54,8 +54,9 @@ class ParetoStrategy(Generational):
     How it searches: generation after generation, parents win pymoo's tournaments, a share of the offspring is crossed
     by the space and the others are mutated by one of its steps, and the algorithm's survival chooses who stays.
 
-    pymoo minimizes: values to maximize change their sign. A failed candidate violates a constraint more than any
-    other, so that it never is preferred to one with values.
+    pymoo minimizes: values to maximize change their sign. The problem's constraints are pymoo's `G`: their relative
+    excesses, summed. A failed candidate violates it more than any other, so that it never is preferred to one with
+    values.
 
     Args:
         space: builds and varies genomes.
@@ -108,16 +109,17 @@ class ParetoStrategy(Generational):
 
     def select(self, results: Sequence[Result]) -> None:
         """Hands the values to pymoo, which lets the best survive."""
-        self._tell({result.candidate.number: self.fitness(result) for result in results})
+        self._tell({result.candidate.number: result for result in results})
 
-    def _tell(self, fitness: Mapping[int, tuple[float, ...]]) -> None:
-        unknown = (-math.inf,) * len(self.objectives)
+    def _tell(self, results: Mapping[int, Result]) -> None:
         values, violations = [], []
         for individual in self._generation:
             one = individual.X[0]
-            found = fitness.get(one.number, unknown) if isinstance(one, Candidate) else unknown
+            result = results.get(one.number) if isinstance(one, Candidate) else None
+            found = (-math.inf,) * len(self.objectives) if result is None else self.values(result)
             values.append([-value for value in found])
-            violations.append([self._excess(one.genome) or (FAILED if -math.inf in found else 0.0)])
+            over = FAILED if result is None or -math.inf in found else self.violation(result)
+            violations.append([self._excess(one.genome) or over])
         told = StaticProblem(self.algorithm.problem, F=np.array(values), G=np.array(violations))
         Evaluator().eval(told, self._generation)
         self.algorithm.tell(infills=self._generation)

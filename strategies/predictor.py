@@ -19,7 +19,7 @@ import pydantic
 from uninas_evo.contracts import Draft, Objective, Result, Space
 from uninas_evo.errors import PredictorError
 from uninas_evo.strategies.acquisition import ACQUISITIONS, Name
-from uninas_evo.strategies.base import Lag, SteadyState
+from uninas_evo.strategies.base import MOST, Lag, SteadyState
 from uninas_evo.strategies.past import past_results
 from uninas_evo.strategies.warm_start import WarmStart
 
@@ -32,6 +32,9 @@ LEAST = 4
 """Results with values that a predictor needs before it says anything."""
 MOST_STEPS = 3
 """Search steps in a row from a member of the elite to a draft: each number is as likely."""
+FAR = 2.0
+"""Values further below the median than this many times its distance to the best tenth count as that far: on
+NAS-Bench-201 cells that cannot learn, 80 points below the others, otherwise hide what tells good from best."""
 DIGITS = 9
 """Of predictions that are compared: the last ones differ from machine to machine and shall choose nobody."""
 
@@ -43,11 +46,11 @@ class PredictorOptions(Lag, WarmStart):
         "gp", description="the model (see `uninas_evo.predictors`)"
     )
     acquisition: Name = pydantic.Field("ucb", description="what makes a draft worth scoring")
-    startup: int = pydantic.Field(16, ge=1, description="first candidates, before anything is predicted")
+    startup: int = pydantic.Field(16, ge=1, le=MOST, description="first candidates, before anything is predicted")
     drafts: int = pydantic.Field(
-        500, ge=1, description="genomes that are predicted after each fit; candidates are the best of them"
+        500, ge=1, le=MOST, description="genomes that are predicted after each fit; candidates are the best of them"
     )
-    elite: int = pydantic.Field(10, ge=1, description="best genomes so far, whose mutants are drafts")
+    elite: int = pydantic.Field(10, ge=1, le=MOST, description="best genomes so far, whose mutants are drafts")
     sampled: float = pydantic.Field(0.2, ge=0, le=1, description="share of drafts that are samples of the space")
     refit: float = pydantic.Field(
         0.1,
@@ -57,7 +60,9 @@ class PredictorOptions(Lag, WarmStart):
         "0: at each result",
     )
     start_from: list[Path] = pydantic.Field(
-        [], description="run folders whose results are known from the start; genomes of this space inside the budget"
+        [],
+        description="run folders whose results are known from the start, named from the working folder; what is of "
+        "another space or outside the budget is left out",
     )
 
 
@@ -174,7 +179,7 @@ class PredictorSearch(SteadyState):
             return
         from uninas_evo.predictors import PREDICTORS, Features
 
-        values = np.where(good, values, values[good].min())
+        values = _tamed(np.where(good, values, values[good].min()))
         order = np.argsort(-values, kind="stable")
         self._elite = [int(index) for index in order if good[index]][: self.options.elite]
         known = [self.features(genome) for genome in self._genomes]
@@ -241,6 +246,13 @@ class _Pool:
         scale = float(np.abs(worth).max()) or 1.0
         order = np.argsort(-np.round(worth / scale, DIGITS), kind="stable")
         return next((self.drafts[index] for index in order if not asked(self.drafts[index].genome)), None)
+
+
+def _tamed(values: FloatArray) -> FloatArray:
+    """Values (T,), those far below the median drawn near: broken networks do not set the scale of the good ones."""
+    middle, high = np.quantile(values, [0.5, 0.9])
+    tamed: FloatArray = np.maximum(values, middle - FAR * (high - middle))
+    return tamed
 
 
 def _summed_ranks(scored: Sequence[Mapping[str, float]]) -> FloatArray:

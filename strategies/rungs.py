@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import pydantic
 
 from uninas_evo.contracts import Candidate, Draft, Objective, Result, Space
-from uninas_evo.strategies.base import Generational, Lag, SteadyState, StrategyOptions
+from uninas_evo.strategies.base import MOST, Generational, Lag, SteadyState, StrategyOptions
 
 ETA = 3
 """The papers' default, and near the best in theory (e)."""
@@ -30,6 +30,7 @@ class HalvingOptions(StrategyOptions):
     width: int = pydantic.Field(
         4,
         ge=1,
+        le=MOST,
         description="how many times the samples of the papers' brackets: 4 keep as many workers busy at the top",
     )
 

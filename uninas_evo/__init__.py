@@ -4,6 +4,8 @@ Searching:
     search: a whole search in one call; `SearchResult` is what it gives.
     Loop, Journal: the loop of ask, score and tell, and its record, for driving a search by hand.
 
+    show, plot: the drawing of a genome, the figure of a result; notebooks show both.
+
 What is searched:
     UninasProblem: training-free scores, costs and functions of your own in the UniNAS space.
     UninasSpace, Skeleton, Genome, Budget: genomes and the bounds on them.
@@ -40,13 +42,16 @@ if TYPE_CHECKING:
         StopSearch,
         Strategy,
     )
+    from uninas_evo.draw.notebook import show
     from uninas_evo.engine.journal import Journal
     from uninas_evo.engine.loop import Loop
     from uninas_evo.engine.results import SearchResult
     from uninas_evo.errors import UninasEvoError
+    from uninas_evo.predictors.bank import load_bank
     from uninas_evo.problems.choices import choices
     from uninas_evo.problems.search import SearchProblem
     from uninas_evo.problems.uninas import UninasProblem
+    from uninas_evo.report.results import plot
     from uninas_evo.spaces.choices import ChoiceSpace, Real, Whole
     from uninas_evo.spaces.load import build, load_genome, load_space
     from uninas_evo.spaces.uninas import Genome, Skeleton, UninasSpace, preset
@@ -76,6 +81,9 @@ _HOMES = {
     "uninas_evo.engine.loop": ("Loop",),
     "uninas_evo.engine.results": ("SearchResult",),
     "uninas_evo.api": ("search",),
+    "uninas_evo.predictors.bank": ("load_bank",),
+    "uninas_evo.draw.notebook": ("show",),
+    "uninas_evo.report.results": ("plot",),
     "uninas_evo.spaces.uninas": ("Genome", "Skeleton", "UninasSpace", "preset"),
     "uninas_evo.training.formats": ("load",),
 }
@@ -106,15 +114,22 @@ __all__ = [
     "build",
     "choices",
     "load",
+    "load_bank",
     "load_genome",
     "load_space",
+    "plot",
     "preset",
     "search",
+    "show",
 ]
 
 
 def __getattr__(name: str) -> Any:
     """Imports a name from its home when it is first used."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("uninas-evo")
     home = _HOME.get(name)
     if home is None:
         from difflib import get_close_matches

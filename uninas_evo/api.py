@@ -32,6 +32,7 @@ def search(
     resume: bool = False,
     allow_changed_objective: bool = False,
     quiet: bool = False,
+    debug: bool = False,
 ) -> SearchResult:
     """Searches a problem with a strategy: a whole run in one call.
 
@@ -51,6 +52,7 @@ def search(
         resume: goes on with the run in `out`; give the same problem and strategy, freshly made.
         allow_changed_objective: goes on although files that the scores depend on are not the recorded ones.
         quiet: shows nothing.
+        debug: scores in this process, whatever `pool` says, and prints the traceback of every failure.
 
     Raises:
         RunFileError: an option is wrong, or `train` is given without `out`.
@@ -67,12 +69,13 @@ def search(
         "train": train.model_dump() if isinstance(train, TrainOptions) else train,
     }
     plan = plan_from(problem, strategy, {key: value for key, value in content.items() if value is not None})
-    return _run(plan, None if out is None else Path(out), quiet, resume=resume, allowed=allow_changed_objective)
+    given = None if out is None else Path(out)
+    return _run(plan, given, quiet, resume=resume, allowed=allow_changed_objective, debug=debug)
 
 
-def run_file(run: RunFile, out: Path, *, quiet: bool = False) -> SearchResult:
+def run_file(run: RunFile, out: Path, *, quiet: bool = False, debug: bool = False) -> SearchResult:
     """Runs a run file and writes the run folder `out`; raises as `search`."""
-    return _run(plan_of(run), out, quiet)
+    return _run(plan_of(run), out, quiet, debug=debug)
 
 
 def resume(
@@ -82,6 +85,7 @@ def resume(
     allow_changed_objective: bool = False,
     trust: bool = False,
     quiet: bool = False,
+    debug: bool = False,
 ) -> SearchResult:
     """Goes on with a run folder, also with more evaluations than it was started with.
 
@@ -92,6 +96,7 @@ def resume(
         trust: agrees, once and for all, to running or connecting to what the folder names; needed for a folder that
             no run of this user on this machine wrote.
         quiet: shows nothing.
+        debug: as for `search`.
 
     Raises:
         JournalError: the folder holds no run, cannot be continued, or its objective's file was changed.
@@ -105,7 +110,8 @@ def resume(
             f"{folder} has scored {scored} genomes, and evaluations is {wanted}: nothing that was "
             f"scored is taken back; set evaluations to {scored} or more"
         )
-    return _run(plan_of(run), folder, quiet, resume=True, changed=changed, allowed=allow_changed_objective)
+    allowed = allow_changed_objective
+    return _run(plan_of(run), folder, quiet, resume=True, changed=changed, allowed=allowed, debug=debug)
 
 
 def _run(
@@ -115,13 +121,22 @@ def _run(
     *,
     resume: bool = False,
     changed: Mapping[str, Any] | None = None,
+    debug: bool = False,
     allowed: bool = False,
 ) -> SearchResult:
     """Runs a plan, then does what its `[after]` and `[train]` tables say."""
     if plan.train is not None:
         _check_training(plan.train, folder)  # hours later would be too late
     display = open_display(quiet)
-    result = execute(plan, folder, display=display, resume=resume, changed=changed, allow_changed_objective=allowed)
+    result = execute(
+        plan,
+        folder,
+        display=display,
+        resume=resume,
+        changed=changed,
+        allow_changed_objective=allowed,
+        debug=debug,
+    )
     if folder is not None and result.front and result.end.kind != "interrupted":
         _follow(plan, folder, display)
     return result

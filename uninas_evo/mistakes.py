@@ -94,7 +94,9 @@ def _has_surrogates(text: str) -> bool:
 
 def nearest(word: str, words: Iterable[str]) -> str:
     """A clause that names the word most alike, empty where none is."""
-    found = difflib.get_close_matches(word[:100], [one for one in words if one], n=1, cutoff=0.5)
+    known = [one for one in words if one]
+    begun = sorted(one for one in known if len(word) > 1 and one.startswith(word))
+    found = begun or difflib.get_close_matches(word[:100], known, n=1, cutoff=0.5)
     return f"; did you mean {found[0]!r}?" if found else ""
 
 
@@ -124,6 +126,8 @@ def _rule(found: dict[str, Any], where: Place, known: list[str]) -> tuple[str, s
     if found["type"] == "missing":
         return "this field is needed and is missing", ""
     message = found["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if found["type"] == "string_pattern_mismatch" and found["ctx"]["pattern"].startswith("^(cpu|"):
+        return 'should be a device of torch: "cpu", "cuda", "cuda:1" or "mps"', ""
     message = re.sub(r"valid dictionary( or instance of \w+)?", "table", message)
     expected = str(found.get("ctx", {}).get("expected", "")).replace(" or ", ",")
     return message, nearest(str(found["input"]), [word.strip(" '") for word in expected.split(",")])
@@ -191,8 +195,10 @@ def _absolute(options: BaseModel, folder: Path) -> None:
     """Makes a model's paths absolute: beside the run file where there is such a file, else in the working folder."""
     for name in type(options).model_fields:
         value = getattr(options, name)
-        if isinstance(value, BaseModel):
-            _absolute(value, folder)
-        elif isinstance(value, Path) and not value.is_absolute():
+        tables = value.values() if isinstance(value, Mapping) else [value]
+        for table in tables:
+            if isinstance(table, BaseModel):
+                _absolute(table, folder)
+        if isinstance(value, Path) and not value.is_absolute():
             beside = folder / value
             object.__setattr__(options, name, (beside if beside.exists() else value).absolute())

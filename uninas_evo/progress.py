@@ -52,7 +52,7 @@ class RichDisplay(PlainDisplay):
         from rich.live import Live
 
         self.say(_expectation(loop, before))
-        self._live = Live(console=Console(stderr=True), auto_refresh=False, transient=True)
+        self._live = Live(console=Console(stderr=True, markup=False), auto_refresh=False, transient=True)
         self._live.start()
 
     def update(self, loop: Loop) -> None:

@@ -117,4 +117,5 @@ def _search_path() -> list[Path]:
     installed = [Path(sysconfig.get_path(kind)).resolve() for kind in ("stdlib", "platstdlib", "purelib", "platlib")]
     folders = [Path(entry).absolute() for entry in sys.path if not entry or Path(entry).is_dir()]
     own = Path(__file__).resolve().parent.parent
-    return [one for one in folders if own != one.resolve() and not any(map(one.resolve().is_relative_to, installed))]
+    mine = [one for one in folders if not {"site-packages", "dist-packages"} & set(one.parts)]
+    return [one for one in mine if own != one.resolve() and not any(map(one.resolve().is_relative_to, installed))]

@@ -1,6 +1,9 @@
-"""Forward + backward of the four presets at 224 px on the CPU, beside the authors' package; prints the ratios.
+"""Forward + backward of presets at 224 px on the CPU: UniNAS beside the authors' package, UniNet beside timm.
 
-Run by hand: python tests/benchmarks/forward.py [--batch 2] [--rounds 5] [--threads 2]
+Run by hand: python tests/benchmarks/forward.py [--batch 2] [--rounds 5] [--threads 2] [--only uninet]
+
+UniNet-B0 and B1 stand beside timm's EfficientNetV2-B0 and CoAtNet-0 on images of one size: images a second, and the
+time a FLOP (of torch's counter) as a multiple of that of each of timm's two.
 """
 
 from __future__ import annotations
@@ -10,13 +13,19 @@ import contextlib
 import io
 import statistics
 import time
+from collections.abc import Sequence
 
 import torch
 from conditions import conditions
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
+from uninas_evo.spaces.load import build as build_any
 from uninas_evo.spaces.uninas import PRESETS, genome_to_package, preset
 from uninas_evo.spaces.uninas.network import build
+
+PEERS = ("tf_efficientnetv2_b0", "coatnet_0_rw_224")
+"""timm's networks beside UniNet; of CoAtNet-0 as timm has it."""
 
 
 def peer(text: str) -> nn.Module:
@@ -36,26 +45,29 @@ def seconds(module: nn.Module, x: torch.Tensor) -> float:
     return time.perf_counter() - start
 
 
-def main() -> None:
-    """Measures both in turn, so that a drift of the machine's speed meets both."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--batch", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--presets", default=",".join(PRESETS))
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    print(f"{conditions()}\nbatch {options.batch}, 224 px")
-    x = torch.randn(options.batch, 3, 224, 224, generator=torch.Generator().manual_seed(0))
-    for name in options.presets.split(","):
+def flops(module: nn.Module, x: torch.Tensor) -> int:
+    """FLOPs of a forward pass on one image, as torch counts convolutions and matrix products."""
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        module.eval()(x[:1])
+    return counter.get_total_flops()
+
+
+def measured(networks: Sequence[nn.Module], x: torch.Tensor, rounds: int) -> list[list[float]]:
+    """Seconds of each round of each network, in turn, so that a drift of the machine's speed meets all alike."""
+    times: list[list[float]] = [[] for _ in networks]
+    for round_ in range(rounds + 1):
+        for network, own in zip(networks, times, strict=True):
+            spent = seconds(network, x)
+            if round_:  # the first round warms up
+                own.append(spent)
+    return times
+
+
+def uninas(names: Sequence[str], x: torch.Tensor, rounds: int) -> None:
+    """Every UniNAS preset beside the package's network of the same genome."""
+    for name in names:
         genome = preset(name)
-        networks = build(genome), peer(genome_to_package(genome))
-        times: tuple[list[float], list[float]] = ([], [])
-        for round_ in range(options.rounds + 1):
-            for network, own in zip(networks, times, strict=True):
-                spent = seconds(network, x)
-                if round_:  # the first round warms up
-                    own.append(spent)
+        times = measured((build(genome), peer(genome_to_package(genome))), x, rounds)
         ours, theirs = (statistics.median(own) for own in times)
         ratios = [b / a for a, b in zip(*times, strict=True)]
         print(
@@ -63,6 +75,49 @@ def main() -> None:
             f"(rounds {min(ratios):.2f} to {max(ratios):.2f})",
             flush=True,
         )
+
+
+def uninet(x: torch.Tensor, rounds: int) -> None:
+    """UniNet-B0 and B1, of one genome at two sizes, beside timm's networks."""
+    import timm
+
+    for name, side in (("uninet-b0", 160), ("uninet-b1", 224)):
+        images = x[..., :side, :side].contiguous()
+        networks = {name: build_any(name)} | {
+            one: timm.create_model(one, pretrained=False, img_size=side)
+            if "coatnet" in one
+            else timm.create_model(one, pretrained=False)
+            for one in PEERS
+        }
+        times = dict(zip(networks, measured(list(networks.values()), images, rounds), strict=True))
+        spent = {one: statistics.median(own) / len(x) for one, own in times.items()}
+        work = {one: flops(network, images) for one, network in networks.items()}
+        for one in networks:
+            print(
+                f"{side} px {one:>24}: {1 / spent[one]:6.2f} images/s, {work[one] / 1e9:.2f} GFLOPs, "
+                + ", ".join(
+                    f"{spent[one] / work[one] * work[p] / spent[p]:.2f} times the time a FLOP of {p}" for p in PEERS
+                ),
+                flush=True,
+            )
+
+
+def main() -> None:
+    """Measures what is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--batch", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--presets", default=",".join(PRESETS))
+    parser.add_argument("--only", choices=("uninas", "uninet"))
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    print(f"{conditions()}\nbatch {options.batch}")
+    x = torch.randn(options.batch, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    if options.only != "uninet":
+        uninas(options.presets.split(","), x, options.rounds)
+    if options.only != "uninas":
+        uninet(x, options.rounds)
 
 
 if __name__ == "__main__":

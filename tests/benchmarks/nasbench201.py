@@ -21,7 +21,7 @@ from typing import Any
 
 from conditions import conditions
 
-from uninas_evo.contracts import Result, StopSearch, Strategy
+from uninas_evo.contracts import Result, StopSearch, Strategy, numbered
 from uninas_evo.problems.nasbench201 import NASBench201Problem
 
 
@@ -29,17 +29,19 @@ def best_so_far(strategy: Strategy, problem: NASBench201Problem, limit: int) -> 
     """The best accuracy after each distinct evaluation, until the optimum or the limit."""
     known: dict[Any, Mapping[str, float]] = {}
     curve: list[float] = []
+    asked = 0
     while len(known) < limit:
         try:
-            candidates = strategy.ask()
+            drafts = strategy.ask()
         except StopSearch:
             break
-        for candidate in candidates:
+        for candidate in (numbered(draft, number) for number, draft in enumerate(drafts, asked)):
             values = known.get(candidate.genome) or problem.evaluate(candidate.genome, "cpu")
             if candidate.genome not in known:
                 known[candidate.genome] = values
                 curve.append(max(values["accuracy"], curve[-1] if curve else 0.0))
             strategy.tell([Result(candidate, values)])
+        asked += len(drafts)
         if curve[-1] >= problem.optimum:
             break
     return curve[:limit]

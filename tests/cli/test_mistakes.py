@@ -24,7 +24,7 @@ def genome(tmp_path: Path) -> str:
     [
         (["walk", "--steps", "5", "--out", "GENOME"], "genome.txt cannot be used"),
         (["cost", "FOLDER"], "FOLDER"),
-        (["draw", "GENOME", "--out", "FOLDER"], "must end in one of .svg, .png, .html"),
+        (["draw", "GENOME", "--out", "FOLDER"], "must end in one of .svg, .png, .pdf, .html"),
         (["convert", "GENOME", "--to", "text", "--out", "FOLDER"], "FOLDER"),
         (["score", "GENOME", "--device", "bogus"], "nothing can be scored on 'bogus'"),
         (["score", "GENOME", "--device", "cuda:77"], "nothing can be scored on 'cuda:77'"),

@@ -168,7 +168,7 @@ def test_files_of_a_comparison(tmp_path, file):
     assert comparison.rescored
     names = {path.name for path in out.iterdir()}
     tables = {f"uninas-{name}.csv" for name in ("table", "pairs", "seeds", "curves")}
-    assert names == {"cells", "index.html", "uninas-curves.png", "uninas-curves.svg", *tables}
+    assert names == {"cells", "index.html", "uninas-curves.png", "uninas-curves.svg", "uninas-curves.pdf", *tables}
     with (out / "uninas-seeds.csv").open() as rows:
         finals = {(row["strategy"], int(row["seed"])): float(row["final"]) for row in csv.DictReader(rows)}
     assert finals["evolution", 1] == comparison.qualities["evolution"][1, -1]

@@ -31,6 +31,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
 BLOCK = re.compile(r"(?:<!-- test: (?P<rule>.*?) -->\n+)?^```(?P<language>\w*)[^\n]*\n(?P<code>.*?)^```", re.M | re.S)
 TABLE = ROOT / "../shared/data/nasbench201_test_accuracy.csv.gz"
+HARDWARE = TABLE.with_name("nasbench201_hardware.csv.gz")
 
 TINY = {
     "run": "--set evaluations=6",
@@ -40,11 +41,15 @@ TINY = {
     "audit": "--networks 4 --batch 4",
     "train": "--data tiny.npz --protocol tiny.toml",
     "handover": "--data tiny.npz --protocol tiny.toml --seeds 1",
+    "bank": "--networks 2 --set problem.proxies.train.data=tiny.npz --set problem.proxies.train.protocol=tiny.toml",
     "bare.py": "--seeds 2 --evaluations 30",
+    "devices.py": "--seeds 1 --limit 20 --strategies aging",
     "encodings.py": "--seeds 2 --evaluations 6 --only random 'bayesian (default)'",
     "engine.py": "--evaluations 20 --tasks 2 --resumed 50",
-    "forward.py": "--batch 1 --rounds 1 --presets resnet",
+    "forward.py": "--batch 1 --rounds 1 --presets resnet --only uninas",
     "nasbench201.py": "--seeds 2 --limit 30",
+    "policy.py": "--seeds 2 --limit 30 --planted 1",
+    "predictor.py": "--seeds 1 --limit 20",
     "proxies.py": "--cases 1 --batch 16 --repeats 1",
     "reliability.py": "--networks 2 --seeds 2 --only default",
     "training.py": "--images 64 --rounds 1",
@@ -87,8 +92,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for file in (ROOT / "runs").glob("*.toml"):  # run folders of a developer lie beside them
         shutil.copy(file, tmp_path / "runs")
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
-    if TABLE.is_file():
-        (tmp_path / TABLE.name).symlink_to(TABLE.resolve())
+    for table in (TABLE, HARDWARE):
+        if table.is_file():
+            (tmp_path / table.name).symlink_to(table.resolve())
     rng, labels = np.random.default_rng(0), np.arange(160) % 10
     images = rng.integers(0, 256, (160, 32, 32, 3), dtype=np.uint8)
     np.savez("tiny.npz", x_train=images, y_train=labels, x_test=images[:20], y_test=labels[:20])

@@ -201,7 +201,7 @@ def test_command(tmp_path) -> None:
 
 def test_wrong_ending_and_other_skeletons_are_told(tmp_path) -> None:
     genome = preset("vit", SMALL)
-    with pytest.raises(GenomeError, match=r"must end in one of \.svg, \.png, \.html, got 'net.pdf'; rename it"):
-        draw(genome, tmp_path / "net.pdf")
+    with pytest.raises(GenomeError, match=r"must end in one of \.svg, \.png, \.pdf, \.html, got 'net.gif'; rename it"):
+        draw(genome, tmp_path / "net.gif")
     with pytest.raises(GenomeError, match="where they have one skeleton"):
         draw(genome, tmp_path / "net.svg", against=preset("vit"))

@@ -19,6 +19,7 @@ from uninas_evo.engine.loop import MAX_REPEATS, Loop
 from uninas_evo.errors import JournalError, StrategyError
 from uninas_evo.pool.contract import Activity, Done, Job, Pool
 from uninas_evo.pool.in_process import InProcessPool
+from uninas_evo.strategies.policy_gradient import PPO, Reinforce
 
 TOY = [ToyStrategy, Eager]
 
@@ -66,7 +67,7 @@ class Shuffled(Pool):
         return []
 
 
-@pytest.mark.parametrize("kind", TOY)
+@pytest.mark.parametrize("kind", [*TOY, PPO, Reinforce])
 @settings(max_examples=15)
 @given(workers=st.integers(1, 9), seed=st.integers(0, 10**6))
 def test_journal_does_not_depend_on_workers(kind: type[Strategy], workers: int, seed: int) -> None:

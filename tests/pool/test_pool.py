@@ -76,7 +76,7 @@ def test_accidents_that_leave_the_worker_alive(accident: str, reason: str) -> No
     """The failure says why, and the worker goes on."""
     worker = Worker(ToyProblem(accident=accident), Settings("cpu"))
     score = worker.score(Job(0, HARMFUL))
-    assert (score.values, score.failure) == (None, reason)
+    assert (score.values, (score.failure or "").partition(" (engine_toy.py, line")[0]) == (None, reason)
     assert worker.score(Job(0, HARMLESS)).values == {"sum": 1.0, "first": 1.0}
 
 
@@ -128,7 +128,7 @@ def test_a_problem_that_cannot_be_prepared_is_named() -> None:
         def prepare(self, device: str) -> None:
             raise RuntimeError("no driver")
 
-    with pytest.raises(PoolError, match=r"worker 0 cannot start on cpu: .*RuntimeError: no driver; choose other"):
+    with pytest.raises(PoolError, match=r"worker 0 cannot start on cpu: .*RuntimeError: no driver .*; choose other"):
         ProcessPool(Unprepared(), ["cpu"])
 
 

@@ -76,7 +76,7 @@ def test_plot_of_one_objective(single, tmp_path):
     assert result.exit_code == 0, result.output
     assert result.stdout.split() == [str(tmp_path / "pareto.png"), str(tmp_path / "progress.png")]
     names = {path.name for path in tmp_path.iterdir()}
-    assert names == {"pareto.png", "pareto.svg", "progress.png", "progress.svg"}
+    assert names == {f"{one}.{kind}" for one in ("pareto", "progress") for kind in ("png", "svg", "pdf")}
     objectives, points = axes_of(read_run(single))
     assert [objective.name for objective in objectives] == ["params", "depth"]
     assert points[0, 0] == read_run(single).costs[0].params

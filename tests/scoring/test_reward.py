@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from uninas_evo import search
 from uninas_evo.errors import ObjectiveError
 from uninas_evo.problems.options import ScoringOptions
 from uninas_evo.problems.search import SearchProblem
@@ -13,6 +14,17 @@ from uninas_evo.spaces.uninas import Skeleton, UninasSpace, preset
 from uninas_evo.spaces.uninet import UninetSpace
 from uninas_evo.spaces.uninet import preset as uninet_preset
 
+START = """uninet 1
+image 16
+classes 10
+stem 8 stride=2
+first none
+heads 8
+window 4
+head 16
+stage L-DSM stride=1 DWConv e=2 c=16 r=1
+stage L-DSM stride=2 SA e=2 c=16 r=1
+"""
 REWARD = {"name": "reward", "cost": "flops", "target": 1e9, "exponent": 0.07}
 
 
@@ -66,3 +78,16 @@ def test_what_is_minimized_cannot_be_weighed():
     """A reward of a value whose lesser is better would be wrong way round."""
     with pytest.raises(ObjectiveError, match="weighs a value that is maximized"):
         SearchProblem(NASBench201Space(), [REWARD | {"of": "te_ntk"}])
+
+
+@pytest.mark.parametrize("strategy", ["evolution", "aging"])
+def test_searches_follow_it(strategy, tmp_path):
+    """A strategy of one objective maximizes the reward, which is what the journal holds."""
+    entry = REWARD | {"of": "layers"}
+    problem = {"name": "uninet", "start": START, "objectives": [entry], "batch": 4}
+    found = search(problem, strategy, evaluations=8, pool={"devices": "in-process"}, out=tmp_path / "run", quiet=True)
+    values = [one.values["reward"] for one in found.evaluations]
+    assert found.best.values["reward"] == max(values)
+    assert len(set(values)) > 1
+    cost = found.best.cost
+    assert found.best.values["reward"] == pytest.approx(found.best.values["layers"] * (1e9 / cost.flops) ** 0.07)

@@ -224,3 +224,21 @@ def test_evolution_on_true_accuracy(start: Genome, settings: dict[str, object], 
     results = [e for e in journals[0] if e["event"] == "result"]
     assert len(results) >= 4
     assert all(0 < e["values"]["train"] <= 1 for e in results)
+
+
+def test_early_loss_is_the_mean_of_the_first_steps(start: Genome, settings: dict[str, object]) -> None:
+    """It is what a training tells at its first look, and the training ends there; less is better."""
+    from uninas_evo.scoring.early import EarlyLossScorer
+
+    space, told = UninasSpace(start), []
+    whole = ready(space, **settings)
+    look = Curve.look
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Curve, "look", lambda self, line: (told.append(dict(line)), look(self, line))[1])
+        trained(whole, space, start)
+        first = told[0]
+        told.clear()
+        early = EarlyLossScorer(**settings)
+        assert trained(early, space, start) == {"early_loss": first["loss"]}
+    assert len(told) == 1
+    assert early.objectives[0].goal == "minimize"

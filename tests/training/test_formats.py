@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,11 @@ import torch
 
 import uninas_evo
 from uninas_evo.errors import TrainingError
+from uninas_evo.spaces import uninet
 from uninas_evo.spaces.uninas import Skeleton, preset
 from uninas_evo.spaces.uninas.network import Network, build
 from uninas_evo.training import formats
+from uninas_evo.training.genomes import start_from
 from uninas_evo.training.protocol import load_protocol
 
 SKELETON = Skeleton(image_size=16, classes=4, stem=(8, 8), channels=(32, 32), depths=(1, 1))
@@ -125,3 +128,21 @@ def test_a_network_tells_what_it_takes_and_gives(network: Network, tmp_path: Pat
     assert notes["classes"] == ["1", "10", "2", "x"]
     assert notes["std"] == [0.5, 0.5, 0.5]
     assert json.loads((tmp_path / "out" / "preparation.json").read_text())["size"] == [3, 16, 16]
+
+
+def test_fine_tuning_starts_from_weights_of_another_image_size(tmp_path: Path) -> None:
+    """Convolutions and attention take the weights of a training at another size; layers over positions do not."""
+    small = uninet.Genome(
+        uninet.Skeleton(16, 3, 8, 2, None, 8, 4, 16, (1, 2)),
+        (uninet.Stage("L", "DWConv", 2, 8, 1), uninet.Stage("LG", "SA", 2, 16, 1)),
+    )
+    formats.save_weights(uninas_evo.build(small), tmp_path)
+    protocol = load_protocol("small").replace(start_from=str(tmp_path))
+    large = uninas_evo.build(small.resized(32, 3))
+    large.reinitialize(5)
+    start_from(large, protocol)
+    trained = formats.load(tmp_path).state_dict()
+    assert all(torch.equal(value, trained[name]) for name, value in large.state_dict().items())
+    other = replace(small, stages=(small.stages[0], uninet.Stage("L", "MLP", 2, 16, 1))).resized(32, 3)
+    with pytest.raises(TrainingError, match="do not fit: they must be of the same network"):
+        start_from(uninas_evo.build(other), protocol)

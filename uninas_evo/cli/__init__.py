@@ -18,9 +18,25 @@ from uninas_evo.cli._app import app
 
 __all__ = ["app", "main"]
 
+_GROUPS = {
+    "Search": ("run", "resume", "verify", "list"),
+    "Look at a run": ("report", "plot", "pick"),
+    "Compare": ("compare", "audit", "walk", "export-study"),
+    "Train": ("train", "handover", "export"),
+    "One network": ("draw", "cost", "score", "convert"),
+    "Other": ("reference",),
+}
+"""The commands as the help shows them, in the order of their use."""
+
 for _module in pkgutil.iter_modules(__path__):
     if not _module.name.startswith("_"):
         importlib.import_module(f"{__name__}.{_module.name}")
+_places = {name: group for group, names in _GROUPS.items() for name in names}
+_order = {name: index for index, name in enumerate(_places)}
+for _command in app.registered_commands:
+    _command.name = _command.name or (_command.callback.__name__ if _command.callback else "").replace("_", "-")
+    _command.rich_help_panel = _places.get(_command.name, "Other")
+app.registered_commands.sort(key=lambda command: _order.get(command.name or "", len(_order)))
 
 
 def main() -> None:

@@ -56,6 +56,23 @@ app = typer.Typer(
 )
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        from uninas_evo import __version__
+
+        typer.echo(f"uninas-evo {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Evolutionary neural-architecture search: in the UniNAS space and in those of its sources."""
+
+
 def show(shown: object, at_least: int = 0) -> None:
     """Prints a table on stdout, as wide as the terminal but not narrower than so many characters."""
     from rich.console import Console

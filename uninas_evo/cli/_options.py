@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Change a field of the run file.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show nothing but errors.")]
+Debug = Annotated[
+    bool, typer.Option("--debug", help="Score in this process, and show the whole traceback of every failure.")
+]
 Allow = Annotated[
     bool, typer.Option("--allow-changed-objective", help="Run your own objective although its file was changed.")
 ]

@@ -57,12 +57,19 @@ def _best(front: list[Evaluation], most: int = 10) -> Table:
 
 
 def _rescored(rescored: Rescored) -> Table:
+<<<<<<< HEAD
     seeds = max(map(len, rescored.values.values()), default=0)  # of a space without a start only the winners
+=======
+    seeds = len(rescored.values["winner"])
+>>>>>>> main
     title = f"{rescored.objective} with {seeds} fresh seed{'s' if seeds > 1 else ''}, the same for all"
-    table = Table("", "mean ± standard error", "winner's lead", title=title)
+    table = Table("", "candidate", "mean ± standard error", "winner's lead", title=title)
+    winner, recorded = rescored.candidates.get("winner"), rescored.best_recorded
+    if winner != recorded:
+        table.caption = f"candidate {recorded} scored best in the search; fresh seeds prefer candidate {winner}"
     leads = {"start": rescored.over_start, "runner-up": rescored.over_runner_up}
     for name, values in rescored.values.items():
-        table.add_row(name, _mean(values), _lead(leads.get(name)))
+        table.add_row(name, str(rescored.candidates.get(name, "")), _mean(values), _lead(leads.get(name)))
     return table
 
 

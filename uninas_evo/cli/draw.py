@@ -1,4 +1,4 @@
-"""`uninas-evo draw`: a network as SVG, PNG or HTML."""
+"""`uninas-evo draw`: a network as SVG, PNG, PDF or HTML."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from uninas_evo.cli._app import GenomeArgument, app
 @app.command()
 def draw(
     genome: GenomeArgument,
-    out: Annotated[Path, typer.Option(help="The file; .svg, .png or .html says the format.")],
+    out: Annotated[Path, typer.Option(help="The file; .svg, .png, .pdf or .html says the format.")],
     against: Annotated[
         str | None,
         typer.Option(metavar="OTHER", help="A second genome of the same skeleton: side by side, differences marked."),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from uninas_evo.cli._app import app
+from uninas_evo.cli.train import ChangeOption, ThreadsOption, changes
 
 if TYPE_CHECKING:
     from uninas_evo.training.options import TrainOptions
@@ -26,6 +27,8 @@ def handover(
     seeds: Annotated[int | None, typer.Option(min=1, help="Trainings of each network; 1 by default.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, or auto.")] = None,
     workers: Annotated[int | None, typer.Option(min=0, help="Processes that read images ahead.")] = None,
+    threads: ThreadsOption = None,
+    change: ChangeOption = None,
 ) -> None:
     """Trains a search's winners, presets at its budget and random networks alike, and prints who is better.
 
@@ -37,7 +40,7 @@ def handover(
 
     given = {
         "data": data, "protocol": protocol, "top": top, "random": random, "seeds": seeds, "device": device,
-        "workers": workers,
+        "workers": workers, "threads": threads, "settings": changes(change, None) if change else None,
     }  # fmt: skip
     options = _options(run_dir, {name: value for name, value in given.items() if value is not None})
     print(as_markdown(train_and_compare(run_dir, options, _say)), end="")

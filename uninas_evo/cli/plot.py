@@ -18,13 +18,21 @@ def plot(
     presets: Annotated[
         bool, typer.Option("--presets", help="Score the presets on the run's skeleton, and mark them.")
     ] = False,
+    width: Annotated[
+        float | None, typer.Option(min=1, max=50, help="Inches, for a paper: 3.3 is a column. Titles are left out.")
+    ] = None,
+    style: Annotated[
+        str | None, typer.Option(help="A style of matplotlib, such as grayscale, or the path of a style file.")
+    ] = None,
     trust: Trust = False,
 ) -> None:
-    """Draw a run as PNG and SVG: its best so far or its hypervolume, and its Pareto front.
+    """Draw a run as PNG, SVG and PDF: its best so far or its hypervolume, and its Pareto front.
 
-    Example: `uninas-evo plot runs/pareto --presets`
+    Example: `uninas-evo plot runs/pareto --width 3.3`
     """
     from uninas_evo.report.folder import plot_run
+    from uninas_evo.report.plots import styled
 
-    for path in plot_run(folder, out, presets=presets, trust=trust):
-        typer.echo(path)
+    with styled(style):
+        for path in plot_run(folder, out, presets=presets, width=width, trust=trust):
+            typer.echo(path)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from uninas_evo.cli._app import app
-from uninas_evo.cli._options import Allow, Quiet, Set, Trust, finish
+from uninas_evo.cli._options import Allow, Debug, Quiet, Set, Trust, finish
 
 
 @app.command()
@@ -18,6 +18,7 @@ def resume(
     allow_changed_objective: Allow = False,
     trust: Trust = False,
     quiet: Quiet = False,
+    debug: Debug = False,
 ) -> None:
     """Go on with a run that was killed or interrupted, or that is to get more evaluations.
 
@@ -25,5 +26,7 @@ def resume(
     """
     from uninas_evo.api import resume as go_on
 
-    result = go_on(folder, set_ or [], allow_changed_objective=allow_changed_objective, trust=trust, quiet=quiet)
+    result = go_on(
+        folder, set_ or [], allow_changed_objective=allow_changed_objective, trust=trust, quiet=quiet, debug=debug
+    )
     finish(result, folder, quiet)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from uninas_evo.cli._app import app
-from uninas_evo.cli._options import Quiet, Set, finish
+from uninas_evo.cli._options import Debug, Quiet, Set, finish
 
 
 @app.command()
@@ -17,6 +17,7 @@ def run(
     out: Annotated[Path | None, typer.Option(help="Run folder; by default the run file's path without .toml.")] = None,
     set_: Set = None,
     quiet: Quiet = False,
+    debug: Debug = False,
 ) -> None:
     """Search as a run file says, and write a run folder.
 
@@ -26,4 +27,4 @@ def run(
     from uninas_evo.config.runfile import load_run_file
 
     folder = out or file.with_suffix("")
-    finish(run_file(load_run_file(file, set_ or []), folder, quiet=quiet), folder, quiet)
+    finish(run_file(load_run_file(file, set_ or []), folder, quiet=quiet, debug=debug), folder, quiet)

@@ -20,6 +20,12 @@ DataOption = Annotated[
 ProtocolOption = Annotated[str, typer.Option(help="imagenet, deit, small, or the path of a TOML file.")]
 DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, or auto: a GPU where there is one.")]
 WorkersOption = Annotated[int, typer.Option(min=0, help="Processes that read images ahead; 8 are usual beside a GPU.")]
+ThreadsOption = Annotated[
+    int | None, typer.Option(min=1, help="Threads of torch on the CPU; by default the protocol's, which is 1.")
+]
+ChangeOption = Annotated[
+    list[str] | None, typer.Option("--set", help="Change a setting of the protocol, such as epochs=30.")
+]
 
 
 @app.command()
@@ -37,8 +43,11 @@ def train(
     seed: Annotated[int, typer.Option(min=0, help="Of weights, order and augmentation.")] = 0,
     device: DeviceOption = "auto",
     workers: WorkersOption = 0,
-    change: Annotated[
-        list[str] | None, typer.Option("--set", help="Change a setting of the protocol, such as epochs=30.")
+    threads: ThreadsOption = None,
+    change: ChangeOption = None,
+    start: Annotated[
+        Path | None,
+        typer.Option("--from", help="Fine-tune: begin with the weights of this training's folder, where they fit."),
     ] = None,
 ) -> None:
     """Trains a network and reports its test accuracy; the same command resumes a training that was killed.
@@ -60,7 +69,9 @@ def train(
         space, (genome,) = winners(source, 1)
     else:
         space, genome = load_space(source)
-    settings = load_protocol(protocol).replace(**_changes(change or []))
+    settings = load_protocol(protocol).replace(
+        **changes(change or [], threads), **({} if start is None else {"start_from": str(start)})
+    )
     text = space.encode(genome)
     kept = folder_of(Path(source) / "train", "winner 1", text, seed) if is_run else None
     folder = out or kept or Path("trained") / genome_id(text) / f"seed-{seed}"
@@ -89,13 +100,14 @@ def train(
             print(f"folder        {folder}")
 
 
-def _changes(settings: list[str]) -> dict[str, Any]:
+def changes(settings: list[str], threads: int | None) -> dict[str, Any]:
+    """The settings of a protocol that options change."""
     from uninas_evo.config.runfile import apply_setting
 
     content: dict[str, Any] = {}
     for setting in settings:
         apply_setting(content, setting)
-    return content
+    return content if threads is None else content | {"threads": threads}
 
 
 @contextmanager
@@ -107,7 +119,7 @@ def _progress(epochs: int, shown: bool) -> Iterator[Callable[[Mapping[str, float
     from rich.console import Console
     from rich.progress import Progress
 
-    console = Console(stderr=True)
+    console = Console(stderr=True, markup=False)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("training", total=epochs)
 

@@ -28,7 +28,15 @@ def verify(
     from uninas_evo.cli._tables import verify_table
     from uninas_evo.engine.verify import verify as check
 
-    rows = check(folder, random, device=device, allow_changed_objective=allow_changed_objective, trust=trust)
+    rows = check(
+        folder, random, device=device, allow_changed_objective=allow_changed_objective, trust=trust, watch=_watch
+    )
     show(verify_table(rows))
     if not all(row.agrees for row in rows):
         raise typer.Exit(1)
+
+
+def _watch(done: int, total: int) -> None:
+    """Ten lines at most, for more than a few."""
+    if total > 20 and (done * 10 // total) > ((done - 1) * 10 // total):
+        typer.echo(f"{done} of {total} are scored again", err=True)

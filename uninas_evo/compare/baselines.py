@@ -15,7 +15,6 @@ from uninas_evo.engine.search import reopen
 from uninas_evo.errors import BudgetError, JournalError, RunFileError
 from uninas_evo.report.record import genome_id, record_of
 from uninas_evo.spaces.uninas import HEAD_WIDTH, Genome, Skeleton, UninasSpace, load_genome, preset
-from uninas_evo.stats import fronts
 
 CONV_STEP = 8
 """Widths of stages without attention are multiples of it: the group sizes that convolutions are fast at."""
@@ -31,7 +30,7 @@ def winners(run_dir: str | Path, top: int) -> tuple[Space[Any], list[Any]]:
     """
     header, events = read_journal(Path(run_dir))
     record = record_of(header, events)
-    texts = [record.genomes[row] for row in fronts.ranked(record.points)[:top]]
+    texts = [record.genomes[row] for row in record.ranking[:top]]
     if not texts:
         raise JournalError(f"the run {run_dir} has no scored genome yet; let it score some, then train its best")
     table = header.run.get("problem", {})

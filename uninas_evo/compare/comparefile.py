@@ -86,6 +86,8 @@ def load_compare_file(path: Path, settings: Sequence[str] = ()) -> CompareFile:
         DataError: a problem's table or data is missing.
     """
     text, content = read_toml(path, settings)
+    if "strategy" in content and "strategies" not in content:
+        raise RunFileError(f"{path} is a run file, not a compare file; run it with: uninas-evo run {path}")
     options, mistakes = check(CompareOptions, content, (), path.parent)
     if options is None:
         options = _without(content, {re.split(r"[.:]", mistake)[0] for mistake in mistakes})

@@ -89,7 +89,8 @@ def train_and_compare(run_dir: str | Path, options: TrainOptions, report: Report
         JournalError: the run cannot be read or has no scored genome.
         DataError, TrainingError, MissingExtraError: as `train`.
     """
-    protocol = load_protocol(options.protocol)
+    threads = {} if options.threads is None else {"threads": options.threads}
+    protocol = load_protocol(options.protocol).replace(**options.settings, **threads)
     splits = read_splits(options.data, protocol.val_fraction)
     space, best = baselines.winners(run_dir, options.top)
     entrants = field_of(space, best, options, report)

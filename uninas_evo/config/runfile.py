@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
 
 from uninas_evo import registry
+from uninas_evo.config import strategyfile
 from uninas_evo.contracts import Problem, Strategy
 from uninas_evo.errors import ObjectiveError, RunFileError, UninasEvoError
 from uninas_evo.mistakes import check, nearest
@@ -45,8 +46,13 @@ class AfterOptions(BaseModel):
     rescore: NonNegativeInt = Field(
         8,
         le=10_000,
-        description="fresh seeds that the start, the winner and the runner-up are scored with again; 8 give a "
-        "standard error that tells a real gain from a lucky draw; 0 for none",
+        description="fresh seeds that the start and the finalists are scored with again; 8 give a standard error that "
+        "tells a real gain from a lucky draw; 0 for none",
+    )
+    finalists: PositiveInt = Field(
+        5,
+        description="the best so many are finalists: the winner is the one that fresh seeds prefer; of 5 candidates "
+        "one is nearly always among the true best, and more cost as much again each",
     )
     plot: bool = Field(True, description="draws the best score so far, or the Pareto front")
 
@@ -67,7 +73,8 @@ class RunOptions(BaseModel):
         default_factory=dict, description="what is optimized: `name`, and that problem's own options"
     )
     strategy: dict[str, Any] = Field(
-        default_factory=dict, description="what searches: `name`, and that strategy's own options"
+        default_factory=dict,
+        description="what searches: `name`, which may be a class of your own (`file.py:Class`), and its options",
     )
     pool: PoolOptions = Field(default_factory=PoolOptions, description="where candidates are scored")
     after: AfterOptions = Field(default_factory=AfterOptions, description="what is done at the end")
@@ -135,6 +142,8 @@ def load_run_file(path: Path, settings: Sequence[str] = ()) -> RunFile:
         RunFileError: the file cannot be read, or holds mistakes; the message lists all of them.
     """
     _, content = read_toml(path, settings)
+    if "strategies" in content and "strategy" not in content:
+        raise RunFileError(f"{path} is a compare file, not a run file; run it with: uninas-evo compare {path}")
     return parse_run(content, str(path), path.parent)
 
 
@@ -199,14 +208,18 @@ def parse_run(content: Mapping[str, Any], where: str, folder: Path) -> RunFile:
         RunFileError: it holds mistakes; the message lists all of them.
     """
     options, mistakes = _top(content, folder)
-    named = {}
+    named: dict[str, Any] = {}
     for kind, default in (("problem", "uninas"), ("strategy", "evolution")):
         table = content.get(kind, {})
         if not isinstance(table, dict):
             continue
         name = table.get("name", default)
         try:
-            found = registry.find(kind, name)
+            if kind == "strategy" and strategyfile.is_file(name):
+                name = strategyfile.located(name, folder)
+                found = strategyfile.load(name)
+            else:
+                found = registry.find(kind, name)
         except RunFileError as error:
             mistakes.append(f"{kind}.name: {error}")
             continue

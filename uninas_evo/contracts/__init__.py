@@ -19,7 +19,7 @@ from uninas_evo.contracts.costs import Budget, Cost, CostModel
 from uninas_evo.contracts.decision import Choose, Decision, Number
 from uninas_evo.contracts.policy import Choice, Episode, Policy
 from uninas_evo.contracts.predictor import Predictor
-from uninas_evo.contracts.problem import Constraint, Goal, Objective, Problem, Progress
+from uninas_evo.contracts.problem import Constraint, Goal, Objective, Problem, Progress, violation
 from uninas_evo.contracts.scorer import Scorer, Subject
 from uninas_evo.contracts.space import Anchored, G, Rebudgeted, Reducible, Shape, Space, Started, Variation, Varied
 from uninas_evo.contracts.strategy import Candidate, Draft, Result, StopSearch, Strategy, numbered
@@ -63,4 +63,5 @@ __all__ = [
     "Varied",
     "Weights",
     "numbered",
+    "violation",
 ]

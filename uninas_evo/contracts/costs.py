@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from uninas_evo.errors import BudgetError
@@ -70,10 +71,21 @@ def _summed(a: Cost, b: Cost, sign: int) -> tuple[tuple[str, float], ...]:
 class CostModel(Protocol[G_contra]):
     """Gives genomes of a space further named amounts, exactly and without building anything."""
 
-    names: tuple[str, ...]
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What it counts."""
 
-    def __call__(self, genome: G_contra) -> Mapping[str, float]:
-        """An amount for each of `names`."""
+    @property
+    def sources(self) -> tuple[Path, ...]:
+        """Files that the amounts are read from; their hashes are part of a run's identity."""
+
+    def __call__(self, genome: G_contra, cost: Cost) -> Mapping[str, float]:
+        """An amount for each of `names`, infinite where it is known that there is none: outside every budget.
+
+        Args:
+            genome: what is counted.
+            cost: what is counted of it already, parameters and FLOPs among it.
+        """
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
@@ -139,7 +151,7 @@ class Budget:
         yield from self.bounds
 
     def admits(self, cost: Cost) -> bool:
-        """Whether a cost lies within all bounds.
+        """Whether a cost lies within all bounds; one with an infinite amount never does.
 
         Raises:
             BudgetError: a bounded cost is not among the cost's names.
@@ -148,16 +160,18 @@ class Budget:
             self.min_params <= cost.params <= self.max_params
             and self.min_flops <= cost.flops <= self.max_flops
             and all(low <= self._amount(cost, name) <= high for name, low, high in self.bounds)
+            and all(amount < math.inf for _, amount in cost.further)
         )
 
     def excess(self, cost: Cost) -> float:
         """By which share of a bound a cost lies outside, the worst of all bounds; 0 inside."""
-        shares = [0.0]
+        shares = [0.0, *[amount for _, amount in cost.further if amount == math.inf]]
         for name, low, high in self._all():
             amount = self._amount(cost, name)
             # Below one unit shares of counts mean nothing; further costs may be far smaller than one.
             floor = 1 if name in ("params", "flops") else 1e-12
-            shares += [amount / max(high, floor) - 1, low / max(amount, floor) - 1]
+            if amount < math.inf:
+                shares += [amount / max(high, floor) - 1, low / max(amount, floor) - 1]
         return max(shares)
 
     def _amount(self, cost: Cost, name: str) -> float:

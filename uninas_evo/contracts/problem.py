@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -41,6 +42,10 @@ class Objective:
         """1 where greater is better, −1 where less is."""
         return 1 if self.goal == "maximize" else -1
 
+    def better(self, a: float, b: float) -> bool:
+        """Whether value `a` is better than value `b`; a NaN is better than nothing, and nothing than it."""
+        return self.sign * a > self.sign * b
+
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
@@ -57,10 +62,20 @@ class Constraint:
     high: float = float("inf")
 
     def excess(self, values: Mapping[str, float]) -> float:
-        """By how much a value lies outside, 0 inside; infinite where it is missing."""
-        if self.name not in values:
-            return float("inf")
-        return max(0.0, values[self.name] - self.high, self.low - values[self.name])
+        """By which share of the bound a value lies outside, 0 inside; infinite where it is missing."""
+        value = values.get(self.name, math.nan)
+        if math.isnan(value):
+            return math.inf
+        return max(0.0, (value - self.high) / _scale(self.high), (self.low - value) / _scale(self.low))
+
+
+def _scale(bound: float) -> float:
+    return abs(bound) if math.isfinite(bound) and bound else 1.0
+
+
+def violation(values: Mapping[str, float], constraints: Sequence[Constraint]) -> float:
+    """The sum of all constraints' excesses: 0 where every one is met."""
+    return sum((one.excess(values) for one in constraints), 0.0)
 
 
 Progress = Callable[[str], None]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, runtime_checkable
 
-from uninas_evo.contracts.costs import Budget, Cost
+from uninas_evo.contracts.costs import Budget, Cost, CostModel
 from uninas_evo.contracts.decision import Choose
 from uninas_evo.errors import SpaceError
 
@@ -26,12 +27,14 @@ class Space(ABC, Generic[G]):
 
     Attributes:
         budget: bounds on named costs that no operator leaves.
+        costs: what gives further named costs, such as the latency on a device.
         start: the genome that walks begin at, inside the budget; None where the space has none.
         image: (C, H, W) of the images that its networks take.
         classes: outputs of its networks.
     """
 
     budget: Budget
+    costs: tuple[CostModel[G], ...] = ()
     start: G | None = None
     image: Shape
     classes: int
@@ -58,7 +61,26 @@ class Space(ABC, Generic[G]):
 
     @abstractmethod
     def cost(self, genome: G) -> Cost:
-        """Exact named costs, from formulas; nothing is built."""
+        """Exact named costs, from formulas; nothing is built. Ends with `return self.extended(genome, cost)`."""
+
+    def extended(self, genome: G, cost: Cost) -> Cost:
+        """A genome's cost with the amounts that `costs` give."""
+        for model in self.costs:
+            cost = cost.extended(**model(genome, cost))
+        return cost
+
+    def with_costs(self, costs: Sequence[CostModel[G]], budget: Budget) -> Self:
+        """The same space with further named costs, inside a budget that may bound them.
+
+        Raises:
+            SpaceError: the space cannot change its budget.
+            BudgetError: no genome, or not the start, is inside.
+        """
+        other = copy.copy(self)
+        if not isinstance(other, Rebudgeted):
+            raise SpaceError(f"{type(self).__name__} takes no further costs: it has no `with_budget`; add the method")
+        object.__setattr__(other, "costs", (*self.costs, *costs))  # spaces may be frozen
+        return other.with_budget(budget)
 
     def features(self, genome: G) -> Mapping[str, float]:
         """Numbers that predictors learn from; by default the costs alone."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pydantic
 
     from uninas_evo.contracts.array import Array
+    from uninas_evo.contracts.problem import Constraint
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,10 @@ class Strategy(ABC):
     """What it was made with, for the run's record."""
     objectives_allowed: ClassVar[Literal["one", "several", "any"]] = "any"
     """How many objectives the strategy can follow."""
+    used: bool = False
+    """Whether a loop has asked it: what it learned belongs to that search alone."""
+    constraints: Sequence[Constraint] = ()
+    """Bounds on values of results; the loop sets them before the first `ask`, to those of the problem."""
     climbs: ClassVar[bool] = False
     """Whether it asks for cheap fidelities before the full one."""
 

@@ -1,4 +1,4 @@
-"""Drawings of networks as SVG, PNG and HTML, all from one layout; the same bytes for the same genome."""
+"""Drawings of networks as SVG, PNG, PDF and HTML, all from one layout; the same bytes for the same genome."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from uninas_evo.spaces import uninet
 from uninas_evo.spaces.uninas import Genome
 from uninas_evo.spaces.uninas.diff import edits
 
-FORMATS = ("svg", "png", "html")
+FORMATS = ("svg", "png", "pdf", "html")
 
 
 def draw(genome: Any, out: Path, title: str = "", against: Any = None, other_title: str = "") -> Path:
@@ -25,7 +25,7 @@ def draw(genome: Any, out: Path, title: str = "", against: Any = None, other_tit
 
     Args:
         genome: what is drawn.
-        out: the file; its ending says the format: .svg, .png or .html.
+        out: the file; its ending says the format: .svg, .png, .pdf or .html.
         title: above the drawing; the genome's id by default.
         against: a second genome of the same skeleton, drawn beside the first; what differs is marked in both.
         other_title: above the second drawing.

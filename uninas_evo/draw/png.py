@@ -1,4 +1,4 @@
-"""A drawing's layout as a PNG, on white."""
+"""A drawing's layout as a PNG or PDF, on white."""
 
 from __future__ import annotations
 
@@ -33,10 +33,9 @@ def write_png(root: Box, path: Path) -> None:
         _draw_box(axes, box, scale)
     for box in everything(root):
         _draw_lines(axes, box, scale)
-    write_atomically(
-        path,
-        lambda file: figure.savefig(file, format="png", dpi=DPI, metadata={"Software": None}),
-    )
+    kind = "pdf" if path.suffix.lower() == ".pdf" else "png"
+    dates = {"CreationDate": None, "Creator": None} if kind == "pdf" else {"Software": None}
+    write_atomically(path, lambda file: figure.savefig(file, format=kind, dpi=DPI, metadata=dates))
 
 
 def _draw_box(axes: Axes, box: Box, scale: float) -> None:

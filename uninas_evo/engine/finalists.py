@@ -14,8 +14,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from uninas_evo.contracts import Cost, Objective, Problem
-from uninas_evo.engine.journal import Journal, RescoreEvent
+from uninas_evo.contracts import Constraint, Cost, Objective, Problem
+from uninas_evo.engine.journal import Event, Journal, RescoreEvent
 from uninas_evo.engine.loop import Loop
 from uninas_evo.engine.results import Difference, Evaluation, Rescored, SearchResult
 from uninas_evo.files import own_folder, write_text
@@ -30,46 +30,82 @@ SizeAlarm = dict[str, dict[str, float]]
 _START, _WINNER, _RUNNER_UP = "start", "winner", "runner-up"
 
 
+def preferred(order: Sequence[int], events: Sequence[Event], objective: Objective) -> list[int]:
+    """Candidates with those first that fresh seeds know, in the order of their mean fresh scores.
+
+    Only scores under the same seeds compare, so candidates with fewer fresh scores than the others keep their places
+    behind. Nothing changes where the best candidate has none: what was found later may be better than all finalists.
+
+    Args:
+        order: numbers of candidates, the best recorded score first.
+        events: a journal's events.
+        objective: what the finalists were scored by.
+    """
+    fresh: dict[int, list[float]] = {}
+    for event in events:
+        if isinstance(event, RescoreEvent) and event.number is not None:
+            fresh.setdefault(event.number, []).append((event.values or {}).get(objective.name, math.nan))
+    most = max(map(len, fresh.values()), default=0)
+    known = [number for number in order if len(fresh.get(number, ())) == most]
+    if not order or not most or order[0] not in known:
+        return list(order)
+    means = {number: objective.sign * statistics.fmean(fresh[number]) for number in known}
+    known.sort(key=lambda number: -math.inf if math.isnan(means[number]) else means[number], reverse=True)
+    return known + [number for number in order if number not in means]
+
+
 def rescore(
     problem: Problem, pool: Callable[[], Pool], best: Sequence[Evaluation], seed: int, seeds: int, journal: Journal
-) -> Rescored | None:
-    """Scores the start and the best with seeds that the search has not used.
+) -> Rescored:
+    """Scores the start and the finalists with seeds that the search has not used; the best of them is the winner.
 
-    A search picks the luckiest of many noisy scores, so that the winner's own score is too good; its fresh ones are
+    A search picks the luckiest of many noisy scores, so that the best one's own score is too good; its fresh ones are
     not. With values that do not depend on the seed, one seed is enough. Fresh scores are recorded as they arrive, and
     what is recorded is not scored again.
 
     Args:
         problem: what was searched; its first objective is looked at.
         pool: gives the workers, where any are needed.
-        best: the winner, and the runner-up where there is one.
+        best: the finalists, the best recorded score first.
         seed: the run's seed; the fresh ones follow from it.
         seeds: how many fresh seeds.
         journal: keeps the fresh scores.
     """
     objective = problem.objectives[0]
-    named = dict(zip((_WINNER, _RUNNER_UP), best, strict=False))
-    finalists: dict[str, tuple[int | None, str]] = {name: (one.number, one.text) for name, one in named.items()}
+    finalists: dict[int | None, str] = {one.number: one.text for one in best}
     if problem.space.start is not None:
-        finalists = {_START: (None, problem.space.encode(problem.space.start))} | finalists
+        start: dict[int | None, str] = {None: problem.space.encode(problem.space.start)}
+        finalists = start | finalists
     rng = random.Random(f"fresh seeds of {seed}")
     fresh = [rng.getrandbits(31) for _ in range(seeds)]
-    values: dict[str, list[float]] = {name: [] for name in finalists}
-    recorded = best[0].values[objective.name]
+    found: dict[int | None, list[float]] = {number: [] for number in finalists}
+    noisy = True
     for wave in (fresh[:1], fresh[1:]):
-        wanted = [(number, text, one) for one in wave for number, text in finalists.values()]
-        scores = score_again(pool, wanted, journal)
-        for (number, _, one), name in zip(wanted, list(finalists) * len(wave), strict=True):
-            values[name].append(scores[number, one].get(objective.name, math.nan))
-        if values[_WINNER] == [recorded]:
+        scores = score_again(pool, [(number, text, one) for one in wave for number, text in finalists.items()], journal)
+        for number in finalists:
+            found[number] += [scores[number, one].get(objective.name, math.nan) for one in wave]
+        if all(found[one.number] == [one.values[objective.name]] for one in best):
+            noisy = False
             break  # another seed changed nothing
+    numbers = [one.number for one in best]
+    order = preferred(numbers, journal.events, objective) if noisy else numbers
+    named = dict(zip(_names(len(order)), order, strict=True))
+    values = {_START: found[None]} if None in found else {}
+    values |= {name: found[number] for name, number in named.items()}
     return Rescored(
         objective.name,
         values,
         difference(values[_WINNER], values[_START], objective.sign) if _START in values else None,
         difference(values[_WINNER], values[_RUNNER_UP], objective.sign) if _RUNNER_UP in values else None,
-        noisy=values[_WINNER] != [recorded],
+        noisy=noisy,
+        candidates=named,
+        best_recorded=numbers[0],
     )
+
+
+def _names(count: int) -> list[str]:
+    """What finalists are called, the best first."""
+    return [_WINNER, _RUNNER_UP, *(f"finalist {place}" for place in range(3, count + 1))][:count]
 
 
 def difference(a: Sequence[float], b: Sequence[float], sign: int) -> Difference | None:
@@ -175,6 +211,15 @@ def warnings(size: SizeAlarm, rescored: Rescored | None) -> tuple[str, ...]:
     if rescored is not None and rescored.over_start is not None and not rescored.over_start.significant:
         told.append(f"the winner's {rescored.objective} is not above the start's beyond noise: search longer")
     return tuple(told)
+
+
+def unmet(scored: Sequence[Evaluation], constraints: Sequence[Constraint]) -> tuple[str, ...]:
+    """What to tell where candidates were scored, and none of them meets the constraints."""
+    if not scored:
+        return ()
+    near = min(scored, key=lambda one: one.violation)
+    values = ", ".join(f"{one.name} {near.values.get(one.name, math.nan):.6g}" for one in constraints)
+    return (f"no candidate meets the constraints; candidate {near.number} comes nearest, with {values}: widen them",)
 
 
 def _facts(one: Evaluation) -> dict[str, Any]:

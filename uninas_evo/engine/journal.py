@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import hashlib
 import io
+import math
 import os
 import stat
 import time
@@ -20,7 +21,7 @@ from typing import Annotated, Any, Literal, Protocol, TypeVar, cast
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic_core import PydanticSerializationError
 
-from uninas_evo.contracts import Cost, Goal
+from uninas_evo.contracts import Constraint, Cost, Goal
 from uninas_evo.errors import JournalError
 
 VERSION = 2
@@ -60,9 +61,11 @@ class Header(_Event):
     run: Run
     """The resolved run file; `problem` or `strategy` is absent where a Python object was given."""
     seed: int
-    objectives: Annotated[dict[str, Goal], Field(min_length=1)]
+    objectives: dict[str, Goal]
     units: dict[str, str] = {}
     """What objectives are counted in, where they have a unit."""
+    constraints: dict[str, tuple[float | None, float | None]] = {}
+    """Bounds on scored values: name -> least and most that is feasible."""
     versions: dict[str, str]
     """Installed version of each library that can change a result."""
     host: dict[str, str]
@@ -72,8 +75,18 @@ class Header(_Event):
     """SHA-256 of each file of the user's own that the scores depend on, imported modules included."""
     prepared: dict[str, str] = {}
     """SHA-256 of what was made before the first score and is shared by all, such as trained weights."""
+    strategy_source: str | None = None
+    """SHA-256 of the file of the user's own strategy."""
     started: str
     """When the run began, ISO 8601 in UTC."""
+
+    @property
+    def bounds(self) -> tuple[Constraint, ...]:
+        """The constraints as candidates are held to them."""
+        return tuple(
+            Constraint(name, -math.inf if low is None else low, math.inf if high is None else high)
+            for name, (low, high) in self.constraints.items()
+        )
 
 
 class AskEvent(_Event):
@@ -128,6 +141,8 @@ class ResultEvent(_Event):
     number: int
     values: dict[str, float] | None = None
     failure: str | None = None
+    traceback: str | None = None
+    """The whole traceback of a failure, where an exception was its reason."""
     measured: Measured
 
 
@@ -376,7 +391,7 @@ def canonical(events: Iterable[Event]) -> list[dict[str, Any]]:
     """The part of a journal that is the same for equal runs: asks in order, then results by number, no times."""
     kept = [event for event in events if isinstance(event, AskEvent | ResultEvent)]
     kept.sort(key=lambda event: (isinstance(event, ResultEvent), event.number))
-    return [event.model_dump(exclude={"measured"}) for event in kept]
+    return [event.model_dump(exclude={"measured", "traceback"}) for event in kept]
 
 
 def _parse(content: bytes, path: Path) -> tuple[list[Event], str, int]:
@@ -441,6 +456,7 @@ def _check_order(events: Sequence[Event], path: Path) -> None:
             done.add(event.number)
         else:
             wrong = "a second header" if isinstance(event, Header) and line > 1 else ""
+            wrong = wrong or ("a header without objectives" if line == 1 and not names else "")
         if wrong:
             raise JournalError(
                 f"{path}, line {line}: {wrong}; restore the file from a copy, or cut it before this line"

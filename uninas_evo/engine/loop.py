@@ -82,6 +82,12 @@ class Loop:
     ) -> None:
         self.problem = problem
         self.strategy = strategy
+        if strategy.used:
+            raise StrategyError(
+                f"this {type(strategy).__name__} object has searched already, and a strategy keeps what it learned; "
+                f"make a new one, also to go on with a run (with resume=True)"
+            )
+        strategy.constraints = problem.constraints
         self.journal = journal
         self.evaluations = float("inf") if evaluations is None else evaluations
         self.time_limit_s = float("inf") if time_limit_s is None else time_limit_s
@@ -172,6 +178,7 @@ class Loop:
 
     def _ask(self) -> None:
         """Asks until the strategy waits."""
+        self.strategy.used = True
         try:
             while self._stopped is None and len(self.trials) - self.told < LOOKAHEAD:
                 drafts = self.strategy.ask()
@@ -312,6 +319,7 @@ class Loop:
                 number=one.job.number,
                 values=None if one.values is None else dict(one.values),
                 failure=one.failure,
+                traceback=one.traceback,
                 measured=Measured(seconds=one.seconds, device=one.device, worker=one.worker, at=self.elapsed_s),
             )
             for one in done

@@ -11,7 +11,7 @@ from uninas_evo.pool.contract import Done, Job, Pool
 
 _STEPS = 1000
 """Single steps from the start that the feasible rate is taken from: they tell it to 2 percent, in milliseconds."""
-_WARM_S = 2.0
+_WARM_S = 10.0
 """A score that took less is taken twice, since the first one also loads libraries."""
 
 
@@ -70,7 +70,7 @@ def _score_everywhere(text: str, pool: Pool, fidelity: int | None) -> list[Done]
     for one in done:
         if one.failure is not None:
             raise PoolError(
-                f"the start network must be scored before the run begins, and worker {one.worker} ({one.device}) "
-                f"failed: {one.failure}; fix the objective, the limits in [pool], or the start network"
+                f"the start network must be scored before the run begins, and that failed on {one.device}: "
+                f"{one.failure}; fix the objective, the limits in [pool], or the start network"
             )
     return done

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from typing import Any
 
-from uninas_evo.contracts import Cost, Objective
+from uninas_evo.contracts import Cost, Objective, violation
 from uninas_evo.engine.journal import Note, at_full
 from uninas_evo.engine.loop import Loop
+from uninas_evo.errors import MissingExtraError
 from uninas_evo.stats import fronts
 from uninas_evo.stats.fronts import FloatArray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Evaluation:
     """One genome that was scored.
 
@@ -27,6 +29,7 @@ class Evaluation:
         values: a value for every objective and whatever else was measured; empty for a failure.
         failure: why there are no values.
         fidelity: index of the problem's fidelity that it was scored at; None for the full one.
+        violation: by how much it violates the problem's constraints; 0 where it meets them.
     """
 
     number: int
@@ -36,6 +39,11 @@ class Evaluation:
     values: Mapping[str, float]
     failure: str | None = None
     fidelity: int | None = None
+    violation: float = 0.0
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{name}={value:.6g}" for name, value in self.values.items()) or self.failure
+        return f"<Evaluation {self.number}: {values}>"
 
 
 @dataclass(frozen=True)
@@ -57,6 +65,8 @@ class Rescored:
         over_start: winner against start; None where a score failed.
         over_runner_up: winner against runner-up; None where there is none.
         noisy: whether another seed changes a value at all.
+        candidates: by finalist, its candidate's number.
+        best_recorded: the candidate with the best score in the search; fresh seeds may prefer another one.
     """
 
     objective: str
@@ -64,9 +74,11 @@ class Rescored:
     over_start: Difference | None
     over_runner_up: Difference | None
     noisy: bool
+    candidates: Mapping[str, int] = field(default_factory=dict)
+    best_recorded: int | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SearchResult:
     """What a search found.
 
@@ -85,11 +97,47 @@ class SearchResult:
     folder: Path | None
     warnings: tuple[str, ...] = ()
     """What to keep in mind before believing the result."""
+    objectives: tuple[Objective, ...] = ()
+    """What was followed."""
 
     @property
     def best(self) -> Evaluation | None:
         """The best evaluation, of a front its knee; None where everything failed."""
         return self.front[0] if self.front else None
+
+    def __repr__(self) -> str:
+        failed = sum(one.failure is not None for one in self.evaluations)
+        told = f"{len(self.evaluations)} evaluations" + (f", {failed} failed" if failed else "")
+        many = f", a front of {len(self.front)}" if len(self.front) > 1 else ""
+        return f"<SearchResult: {self.end.kind}, {told}{many}, best {self.best!r}>"
+
+    def frame(self) -> Any:
+        """Every evaluation as a row of a pandas data frame: number, values, costs, failure and text.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError:
+            raise MissingExtraError("pandas", "notebook") from None
+        rows = [
+            {"number": one.number, **one.cost, **one.values, "failure": one.failure, "genome": one.text}
+            for one in self.evaluations
+        ]
+        return pandas.DataFrame(rows)
+
+    def _repr_html_(self) -> str:
+        """The front, at most ten members, for notebooks."""
+        names = list(dict.fromkeys(name for one in self.front[:1] for name in (*one.values, *one.cost)))
+        head = "".join(f"<th>{escape(name)}</th>" for name in ("candidate", *names))
+        rows = "".join(
+            f"<tr><td>{one.number}</td>"
+            + "".join(f"<td>{dict(one.cost, **one.values).get(name, math.nan):.6g}</td>" for name in names)
+            + "</tr>"
+            for one in self.front[:10]
+        )
+        return f"<p>{escape(self.end.text)}</p><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 
 def evaluations(loop: Loop) -> list[Evaluation]:
@@ -100,9 +148,10 @@ def evaluations(loop: Loop) -> list[Evaluation]:
         if trial.new:
             event = loop.results[trial.source]
             genome, values = trial.candidate.genome, event.values or {}
+            over = 0.0 if event.failure else violation(values, loop.problem.constraints)
             fidelity = trial.candidate.fidelity
             cost = space.cost(genome)
-            found.append(Evaluation(trial.source, genome, trial.text, cost, values, event.failure, fidelity))
+            found.append(Evaluation(trial.source, genome, trial.text, cost, values, event.failure, fidelity, over))
     return found
 
 
@@ -117,6 +166,9 @@ def ranked(found: Sequence[Evaluation], objectives: Sequence[Objective]) -> list
 
 
 def points(found: Sequence[Evaluation], objectives: Sequence[Objective]) -> FloatArray:
-    """The objectives' values with less being better, (T, O); NaN for failures."""
-    values = [[one.values.get(objective.name, math.nan) for objective in objectives] for one in found]
+    """The objectives' values with less being better, (T, O); NaN for failures and what violates a constraint."""
+    values = [
+        [math.nan if one.violation else one.values.get(objective.name, math.nan) for objective in objectives]
+        for one in found
+    ]
     return fronts.minimized(values, [objective.goal for objective in objectives])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import datetime
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -12,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from uninas_evo import registry
-from uninas_evo.config import runfile
+from uninas_evo.config import runfile, strategyfile
 from uninas_evo.config.runfile import AfterOptions, RunFile
 from uninas_evo.contracts import Problem, Strategy
 from uninas_evo.engine import identity
 from uninas_evo.engine import journal as journals
 from uninas_evo.engine.display import Display
-from uninas_evo.engine.finalists import rescore, size_alarm, warnings, write_folder
+from uninas_evo.engine.finalists import preferred, rescore, size_alarm, unmet, warnings, write_folder
 from uninas_evo.engine.journal import Header, Journal, Note, at_full, read_header
 from uninas_evo.engine.loop import Loop
 from uninas_evo.engine.preflight import preflight
@@ -28,6 +29,7 @@ from uninas_evo.engine.versions import git_state, host, versions
 from uninas_evo.errors import JournalError, RunFileError
 from uninas_evo.files import write_text
 from uninas_evo.pool.contract import Pool
+from uninas_evo.pool.in_process import InProcessPool
 from uninas_evo.pool.open import PoolOptions, make_ready, open_pool
 from uninas_evo.training.options import TrainOptions
 
@@ -83,6 +85,11 @@ def reopen(
     held = copy.deepcopy(content)  # what the user sets now needs no agreement
     for setting in settings:
         runfile.apply_setting(content, setting)
+    for tables in (content, recorded):  # reading a run file executes such a strategy's file
+        name = _name(tables.get("strategy"))
+        if strategyfile.is_file(name):
+            strategyfile.check_recorded(name, header.strategy_source, folder)
+            demand(held, folder, header, given=bool(trust))
     run = runfile.parse_run(content, str(path), folder)
     before = runfile.parse_run(recorded, str(folder / journals.FILE_NAME), folder)  # fields that are new get defaults
     changed = runfile.changes(identity.by_hash(before.resolved(), header), identity.by_hash(run.resolved(), header))
@@ -90,6 +97,10 @@ def reopen(
     if trust is not None:
         demand(held, folder, header, given=trust)
     return run, changed
+
+
+def _name(table: Any) -> Any:
+    return table.get("name") if isinstance(table, Mapping) else None
 
 
 def plan_of(run: RunFile) -> Plan:
@@ -149,6 +160,7 @@ def execute(
     resume: bool = False,
     changed: Mapping[str, Any] | None = None,
     pool: Pool | None = None,
+    debug: bool = False,
     allow_changed_objective: bool = False,
 ) -> SearchResult:
     """Runs a plan to its end: replay, workers, loop, what comes after, and the folder's files.
@@ -160,6 +172,10 @@ def execute(
         resume: whether the folder holds a part of this run already.
         changed: fields that differ from the run's header, for a note.
         pool: workers that are there already; they are left open.
+<<<<<<< HEAD
+=======
+        debug: scores in this process and prints the traceback of every failure.
+>>>>>>> main
         allow_changed_objective: goes on although files that the scores depend on are not the recorded ones.
 
     Raises:
@@ -167,6 +183,8 @@ def execute(
     """
     _check_count(plan)
     display = display or Display()
+    if folder is not None and not resume and folder.is_dir() and any(folder.iterdir()):
+        display.say(f"{folder} holds other files already; the run's files are written beside them")
     journal = _open_journal(folder, resume)
     try:
         sources = identity.current_sources(plan.problem)
@@ -186,7 +204,7 @@ def execute(
         if journal.events:
             loop.replay()
         with contextlib.ExitStack() as stack:
-            workers = cache(lambda: pool or stack.enter_context(_open(plan, folder, display, sources, journal)))
+            workers = cache(lambda: pool or stack.enter_context(_open(plan, folder, display, sources, journal, debug)))
             end = loop.ended() if journal.events else None
             if end is None or end.kind == "interrupted":
                 stack.callback(display.ended)
@@ -213,11 +231,19 @@ def _check_count(plan: Plan) -> None:
         )
 
 
+<<<<<<< HEAD
 def _open(plan: Plan, folder: Path | None, display: Display, sources: Mapping[str, str], journal: Journal) -> Pool:
+=======
+def _open(
+    plan: Plan, folder: Path | None, display: Display, sources: Mapping[str, str], journal: Journal, debug: bool
+) -> Pool:
+>>>>>>> main
     """Workers for a problem that was made ready."""
     make_ready(plan.pool, plan.problem, folder, display.say)
     if journal.header is not None:
         identity.check_prepared(plan.problem, journal.header)
+    if debug:
+        return InProcessPool(plan.problem, threads=plan.pool.threads, sources=sources, debug=True)
     return open_pool(plan.pool, plan.problem, sources)
 
 
@@ -226,14 +252,19 @@ def _conclude(plan: Plan, loop: Loop, end: Note, pool: Callable[[], Pool], folde
     objectives = plan.problem.objectives
     found = evaluations(loop)
     order = _by_estimate(ranked(found, objectives), plan.strategy.ranking())
-    best = order[:1] if len(objectives) == 1 else order
     rescored = None
     if plan.after.rescore and order and end.kind != "interrupted" and len(objectives) == 1:
-        rescored = rescore(plan.problem, pool, order[:2], plan.seed, plan.after.rescore, loop.journal)
+        top = order[: plan.after.finalists]
+        rescored = rescore(plan.problem, pool, top, plan.seed, plan.after.rescore, loop.journal)
+    best = order
+    if len(objectives) == 1:
+        numbers = preferred([one.number for one in order], loop.journal.events, objectives[0])
+        best = [one for one in order if one.number in numbers[:1]]
     scored = at_full([one for one in found if one.failure is None])
     values = {objective.name: [one.values[objective.name] for one in scored] for objective in objectives}
     size = size_alarm(objectives, [one.cost for one in scored], values)
-    result = SearchResult(found, best, rescored, end, folder, warnings(size, rescored))
+    told = warnings(size, rescored) if order else unmet(scored, plan.problem.constraints)
+    result = SearchResult(found, best, rescored, end, folder, told, objectives)
     if folder is not None:
         write_folder(folder, plan.problem, loop, result, size)
     return result
@@ -305,16 +336,22 @@ def _begin(
             seed=plan.seed,
             objectives={objective.name: objective.goal for objective in plan.problem.objectives},
             units={objective.name: objective.unit for objective in plan.problem.objectives if objective.unit},
+            constraints={one.name: (_finite(one.low), _finite(one.high)) for one in plan.problem.constraints},
             versions=versions(),
             host=facts,
             git=git_state(),
             sources=dict(sources),
             prepared=dict(plan.problem.prepared),
+            strategy_source=strategyfile.digest(plan.content.get("strategy", {}).get("name")),
             started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         )
         journal.append(header)
     if folder is not None:
         _write_run_file(folder, plan)
+
+
+def _finite(bound: float) -> float | None:
+    return bound if math.isfinite(bound) else None
 
 
 def _write_run_file(folder: Path, plan: Plan) -> None:

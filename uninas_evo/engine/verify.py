@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import math
 import random
+import statistics
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from uninas_evo.contracts import Objective
+from uninas_evo.contracts import Objective, Problem, violation
+from uninas_evo.engine.finalists import preferred
 from uninas_evo.engine.identity import check_prepared, check_sources, current_sources
-from uninas_evo.engine.journal import AskEvent, ResultEvent, lineage, read_journal
+from uninas_evo.engine.journal import AskEvent, Event, ResultEvent, lineage, read_journal
 from uninas_evo.engine.search import reopen
 from uninas_evo.errors import JournalError
 from uninas_evo.pool.contract import Done, Job
 from uninas_evo.pool.open import make_ready, open_pool, pool_on
 from uninas_evo.stats import fronts
 
+MEASUREMENTS = 5
+"""How often a measured value is taken again, for its spread."""
+SPREAD = 0.1
+"""The least deviation that a measured value is taken to have, relative: five short times say little about the next."""
 TOLERANCE = 1e-3
 """Relative difference that two kinds of devices may have: their sums round differently, and entropies of deciles
 move little by it."""
@@ -40,6 +47,7 @@ def verify(
     device: str | None = None,
     allow_changed_objective: bool = False,
     trust: bool = False,
+    watch: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Row]:
     """Scores the winner, or random entries, again.
 
@@ -49,6 +57,7 @@ def verify(
         device: where to score; by default as the run file says.
         allow_changed_objective: runs the user's own objective although its file is not the recorded one.
         trust: agrees, once and for all, to running what the folder names.
+        watch: is told how many of how many are scored.
 
     Raises:
         JournalError: the folder cannot be read, or holds nothing that was scored.
@@ -65,7 +74,7 @@ def verify(
     check_sources(sources, header, allowed=allow_changed_objective)
     asks = {event.number: event for event in events if isinstance(event, AskEvent)}
     results = {event.number: event for event in events if isinstance(event, ResultEvent) and event.values}
-    chosen = _choose(results, problem.objectives, count)
+    chosen = _choose(results, problem, events, count)
     if not chosen:
         raise JournalError(f"{folder} holds no scored genome to verify; let the run score some first")
     options = run.options.pool if device is None else pool_on(device, run.options.pool.threads)
@@ -77,22 +86,31 @@ def verify(
             Job(number, asks[number].genome or "", fidelity=asks[number].fidelity, lineage=lineage(asks, number))
             for number in chosen
         ]
-        for done in pool.map(jobs):
-            rows += _rows(results[done.job.number], done, problem.objectives)
+        times = 1 if all(one.repeats for one in problem.objectives) else MEASUREMENTS
+        again: dict[int, list[Done]] = {number: [] for number in chosen}
+        for count_done, done in enumerate(pool.map(jobs * times), start=1):
+            again[done.job.number].append(done)
+            watch(count_done, len(jobs) * times)
+        for number, scores in again.items():
+            rows += _rows(results[number], scores, problem.objectives)
     return sorted(rows, key=lambda row: row.number)
 
 
-def _choose(results: dict[int, ResultEvent], objectives: tuple[Objective, ...], count: int | None) -> list[int]:
+def _choose(results: dict[int, ResultEvent], problem: Problem, events: Sequence[Event], count: int | None) -> list[int]:
     if count is not None:
         return sorted(random.SystemRandom().sample(sorted(results), min(count, len(results))))
-    numbers = sorted(results)
+    objectives = problem.objectives
+    feasible = [number for number in results if not violation(results[number].values or {}, problem.constraints)]
+    numbers = sorted(feasible or results)
     values = [[(results[number].values or {})[one.name] for one in objectives] for number in numbers]
     order = fronts.ranked(fronts.minimized(values, [one.goal for one in objectives]))
-    return [numbers[row] for row in (order[:1] if len(objectives) == 1 else order)]
+    best = [numbers[row] for row in order]
+    return preferred(best, events, objectives[0])[:1] if len(objectives) == 1 else best
 
 
-def _rows(recorded: ResultEvent, done: Done, objectives: tuple[Objective, ...]) -> list[Row]:
-    """One row an objective: exact on the same kind of device; what does not repeat is not compared."""
+def _rows(recorded: ResultEvent, scores: list[Done], objectives: tuple[Objective, ...]) -> list[Row]:
+    """One row an objective: exact on the same kind of device; what is measured is compared with its spread."""
+    done = next((one for one in scores if one.values is None), scores[0])
     exact = recorded.measured.device == done.device
     rule = "bit for bit" if exact else f"within {TOLERANCE:g} (recorded on {recorded.measured.device})"
     rows = []
@@ -105,6 +123,16 @@ def _rows(recorded: ResultEvent, done: Done, objectives: tuple[Objective, ...]) 
         agrees = before == now if exact else math.isclose(before, now, rel_tol=TOLERANCE)
         said = rule
         if not objective.repeats:
-            said, agrees = "not compared: a measured time", True
+            now, agrees = _measured(before, [(one.values or {})[objective.name] for one in scores])
+            said = f"measured: within 3 deviations of {len(scores)} more"
+            if not exact:
+                said, agrees = f"not compared: measured on {recorded.measured.device}", True
         rows.append(Row(done.job.number, objective.name, before, now, said, agrees))
     return rows
+
+
+def _measured(before: float, again: list[float]) -> tuple[float, bool]:
+    """The mean of new measurements, and whether the recorded one lies within three of their deviations."""
+    mean = statistics.fmean(again)
+    deviation = statistics.stdev(again) if len(again) > 1 else 0.0
+    return mean, abs(before - mean) <= 3 * max(deviation, SPREAD * abs(mean))

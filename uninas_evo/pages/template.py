@@ -55,9 +55,9 @@ def page(title: str, body: str, *, style: str = "", script: str = "", head: str 
     )
 
 
-def figure(svg: str, caption: str) -> str:
-    """A figure with its caption."""
-    return f"<figure>{svg}<figcaption>{escape(caption)}</figcaption></figure>"
+def figure(svg: str, caption: str, attributes: str = "") -> str:
+    """A figure with its caption, and further attributes."""
+    return f"<figure{attributes}>{svg}<figcaption>{escape(caption)}</figcaption></figure>"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -45,6 +45,7 @@ class Done:
     device: str
     worker: int
     memory_bytes: int = 0
+    traceback: str | None = None
 
 
 @dataclass(frozen=True)

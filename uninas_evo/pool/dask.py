@@ -106,7 +106,8 @@ class DaskPool(Pool):
             else:
                 continue
             del self._running[future]
-            done.append(Done(job, score.values, score.failure, score.seconds, device, 0, score.memory_bytes))
+            values, memory = score.values, score.memory_bytes
+            done.append(Done(job, values, score.failure, score.seconds, device, 0, memory, score.traceback))
         return done
 
     def _check(self) -> None:

@@ -20,8 +20,8 @@ from uninas_evo.errors import RunFileError
 from uninas_evo.pool import devices
 from uninas_evo.pool.contract import Pool
 from uninas_evo.pool.in_process import InProcessPool
-from uninas_evo.pool.worker import fixed_threads
 from uninas_evo.sources import hashes
+from uninas_evo.threads import fixed_threads
 
 MOST_WORKERS = 4096
 """Workers of one machine, and threads of one worker: more than any machine has cores."""

@@ -104,7 +104,7 @@ class ProcessPool(Pool):
             except Exception as error:
                 raise PoolError(
                     f"worker {slot.number} cannot start on {slot.settings.device}: {cause(error)}; "
-                    f"choose other devices with pool.devices, or fix what the problem needs"
+                    f"choose other devices (pool.devices, or --device), or fix what the problem needs"
                 ) from error
             slot.future = None
         return models
@@ -195,7 +195,14 @@ class ProcessPool(Pool):
 
     def _done(self, slot: _Slot, job: Job, score: Score) -> Done:
         return Done(
-            job, score.values, score.failure, score.seconds, self.devices[slot.number], slot.number, score.memory_bytes
+            job,
+            score.values,
+            score.failure,
+            score.seconds,
+            self.devices[slot.number],
+            slot.number,
+            score.memory_bytes,
+            score.traceback,
         )
 
     def _failed(self, slot: _Slot, job: Job, reason: str) -> Done:

@@ -26,7 +26,9 @@ from uninas_evo.errors import PoolError, SourceError
 from uninas_evo.formats import message, printable
 from uninas_evo.pool.contract import Job
 from uninas_evo.pool.isolation import isolated, seed_all
+from uninas_evo.pool.traces import place_of, traceback_of
 from uninas_evo.sources import changed
+from uninas_evo.threads import set_threads
 
 _PR_SET_PDEATHSIG = 1
 _LEAK_BYTES = 4 * 10**9
@@ -65,6 +67,7 @@ class Score:
     failure: str | None
     seconds: float
     memory_bytes: int = 0
+    traceback: str | None = None
 
 
 class Scores(Protocol):
@@ -86,14 +89,14 @@ class Worker:
         self.problem = problem
         self.settings = settings
         self._reseeded: dict[int, Problem] = {}
-        _set_threads(settings.threads)
+        set_threads(settings.threads)
         problem.prepare(settings.device)
         check_sources(settings.sources)  # after the import: what was loaded is what the run began with
 
     def score(self, job: Job) -> Score:
         """Scores a genome's text, with other random draws where the job has a seed; never raises."""
         begin = time.perf_counter()
-        values, failure = None, None
+        values = failure = trace = None
         try:
             problem = self.problem if job.seed is None else self._with_seed(job.seed)
             further: dict[str, Any] = {} if job.fidelity is None else {"fidelity": job.fidelity}
@@ -106,8 +109,9 @@ class Worker:
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt) and _ends_by_signal():
                 raise
-            failure = reason(error)
-        return Score(values, failure, time.perf_counter() - begin, peak_memory_bytes(self.settings.device))
+            failure, trace = reason(error), traceback_of(error)
+        seconds, memory = time.perf_counter() - begin, peak_memory_bytes(self.settings.device)
+        return Score(values, failure, seconds, memory, trace)
 
     def _with_seed(self, seed: int) -> Problem:
         """The problem with another seed; kept, since finalists are scored with the same few."""
@@ -205,33 +209,6 @@ def _ends_by_signal() -> bool:
     return is_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def _set_threads(threads: int) -> None:
-    """Fixes torch's threads, loaded already or not: the last digits of its sums depend on them."""
-    os.environ["OMP_NUM_THREADS"] = str(threads)
-    if "torch" in sys.modules:
-        import torch
-
-        torch.set_num_threads(threads)
-
-
-@contextlib.contextmanager
-def fixed_threads(threads: int) -> Iterator[None]:
-    """Fixes torch's threads inside, for what is computed in a process of the user's own, which gets its own back."""
-    from uninas_evo.pool.devices import cpu_count
-
-    environment = os.environ.get("OMP_NUM_THREADS")
-    before = sys.modules["torch"].get_num_threads() if "torch" in sys.modules else int(environment or cpu_count())
-    _set_threads(threads)
-    try:
-        yield
-    finally:
-        _set_threads(before)
-        if environment is None:
-            del os.environ["OMP_NUM_THREADS"]
-        else:
-            os.environ["OMP_NUM_THREADS"] = environment
-
-
 def describe(device: str) -> str:
     """The model of a device, as it stands in journals: results are equal bit for bit on one model only."""
     if device.startswith("cuda"):
@@ -307,7 +284,7 @@ def reason(error: BaseException) -> str:
         text = f"out of memory ({text or type(error).__name__})"
     else:
         text = f"{type(error).__name__}: {text}"
-    return printable(text)[:_MAX_REASON]
+    return printable(text)[:_MAX_REASON] + printable(place_of(error))
 
 
 def _free_gpu_memory() -> None:

@@ -4,7 +4,7 @@
 |---|---|---|
 | `ridge` | ridge regression on standardized features | the floor: any other must beat it |
 | `gp` | Gaussian process, Matérn 5/2 plus noise | up to some hundred results |
-| `forest` | random forest; the deviation is that over its trees | mixed features, many results |
+| `forest` | extremely randomized trees; the deviation is that over its trees | mixed features, many results |
 | `mlp` | five small multi-layer perceptrons; the deviation is that over them | a thousand results and more |
 
 `Features` turns what spaces and proxies say of genomes into rows; `Conformal` adds intervals that hold whatever the

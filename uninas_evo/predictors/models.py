@@ -87,7 +87,7 @@ class GaussianProcess(Standardized):
 
 
 class Forest(Standardized):
-    """Random forest (Breiman, Machine Learning 2001); the deviation is that of its trees' predictions.
+    """Forest of extremely randomized trees (Geurts et al., Machine Learning 2006); the deviation is over its trees.
 
     Args:
         trees: how many; from 100 on the order of predictions hardly changes.
@@ -127,7 +127,7 @@ class Perceptron(Standardized):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             for member in range(self.members):
-                model = MLPRegressor((self.width,) * 2, solver="lbfgs", alpha=1.0, max_iter=200)
+                model = MLPRegressor(hidden_layer_sizes=(self.width,) * 2, solver="lbfgs", alpha=1.0, max_iter=200)
                 model.set_params(random_state=np.random.RandomState([seed % 2**32, member]).randint(2**31))
                 self._models.append(model.fit(features, values))
 

@@ -43,8 +43,15 @@ class Picked:
     path: Path
 
 
-def plot_run(folder: Path, out: Path | None = None, *, presets: bool = False, trust: bool = False) -> list[Path]:
-    """Draws a run, also one that is still running, as PNG and SVG.
+def plot_run(
+    folder: Path,
+    out: Path | None = None,
+    *,
+    presets: bool = False,
+    width: float | None = None,
+    trust: bool = False,
+) -> list[Path]:
+    """Draws a run, also one that is still running, as PNG, SVG and PDF.
 
     One objective: every evaluation with the best so far, and the objective against the parameters. Several: the
     front in the first two or three objectives, and the hypervolume as it grew.
@@ -53,6 +60,7 @@ def plot_run(folder: Path, out: Path | None = None, *, presets: bool = False, tr
         folder: a run folder.
         out: where the files go; the run folder itself by default.
         presets: marks the presets on the run's skeleton, which are scored for that by the run's own problem.
+        width: inches, for a paper; see `plots.save`.
         trust: agrees, once and for all, to running what the folder names for that.
 
     Returns:
@@ -62,7 +70,7 @@ def plot_run(folder: Path, out: Path | None = None, *, presets: bool = False, tr
         JournalError: the folder holds no run, or nothing was scored yet.
     """
     record = read_run(folder)
-    if not np.isfinite(record.values).all(axis=1).any():
+    if not np.isfinite(record.feasible).all(axis=1).any():
         raise JournalError(f"{folder} has no score yet that could be drawn; wait for the first, or name another run")
     marks = preset_marks(folder, record, trust=trust) if presets else {}
     out = out or folder
@@ -72,21 +80,21 @@ def plot_run(folder: Path, out: Path | None = None, *, presets: bool = False, tr
     places = {PRESET_NAMES.get(name, name): [values[one.name] for one in objectives] for name, values in marks.items()}
     figures = {"pareto": pareto_figure(pareto_data(objectives, points, record.ids, places), title)}
     if len(record.objectives) == 1:
-        figures["progress"] = progress_figure(record.values[:, 0], record.objectives[0], title, record.errors[:, 0])
+        figures["progress"] = progress_figure(record.feasible[:, 0], record.objectives[0], title, record.errors[:, 0])
     else:
         volume = hypervolume_curve(record)
         figures["hypervolume"] = curves_figure({"front": Curve(volume, volume, volume)}, HYPERVOLUME, title)
-    return [save(figure, out / name)[0] for name, figure in figures.items()]
+    return [save(figure, out / name, width)[0] for name, figure in figures.items()]
 
 
 def axes_of(record: RunRecord) -> tuple[list[Objective], fronts.FloatArray]:
     """The two or three objectives of a run's Pareto plot and their points; a single one stands against a cost."""
     if len(record.objectives) > 1:
-        return list(record.objectives[:3]), record.values[:, :3]
+        return list(record.objectives[:3]), record.feasible[:, :3]
     own = record.objectives[0]
     beside = next(name for name in record.costs[0] if name != own.name)
     size = np.array([cost[beside] for cost in record.costs], float)
-    return [Objective(beside, "minimize", is_cost=True), own], np.column_stack([size, record.values[:, 0]])
+    return [Objective(beside, "minimize", is_cost=True), own], np.column_stack([size, record.feasible[:, 0]])
 
 
 def hypervolume_curve(record: RunRecord) -> fronts.FloatArray:

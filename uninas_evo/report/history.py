@@ -56,6 +56,7 @@ class History:
     def __init__(self, header: Header, events: Sequence[Event]) -> None:
         self.objectives = objectives_of(header, events)
         self.asks = [event for event in events if isinstance(event, AskEvent)]
+        self._edits: dict[int, tuple[Edit, ...] | None] = {}
         self.results = {event.number: event for event in events if isinstance(event, ResultEvent)}
 
     def source(self, number: int) -> int:
@@ -73,7 +74,12 @@ class History:
         return (result.values or {}) if result else {}
 
     def edits(self, number: int) -> tuple[Edit, ...] | None:
-        """What was changed in the first parent; None without one, or in another space."""
+        """What was changed in the first parent; None without one, or in another space; found once."""
+        if number not in self._edits:
+            self._edits[number] = self._compared(number)
+        return self._edits[number]
+
+    def _compared(self, number: int) -> tuple[Edit, ...] | None:
         parents = self.asks[number].parents
         try:
             return text_edits(self.text(parents[0]), self.text(number)) if parents else None

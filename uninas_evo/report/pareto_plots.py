@@ -11,7 +11,7 @@ import numpy as np
 
 from uninas_evo.contracts import Objective
 from uninas_evo.pages.palette import DASHES, INK, SERIES, SKY
-from uninas_evo.report.plots import label, legend, new_figure, style
+from uninas_evo.report.plots import legend, new_figure, style
 from uninas_evo.stats.fronts import FloatArray, IntArray, front, knee, minimized
 
 if TYPE_CHECKING:
@@ -55,8 +55,8 @@ def pareto_data(
     points, ids = points[known], [ids[int(index)] for index in known]
     low = minimized(points, [objective.goal for objective in objectives])
     best = front(low)
+    middle = int(best[knee(low[best])]) if len(best) else None  # of equals the first that was asked, as everywhere
     best = best[np.argsort(points[best, 0], kind="stable")]
-    middle = int(best[knee(low[best])]) if len(best) else None
     return ParetoData(tuple(objectives), points, tuple(ids), best, middle, places)
 
 
@@ -66,10 +66,10 @@ def costs_first(objectives: Sequence[Objective]) -> list[int]:
 
 
 def pareto_figure(data: ParetoData, title: str = "", labels: bool = True) -> Figure:
-    """All points of a search, its front, its knee and the reference marks, in two or three dimensions."""
+    """All points of a search, its front, its knee and the reference marks; of three objectives each pair."""
     if len(data.objectives) == 2:
         return _pareto_2d(data, title, labels)
-    return _pareto_3d(data, title, labels)
+    return _pareto_pairs(data, title)
 
 
 def _pareto_2d(data: ParetoData, title: str, labels: bool) -> Figure:
@@ -88,45 +88,30 @@ def _pareto_2d(data: ParetoData, title: str, labels: bool) -> Figure:
     return figure
 
 
-def _pareto_3d(data: ParetoData, title: str, labels: bool) -> Figure:
-    from matplotlib.ticker import EngFormatter, MaxNLocator
-
-    figure = new_figure(6.4, 5.2)
-    axes: Any = figure.add_subplot(projection="3d")
-    _scatter(axes, data)
-    style(axes, data.objectives[0], data.objectives[1], title)
-    axes.set_zlabel(label(data.objectives[2]), color=INK, labelpad=12)
-    axes.set_facecolor("none")
-    for axis, objective in zip((axes.xaxis, axes.yaxis, axes.zaxis), data.objectives, strict=True):
-        axis.set_pane_color((0.5, 0.5, 0.5, 0.06))
-        axis.set_major_locator(MaxNLocator(4))
-        axis.set_tick_params(colors=INK, labelsize=8)
-        if objective.is_cost:
-            axis.set_major_formatter(EngFormatter(sep=" "))
-    legend(axes, loc="upper left", bbox_to_anchor=(-0.12, 1.0))
-    axes.set_box_aspect(None, zoom=0.92)
-    if labels:
-        from mpl_toolkits.mplot3d import proj3d  # type: ignore[import-untyped]
-
-        figure.draw_without_rendering()
-        edge = data.points[data.front]
-        flat = np.column_stack(proj3d.proj_transform(*edge.T, axes.get_proj())[:2])
-        for index in _apart(axes.transData.transform(flat), data):
-            axes.text(*data.points[index], f"  {data.ids[index]}", fontsize=6, color=INK)
+def _pareto_pairs(data: ParetoData, title: str) -> Figure:
+    """A panel for each pair of three objectives: the depth of one in three dimensions cannot be read."""
+    figure = new_figure(11, 3.8)
+    figure.suptitle(title, color=INK, fontsize=11)
+    panels = figure.subplots(1, 3)
+    for axes, (x, y) in zip(panels, itertools.combinations(range(3), 2), strict=True):
+        _scatter(axes, data, (x, y))
+        style(axes, data.objectives[x], data.objectives[y])
+    legend(panels[0], loc="best")
     return figure
 
 
-def _scatter(axes: Any, data: ParetoData) -> None:
+def _scatter(axes: Any, data: ParetoData, pair: tuple[int, int] = (0, 1)) -> None:
     """Dominated points small and pale, the front strong, the knee ringed, marks in black shapes."""
-    beaten = np.setdiff1d(np.arange(len(data.points)), data.front)
-    axes.scatter(*data.points[beaten].T, s=10, color=SKY, alpha=0.45, linewidths=0, label="dominated")
-    axes.scatter(*data.points[data.front].T, s=26, color=SERIES[0], linewidths=0, label="front")
+    points = data.points[:, pair]
+    beaten = np.setdiff1d(np.arange(len(points)), data.front)
+    axes.scatter(*points[beaten].T, s=10, color=SKY, alpha=0.45, linewidths=0, label="dominated")
+    axes.scatter(*points[data.front].T, s=26, color=SERIES[0], linewidths=0, label="front")
     if data.knee is not None:
-        ring = data.points[[data.knee]].T
+        ring = points[[data.knee]].T
         axes.scatter(*ring, s=110, facecolors="none", edgecolors=SERIES[1], linewidths=1.6, label="knee")
     for index, (name, mark) in enumerate(data.marks.items()):
         shape = MARKERS[index % len(MARKERS)]
-        axes.scatter(*([value] for value in mark), s=42, color=INK, marker=shape, linewidths=0, label=name)
+        axes.scatter(*([mark[axis]] for axis in pair), s=42, color=INK, marker=shape, linewidths=0, label=name)
 
 
 def _staircase(edge: FloatArray, objectives: Sequence[Objective]) -> FloatArray:

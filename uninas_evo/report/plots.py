@@ -9,13 +9,16 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from uninas_evo.contracts import Goal, Objective
+from uninas_evo.errors import RunFileError
 from uninas_evo.files import write_atomically, write_text
+from uninas_evo.mistakes import nearest
 from uninas_evo.pages.palette import DASHES, INK, SERIES, SKY
 from uninas_evo.stats.fronts import FloatArray
 from uninas_evo.stats.tests import Curve, best_so_far
@@ -82,7 +85,7 @@ def progress_figure(
     figure = new_figure()
     axes = figure.add_subplot()
     count = np.arange(1, len(values) + 1)
-    axes.scatter(count, values, s=9, color=SKY, linewidths=0, label="evaluated")
+    axes.scatter(count, values, s=9, color=SKY, linewidths=0, label="evaluated", gid="dots")
     best = best_so_far(values, objective.goal)
     axes.step(count, best, where="post", color=SERIES[0], linewidth=1.8, label="best so far")
     if errors is not None and np.isfinite(errors).any():
@@ -145,14 +148,57 @@ def _zoom(axes: Axes, curves: Mapping[str, Curve], optimum: float | None) -> Non
     axes.set_ylim(low - margin, high + margin)
 
 
-def save(figure: Figure, stem: Path) -> tuple[Path, Path]:
-    """Writes `stem`.png (150 dpi) and `stem`.svg, the same bytes for the same figure; gives both paths."""
+def save(figure: Figure, stem: Path, width: float | None = None) -> tuple[Path, Path]:
+    """Writes `stem`.png (150 dpi), `stem`.svg and `stem`.pdf, the same bytes for the same figure.
+
+    Args:
+        figure: what is written.
+        stem: the files without their endings.
+        width: inches, such as the 3.3 of a paper's column: the height follows, letters keep their size, and titles,
+            which a caption replaces there, are left out. None leaves the figure as it is.
+
+    Returns:
+        The paths of the PNG and the SVG.
+    """
+    import matplotlib
+
+    if width is not None:
+        figure.set_size_inches(width, width * figure.get_figheight() / figure.get_figwidth())
+        for axes in figure.axes:
+            axes.set_title("")
     png, svg = stem.with_suffix(".png"), stem.with_suffix(".svg")
     write_atomically(
         png, lambda file: figure.savefig(file, format="png", dpi=150, facecolor="white", metadata={"Software": None})
     )
     write_text(svg, _svg(figure, facecolor="white"))
+    dates = {"CreationDate": None, "Creator": None}
+    with matplotlib.rc_context({"pdf.fonttype": 42}):  # letters that LaTeX and editors can read
+        write_atomically(
+            stem.with_suffix(".pdf"),
+            lambda file: figure.savefig(file, format="pdf", facecolor="white", metadata=dates),
+        )
     return png, svg
+
+
+def styled(style: str | None) -> AbstractContextManager[None]:
+    """Inside, figures are drawn in a matplotlib style: a name such as "grayscale", or the path of a style file.
+
+    Raises:
+        RunFileError: there is no such style.
+    """
+    import matplotlib.style
+
+    if style is None:
+        return nullcontext()
+    try:
+        matplotlib.style.library.get(style) or matplotlib.rc_params_from_file(style)
+    except OSError:
+        known = matplotlib.style.available
+        raise RunFileError(
+            f"there is no style {style!r}{nearest(style, known)}; give the path of a style file, or one of "
+            f"{', '.join(known)}"
+        ) from None
+    return matplotlib.style.context(style)
 
 
 def inline_svg(figure: Figure) -> str:

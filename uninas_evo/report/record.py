@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from uninas_evo.contracts import Cost, Objective
+from uninas_evo.contracts import Cost, Objective, violation
+from uninas_evo.engine.finalists import preferred
 from uninas_evo.engine.journal import AskEvent, Event, Header, ResultEvent, at_full, read_journal
-from uninas_evo.stats.fronts import FloatArray, minimized
+from uninas_evo.stats.fronts import FloatArray, minimized, ranked
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,8 @@ class RunRecord:
         seconds: what scoring each took, (T,).
         at: seconds since the run began when each result came, (T,).
         full: whether each was scored at the full fidelity, (T,); only such ones compare.
+        violations: by how much each violates the run's constraints, (T,); 0 where it meets them.
+        ranking: rows, what the run hands back first: the finalist that fresh seeds prefer, or the knee of the front.
     """
 
     run: dict[str, Any]
@@ -45,14 +48,21 @@ class RunRecord:
     seconds: FloatArray
     at: FloatArray = field(default_factory=lambda: np.empty(0))
     full: tuple[bool, ...] = ()
+    violations: FloatArray = field(default_factory=lambda: np.empty(0))
+    ranking: tuple[int, ...] = ()
 
     @property
     def points(self) -> FloatArray:
-        """The values with less being better in all objectives, (T, O); NaN for what was scored at a lower fidelity."""
-        points = minimized(self.values, [objective.goal for objective in self.objectives])
-        if not all(self.full):
-            points = np.where(np.array(self.full)[:, None], points, np.nan)
-        return points
+        """The values with less being better in all objectives, (T, O); NaN for what does not compare.
+
+        That is what violates a constraint or was scored at a lower fidelity.
+        """
+        return minimized(self.feasible, [objective.goal for objective in self.objectives])
+
+    @property
+    def feasible(self) -> FloatArray:
+        """The values (T, O), NaN for what does not compare: what figures show."""
+        return _comparable(self.values, self.violations, self.full)
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -84,6 +94,14 @@ def record_of(header: Header, events: Sequence[Event]) -> RunRecord:
     names = [objective.name for objective in objectives]
     values = [[row.get(name, np.nan) for name in names] for row in rows]
     errors = [[row.get(f"{name}_se", np.nan) for name in names] for row in rows]
+    violations = np.array([violation(row, header.bounds) if row else 0.0 for row in rows], float)
+    table = np.array(values, float).reshape(len(asks), len(objectives))
+    height = tuple(ask.number in full for ask in asks)
+    points = minimized(_comparable(table, violations, height), [objective.goal for objective in objectives])
+    ranking = [int(row) for row in ranked(points)]
+    if len(objectives) == 1:
+        places = {asks[row].number: row for row in ranking}
+        ranking = [places[number] for number in preferred(list(places), events, objectives[0])]
     seconds = np.array([results[ask.number].measured.seconds for ask in asks], float)
     return RunRecord(
         run=header.run,
@@ -92,12 +110,24 @@ def record_of(header: Header, events: Sequence[Event]) -> RunRecord:
         numbers=tuple(ask.number for ask in asks),
         genomes=tuple(ask.genome or "" for ask in asks),
         costs=tuple(ask.cost for ask in asks),
-        values=np.array(values, float).reshape(len(asks), len(objectives)),
+        values=table,
         errors=np.array(errors, float).reshape(len(asks), len(objectives)),
         seconds=seconds,
+        violations=violations,
+        ranking=tuple(ranking),
         at=np.array([results[ask.number].measured.at for ask in asks], float),
-        full=tuple(ask.number in full for ask in asks),
+        full=height,
     )
+
+
+def _comparable(values: FloatArray, violations: FloatArray, full: Sequence[bool]) -> FloatArray:
+    """Values (T, O), NaN where a constraint is violated or the fidelity was lower."""
+    kept = values.copy()
+    if len(violations):
+        kept[violations > 0] = np.nan
+    if not all(full):
+        kept[~np.array(full)] = np.nan
+    return kept
 
 
 def objectives_of(header: Header, events: Iterable[Event]) -> tuple[Objective, ...]:

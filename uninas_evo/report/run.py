@@ -59,8 +59,7 @@ class Run:
     @cached_property
     def winner(self) -> int | None:
         """The best row; of a front, its knee. None where nothing has a score."""
-        order = fronts.ranked(self.record.points)
-        return int(order[0]) if len(order) else None
+        return self.record.ranking[0] if self.record.ranking else None
 
     @cached_property
     def line(self) -> list[Ancestor]:

@@ -29,7 +29,7 @@ def size_figure(
     figure = new_figure(4.5 * len(costs), 3.8)
     panels = figure.subplots(1, len(costs), sharey=True, squeeze=False)[0]
     for place, (axes, (name, sizes)) in enumerate(zip(panels, costs.items(), strict=True)):
-        axes.scatter(sizes, values, s=9, color=SKY, linewidths=0, label="evaluated")
+        axes.scatter(sizes, values, s=9, color=SKY, linewidths=0, label="evaluated", gid=f"dots{place}")
         for index, (mark, row) in enumerate(marks.items()):
             ring = {"facecolors": "none", "edgecolors": SERIES[(1, 2, 3)[index % 3]], "linewidths": 1.8}
             axes.scatter(sizes[row], values[row], s=110, marker="so^"[index % 3], label=mark, **ring)

@@ -9,11 +9,14 @@ from uninas_evo.contracts import Goal, Objective, Scorer, Subject
 
 COSTS = ("params", "flops")
 """The costs that every space has."""
+UNITS = {"ms": "ms", "mj": "mJ", "mb": "MB"}
+"""Units by the ends of costs' names."""
 
 
 def cost_objective(name: str, goal: Goal | None = None) -> Objective:
     """A cost of a space as an objective; a cost is minimized unless told otherwise."""
-    return Objective(name, goal or "minimize", is_cost=True)
+    unit = name.rpartition("_")[2]
+    return Objective(name, goal or "minimize", unit=UNITS.get(unit, ""), is_cost=True)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from typing import Any, Literal
 
 from uninas_evo.contracts import Objective, Scorer, Space, Subject
 from uninas_evo.errors import ObjectiveError
+from uninas_evo.mistakes import nearest
 from uninas_evo.sources import changed, hashes
 
 Form = Literal["network", "genome", "genome and device"]
@@ -93,7 +94,12 @@ class UserFunction:
                 f"the {self.what} {self.reference!r} cannot be imported: {type(error).__name__}: {error}; "
                 f"write it as 'file.py:function' or 'package.module:function'"
             ) from error
-        function = getattr(module, name, None)
+        if not hasattr(module, name):
+            own = [one for one, value in vars(module).items() if callable(value) and one[0] != "_"]
+            raise ObjectiveError(
+                f"{target} has no {name!r}: it has {', '.join(own) or 'no function'}{nearest(name, own)}"
+            )
+        function = getattr(module, name)
         if not callable(function):
             raise ObjectiveError(f"the {self.what} {self.reference!r} must be a function, and {name!r} is {function!r}")
         loaded: Callable[..., Any] = function
@@ -116,6 +122,11 @@ def form_of(function: Callable[..., Any]) -> Form:
     if len(parameters) == 1:
         annotation = parameters[0].annotation
         kind = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "")
+        if kind in _NO_NETWORKS:
+            raise ObjectiveError(
+                f"an objective's one argument is a network (nn.Module) or a genome (Genome), and "
+                f"{getattr(function, '__name__', function)!r} has {kind!r} there; change the annotation or leave it out"
+            )
         return "genome" if kind.rpartition(".")[2] in ("Genome", "Chosen") else "network"
     raise ObjectiveError(
         f"an objective takes (network), (genome: Genome) or (genome, device), and "
@@ -130,10 +141,19 @@ class FunctionScorer(Scorer):
         function: what computes the values.
         objectives: the values that count; other names than theirs, and theirs with `_se` behind, are refused.
         several: whether the function must return a mapping.
+        more: further names that it may return: those that constraints bound.
     """
 
-    def __init__(self, function: UserFunction, objectives: Sequence[Objective], *, several: bool = False) -> None:
+    def __init__(
+        self,
+        function: UserFunction,
+        objectives: Sequence[Objective],
+        *,
+        several: bool = False,
+        more: Sequence[str] = (),
+    ) -> None:
         self.function, self.objectives, self.several = function, tuple(objectives), several
+        self.more = tuple(more)
         self.sources = function.files
 
     def prepare(self, space: Space[Any], device: str) -> None:
@@ -158,10 +178,12 @@ class FunctionScorer(Scorer):
                     raw = self._loaded(subject.genome)
                 case _:
                     raw = self._loaded(subject.genome, device)
-        return named(raw, self.function.name, [one.name for one in self.objectives], several=self.several)
+        return named(
+            raw, self.function.name, [one.name for one in self.objectives], several=self.several, more=self.more
+        )
 
 
-def named(raw: Any, name: str, declared: Sequence[str], *, several: bool) -> dict[str, Any]:
+def named(raw: Any, name: str, declared: Sequence[str], *, several: bool, more: Sequence[str] = ()) -> dict[str, Any]:
     """What a function returned, as named values: a single number gets the objective's name.
 
     Raises:
@@ -174,7 +196,7 @@ def named(raw: Any, name: str, declared: Sequence[str], *, several: bool) -> dic
                 f"got {raw!r}"
             )
         return {name: raw}
-    allowed = {*declared, *(f"{one}_se" for one in declared)}
+    allowed = {*more, *declared, *(f"{one}_se" for one in declared)}
     for unknown in sorted(map(str, raw.keys() - allowed)):
         raise ObjectiveError(
             f"{name} may return only what it declares ({', '.join(declared)}, and their standard errors with _se "
@@ -183,6 +205,8 @@ def named(raw: Any, name: str, declared: Sequence[str], *, several: bool) -> dic
     return dict(raw)
 
 
+_NO_NETWORKS = ("int", "float", "str", "bool", "bytes", "list", "tuple", "dict", "set", "Tensor", "torch.Tensor")
+"""Annotations that neither a network nor a genome has."""
 _HELPERS: dict[Path, dict[str, ModuleType]] = {}
 """The modules that were imported from a folder of the user's: two folders may have helpers of one name."""
 _IMPORTED: dict[str, dict[str, str]] = {}

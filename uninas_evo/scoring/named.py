@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
@@ -11,15 +12,19 @@ from typing import Annotated, Any, Self, get_type_hints
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from uninas_evo import registry
-from uninas_evo.contracts import Goal, Objective, Scorer
+from uninas_evo.contracts import Constraint, Goal, Objective, Scorer
 from uninas_evo.errors import ObjectiveError, ProxyError
 from uninas_evo.scoring.aggregate import AggregateScorer
+from uninas_evo.scoring.composite import COMPOSITE, CompositeScorer
 from uninas_evo.scoring.cost import COSTS, CostScorer, cost_objective
 from uninas_evo.scoring.function import FunctionScorer, UserFunction
 from uninas_evo.scoring.proxy import ProxyScorer
 from uninas_evo.scoring.reward import EXPONENT, REWARD, RewardScorer
 
 REWARD_EXAMPLE = '{name = "reward", of = "train", cost = "flops", target = 1e9, exponent = 0.07}'
+COMPOSITE_EXAMPLE = '{name = "composite", of = "train", targets = {params = 1e6}}'
+OWN_FIELDS = {REWARD: ("of", "cost", "target", "exponent"), COMPOSITE: ("of", "targets", "weights", "hinge")}
+"""Fields of objectives that weigh another one."""
 Settings = Mapping[str, Mapping[str, Any]]
 """Settings of proxies and scorers, by their names."""
 
@@ -30,7 +35,7 @@ class ObjectiveOptions(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: str = Field(
-        description='a proxy, "params", "flops", "latency_ms", "train", "reward", "file.py:function" or '
+        description='a proxy, "params", "flops", "latency_ms", "train", "reward", "composite", "file.py:function" or '
         '"module:function"'
     )
     goal: Goal | None = Field(None, description='"maximize" or "minimize"; a proxy or cost knows its own')
@@ -38,7 +43,15 @@ class ObjectiveOptions(BaseModel):
         default_factory=dict,
         description="for a function that returns several named values: which count, and their goals",
     )
-    of: str | None = Field(None, description='for "reward": the objective that is weighed against a cost')
+    measured: bool = Field(
+        False,
+        description="for a function: its values are measured and differ each time, as times do; verify compares them "
+        "with their spread",
+    )
+    unit: str = Field("", description='for a function: what its values are counted in, such as "%" or "ms"')
+    of: str | None = Field(
+        None, description='for "reward" and "composite": the objective that is weighed against costs'
+    )
     cost: str | None = Field(None, description='for "reward": the cost, such as published_flops; unset: flops')
     target: float | None = Field(None, gt=0, description='for "reward": the cost at which the factor is 1')
     exponent: float | None = Field(
@@ -47,14 +60,62 @@ class ObjectiveOptions(BaseModel):
         description='for "reward": the factor is (target / cost)^exponent; unset: 0.07, as UniNet',
     )
 
+    targets: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] | None = Field(
+        None, description='for "composite": the amount of each cost from which it counts'
+    )
+    weights: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] | None = Field(
+        None, description='for "composite": weights by name; unset: accuracy 1, params and size_mb 0.01, others 0.1'
+    )
+    hinge: bool | None = Field(None, description='for "composite": false counts costs below their targets too')
+
     @model_validator(mode="after")
-    def _is_a_reward(self) -> Self:
-        given = {name for name in ("of", "cost", "target", "exponent") if getattr(self, name) is not None}
-        if self.name != REWARD and given:
-            raise ValueError(f"{', '.join(sorted(given))} are for the objective {REWARD!r}; {self.name!r} has none")
+    def _is_of_a_function(self) -> Self:
+        if (self.measured or self.unit) and ":" not in self.name:
+            raise ValueError(f"measured and unit are for functions of your own; {self.name!r} knows its own")
+        return self
+
+    @model_validator(mode="after")
+    def _weighs(self) -> Self:
+        own = OWN_FIELDS.get(self.name, ())
+        for kind, fields in OWN_FIELDS.items():
+            given = [name for name in fields if getattr(self, name) is not None and name not in own]
+            if given:
+                raise ValueError(f"{', '.join(given)} are for the objective {kind!r}; {self.name!r} has none")
+        if self.name == COMPOSITE and (self.of is None or not self.targets):
+            raise ValueError(f"a composite needs what it is of and targets of costs; write {COMPOSITE_EXAMPLE}")
+        if unknown := sorted({*(self.weights or {})} - {self.of or "", *(self.targets or {})}):
+            raise ValueError(f"{unknown[0]!r} has a weight and no target; give a target, or remove the weight")
         if self.name == REWARD and (self.of is None or self.target is None):
             raise ValueError(f"a reward needs what it is of and a target; write {REWARD_EXAMPLE}")
         return self
+
+
+class ConstraintOptions(BaseModel):
+    """Bounds on a value that scoring gives: `{name = "latency_ms", max = 5}`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(
+        description="an objective, scorer, proxy or function of your own, or a further value that a function returns"
+    )
+    min: float | None = Field(None, allow_inf_nan=False, description="the least that is feasible")
+    max: float | None = Field(None, allow_inf_nan=False, description="the most that is feasible")
+
+    @model_validator(mode="after")
+    def _bounds(self) -> Self:
+        if self.min is None and self.max is None:
+            raise ValueError(f"a constraint needs min or max; write {{name = {self.name!r}, max = 5}}")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min must not lie above max, got {self.min:g} and {self.max:g}; exchange them")
+        return self
+
+    def constraint(self) -> Constraint:
+        """What strategies and results know of it."""
+        _, function = _entry(self.name)
+        low = -math.inf if self.min is None else self.min
+        return Constraint(
+            self.name if function is None else function.name, low, math.inf if self.max is None else self.max
+        )
 
 
 Written = Scorer | str | Callable[..., Any] | ObjectiveOptions | Mapping[str, Any]
@@ -71,6 +132,7 @@ class Scorers:
         settings: settings of proxies and scorers by their names.
         own: scorers that a problem has itself; their objectives are found by name like any other.
         costs: names of the space's costs.
+        constrained: what constraints bound: scored, but not followed.
 
     Attributes:
         scorers: each once; proxies that share a function share a scorer.
@@ -89,7 +151,9 @@ class Scorers:
         settings: Settings | None = None,
         own: Sequence[Scorer] = (),
         costs: Sequence[str] = COSTS,
+        constrained: Sequence[str] = (),
     ) -> None:
+        self.constrained = tuple(name for name in constrained if ":" not in name)
         self.batch, self.settings, self.costs = batch, settings or {}, tuple(costs)
         self.own = {objective.name: objective for scorer in own for objective in scorer.objectives}
         check_settings(self.settings)
@@ -98,10 +162,12 @@ class Scorers:
         self._proxies: dict[Any, ProxyScorer] = {}
         entries = [one if isinstance(one, Scorer) else _entry(one) for one in written]
         pairs = [entry for entry in entries if not isinstance(entry, Scorer)]
-        pairs = [_entry(one.of) if one.name == REWARD else (one, function) for one, function in pairs]
+        pairs = [_entry(one.of) if one.name in OWN_FIELDS else (one, function) for one, function in pairs]
         named = [one.name for one, function in pairs if function is None]
         known = {*self.costs, *self.own}
-        proxies = [one for one in named if one not in registry.names("scorer")] + list(joined)
+        returned = any(function is not None for _, function in pairs)
+        bounded = [one for one in constrained if ":" not in one and self._is_known(one, returned)]
+        proxies = [one for one in named + bounded if one not in registry.names("scorer")] + list(joined)
         self._group([name for name in dict.fromkeys(proxies) if name not in known])
         followed = [objective for entry in entries for objective in self._objectives(entry)]
         if joined:
@@ -110,6 +176,24 @@ class Scorers:
             followed += scorer.objectives
         self.objectives = tuple(followed)
         _check_names(self.objectives)
+        given = {objective.name for scorer in self.scorers for objective in scorer.objectives}
+        for name in constrained:
+            if name not in given and (":" in name or name in bounded):
+                self._objectives(_entry(name))
+
+    def _is_known(self, name: str, returned: bool) -> bool:
+        """Whether a bounded value has a name of its own; where not, a function must return it."""
+        if name in self.costs:
+            raise ObjectiveError(
+                f"{name} is a cost, which is known before anything is scored: bound it with problem.budget.max_{name}, "
+                f"not as a constraint"
+            )
+        from uninas_evo.proxies import registry as proxies
+
+        known = [*proxies.names(), *registry.names("scorer"), *self.own]
+        if name not in known and not returned:
+            raise _unknown(name, known)
+        return name in known
 
     def _group(self, names: Sequence[str]) -> None:
         """One scorer for each function of the proxies."""
@@ -137,11 +221,13 @@ class Scorers:
             return self._add(entry)
         options, function = entry
         if function is not None:
-            return self._add(_function_scorer(function, options))
+            return self._add(_function_scorer(function, options, self.constrained))
         if options.values:
             raise ObjectiveError(f"`values` are for functions that return several; {options.name} returns one value")
         if options.name == REWARD:
             return self._add(self._reward(options))
+        if options.name == COMPOSITE:
+            return self._add(self._composite(options))
         return [replace(one, goal=options.goal or one.goal) for one in self._of_name(options.name)]
 
     def _of_name(self, name: str) -> Sequence[Objective]:
@@ -159,14 +245,28 @@ class Scorers:
         assert options.of is not None
         assert options.target is not None
         cost = options.cost or "flops"
-        (weighed,) = self._objectives(_entry(options.of))
-        if cost not in self.costs or weighed.goal != "maximize" or weighed.is_cost:
+        scorer, name = self._weighed(options.of, [cost], REWARD)
+        return RewardScorer(scorer, name, cost, options.target, options.exponent or EXPONENT)
+
+    def _composite(self, options: ObjectiveOptions) -> CompositeScorer:
+        """Weighs an accuracy of a scorer, which is added but not followed."""
+        assert options.of is not None
+        assert options.targets is not None
+        scorer, name = self._weighed(options.of, list(options.targets), COMPOSITE)
+        return CompositeScorer(scorer, name, options.targets, options.weights or {}, options.hinge is not False)
+
+    def _weighed(self, of: str, costs: Sequence[str], kind: str) -> tuple[Scorer, str]:
+        """The scorer of a value that is weighed against costs, and its name."""
+        (weighed,) = self._objectives(_entry(of))
+        unknown = [cost for cost in costs if cost not in self.costs]
+        if unknown or weighed.goal != "maximize" or weighed.is_cost:
             raise ObjectiveError(
-                f"a reward weighs a value that is maximized against a cost out of {', '.join(self.costs)}, "
-                f"got of = {options.of!r} and cost = {cost!r}; name others"
+                f"a {kind} weighs a value that is maximized against a cost out of {', '.join(self.costs)}, "
+                f"got of = {of!r} and cost = {(unknown or costs)[0]!r}; name others"
             )
-        scorer = next(one for one in self.scorers if weighed.name in [known.name for known in one.objectives])
-        return RewardScorer(scorer, weighed.name, cost, options.target, options.exponent or EXPONENT)
+        return next(
+            one for one in self.scorers if weighed.name in [known.name for known in one.objectives]
+        ), weighed.name
 
     def _add(self, scorer: Scorer) -> Sequence[Objective]:
         if scorer not in self.scorers:
@@ -201,11 +301,12 @@ def check_objective(one: str | ObjectiveOptions, known: Sequence[str]) -> None:
         ObjectiveError: it does not.
     """
     options, function = _entry(one)
-    if options.name == REWARD and options.of is not None:
-        if options.cost not in known:
-            raise ObjectiveError(
-                f"a reward has a cost of the space, got {options.cost!r}; use one of {', '.join(known)}"
-            )
+    if options.name in OWN_FIELDS and options.of is not None:
+        for cost in options.targets or [options.cost or "flops"]:
+            if cost not in known:
+                raise ObjectiveError(
+                    f"a {options.name} has a cost of the space, got {cost!r}; use one of {', '.join(known)}"
+                )
         return check_objective(options.of, known)
     if function is not None or options.name in known or options.name in registry.names("scorer"):
         if options.values and function is None:
@@ -286,17 +387,20 @@ def _entry(one: Any) -> tuple[ObjectiveOptions, UserFunction | None]:
     target = one.name if isinstance(one, ObjectiveOptions) else one
     if target == REWARD and not isinstance(one, ObjectiveOptions):
         raise ObjectiveError(f'the objective "reward" needs what it is of and a target; write {REWARD_EXAMPLE}')
+    if target == COMPOSITE and not isinstance(one, ObjectiveOptions):
+        raise ObjectiveError(f'the objective "composite" needs what it is of and targets; write {COMPOSITE_EXAMPLE}')
     if isinstance(target, str) and ":" not in target:
         return (one if isinstance(one, ObjectiveOptions) else ObjectiveOptions(name=target)), None
     function = UserFunction(target)
     return (one if isinstance(one, ObjectiveOptions) else ObjectiveOptions(name=function.name)), function
 
 
-def _function_scorer(function: UserFunction, options: ObjectiveOptions) -> FunctionScorer:
-    if options.values:
-        objectives = [Objective(name, goal) for name, goal in options.values.items()]
-        return FunctionScorer(function, objectives, several=True)
-    return FunctionScorer(function, [Objective(function.name, options.goal or "maximize")])
+def _function_scorer(function: UserFunction, options: ObjectiveOptions, more: Sequence[str]) -> FunctionScorer:
+    given = options.values or {function.name: options.goal or "maximize"}
+    objectives = [
+        Objective(name, goal, repeats=not options.measured, unit=options.unit) for name, goal in given.items()
+    ]
+    return FunctionScorer(function, objectives, several=bool(options.values), more=more)
 
 
 def _check_names(objectives: Sequence[Objective]) -> None:

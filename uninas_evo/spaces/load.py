@@ -144,11 +144,17 @@ def read_source(name: str, known: Sequence[str]) -> str:
     """
     path = Path(name)
     try:
+        if path.is_dir():
+            inside = [path / one for one in ("winner.txt", "genome.txt") if (path / one).is_file()]
+            told = f"give {inside[0]}" if inside else "give a genome's file"
+            raise GenomeError(f"{path} is a folder, and a genome is a file; {told}")
         if path.exists() and not path.is_file():
             raise GenomeError(f"{path} is no file and holds no genome; give a genome's file")
         if path.stat().st_size > MAX_BYTES:
             raise GenomeError(f"{path} has over {MAX_BYTES >> 20} MiB and is no genome; give another file")
         return path.read_text(encoding="utf-8-sig")
+    except GenomeError:
+        raise
     except FileNotFoundError:
         near = get_close_matches(name, known, 1)
         hint = f" (did you mean {near[0]!r}?)" if near else ""

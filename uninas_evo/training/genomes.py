@@ -14,8 +14,9 @@ from uninas_evo.errors import TrainingError
 from uninas_evo.proxies import Scorable
 from uninas_evo.spaces.uninas import Genome
 from uninas_evo.spaces.uninas.network import build
+from uninas_evo.training.finetune import start_from
 from uninas_evo.training.fit import Progress
-from uninas_evo.training.formats import load, save_weights
+from uninas_evo.training.formats import save_weights
 from uninas_evo.training.images import Splits
 from uninas_evo.training.loop import TrainResult, train
 from uninas_evo.training.process import Process
@@ -37,6 +38,7 @@ def train_genome(
     """Builds a genome's network with the seed's weights and trains it into a folder, or resumes that.
 
     Beside the files of `train`, the folder holds `genome.txt` and, at the end, `weights.safetensors`.
+    It begins with the weights that the protocol's `start_from` names, where they fit (see `finetune`).
 
     Raises:
         DataError, TrainingError, MissingExtraError: as `train`; also where the protocol's image size is not that
@@ -45,7 +47,7 @@ def train_genome(
     size = genome.skeleton.image_size
     check_image_size((3, size, size), protocol)
     network = build(genome, seed)
-    start_from(network, protocol)
+    _start(network, protocol, say)
     result = train(
         network,
         splits,
@@ -87,7 +89,15 @@ def train_in_space(
     """
     if isinstance(genome, Genome):
         return train_genome(
-            genome, splits, protocol, folder, seed=seed, process=process, workers=workers, progress=progress, say=say
+            genome,
+            splits,
+            protocol,
+            folder,
+            seed=seed,
+            process=process,
+            workers=workers,
+            progress=progress,
+            say=say,
         )
     image = image_of(space, genome)
     check_image_size(image, protocol)
@@ -96,7 +106,7 @@ def train_in_space(
         network = space.build(genome)
     if isinstance(network, Scorable):
         network.reinitialize(seed)
-    start_from(network, protocol)
+    _start(network, protocol, say)
     result = train(
         network,
         splits,
@@ -115,21 +125,10 @@ def train_in_space(
     return result
 
 
-def start_from(network: nn.Module, protocol: Protocol) -> None:
-    """Gives a network the weights of the training that the protocol fine-tunes, if it names one.
-
-    Raises:
-        TrainingError: there are no weights, or a layer has another size, as those over positions at other image sizes.
-    """
-    if not protocol.start_from:
-        return
-    try:
-        network.load_state_dict(load(protocol.start_from).state_dict())
-    except RuntimeError as error:
-        raise TrainingError(
-            f"the weights of start_from = {protocol.start_from!r} do not fit: they must be of the same network, "
-            f"{str(error).splitlines()[-1].strip()[:200]}; name another training"
-        ) from None
+def _start(network: nn.Module, protocol: Protocol, say: Callable[[str], None]) -> None:
+    """Gives a network the weights of the training that the protocol fine-tunes, if it names one."""
+    if protocol.start_from:
+        start_from(network, protocol.start_from, say)
 
 
 def image_of(space: Space[Any], genome: Any) -> Shape:

@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from uninas_evo.errors import TrainingError
+from uninas_evo.threads import fixed_threads
 from uninas_evo.training import checkpoint
 from uninas_evo.training.check import Shape
 from uninas_evo.training.fit import Fit, Metrics, Progress
@@ -91,11 +92,30 @@ def train(
         MissingExtraError: timm is not installed.
     """
     process = process or Process(torch.device("cpu"))
+    with fixed_threads(protocol.threads):
+        return _train(network, splits, protocol, Path(folder), image_size, seed, name, process, workers, progress, say)
+
+
+def _train(
+    network: nn.Module,
+    splits: Splits,
+    protocol: Protocol,
+    folder: Path,
+    image_size: int | Shape,
+    seed: int,
+    name: str,
+    process: Process,
+    workers: int,
+    progress: Progress | None,
+    say: Callable[[str], None],
+) -> TrainResult:
     fit = Fit(network, splits, protocol, image_size, seed, process, workers, progress)
-    with checkpoint.owned(Path(folder)) if process.first else nullcontext():
-        training = _Training(fit, Path(folder), name)
+    with checkpoint.owned(folder) if process.first else nullcontext():
+        training = _Training(fit, folder, name)
         for line in fit.statement() if process.first else ():
             say(line)
+        if process.first and process.device.type == "cpu":
+            say(f"threads: {protocol.threads} (set threads=N to change)")
         return training.result()
 
 
@@ -119,6 +139,8 @@ class _Training:
             checkpoint.save_json(path, mine)
             return
         theirs = checkpoint.load_json(path)
+        if isinstance(known := theirs.get("protocol"), dict):  # a training that began when there was no such setting
+            theirs["protocol"] = {"threads": self.fit.protocol.threads} | known
         if differing := [key for key in mine if theirs.get(key) != mine[key]]:
             raise TrainingError(
                 f"folder {self.folder} holds a training with another {' and '.join(differing)}: a training is only "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
 
@@ -22,6 +22,10 @@ class TrainOptions(BaseModel):
     )
     random: NonNegativeInt = Field(
         2, description="random networks of the winner's size: the least that a search must beat"
+    )
+    threads: PositiveInt | None = Field(None, description="of torch on the CPU; unset: the protocol's, which is 1")
+    settings: dict[str, Any] = Field(
+        default_factory=dict, description="settings of the protocol that are changed, such as `{epochs = 30}`"
     )
     seeds: PositiveInt = Field(1, description="trainings of each network; 3 or more show how much luck there is")
     device: str = Field("auto", description="cpu, cuda, cuda:1, or auto: a GPU where there is one")

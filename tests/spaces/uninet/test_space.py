@@ -169,3 +169,17 @@ def test_unknown_presets_are_refused():
     """A preset that is none is told with the nearest."""
     with pytest.raises(GenomeError, match="did you mean 'uninet-reference'"):
         preset("uninet-refrence")
+
+
+def test_options_of_operators_and_modules_may_be_cut():
+    """A lattice of one operator composes, mutates and names no other: the space of an ablation."""
+    start = Genome(Skeleton(32, 10, 16, 1, None, 16, 4, 128, (2, 2, 2)), (Stage("L", "SA", 3, 16, 1),) * 3)
+    space = UninetSpace(start, lattice=Lattice((16, 32, 48), (1, 2, 2), 16, ("SA",), ("L", "LG")))
+    rng = random.Random(0)
+    for _ in range(50):
+        genome = space.mutate(space.compose(lambda decision: rng.choice(decision.options)), rng)
+        assert {stage.operator for stage in genome.stages} == {"SA"}
+        assert {stage.module for stage in genome.stages} <= {"L", "LG"}
+    for wrong in ({"operators": ()}, {"operators": ("SA", "SA")}, {"modules": ("X",)}):
+        with pytest.raises(SpaceError, match=r"a lattice has some of .*, each once, got"):
+            Lattice((16,), (1,), **wrong)

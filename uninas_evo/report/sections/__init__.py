@@ -7,6 +7,7 @@ from uninas_evo.report.sections.ancestry import ancestry
 from uninas_evo.report.sections.devices import devices
 from uninas_evo.report.sections.drawing import drawing
 from uninas_evo.report.sections.edits import edits
+from uninas_evo.report.sections.evaluations import evaluations
 from uninas_evo.report.sections.failures import failures
 from uninas_evo.report.sections.front import front
 from uninas_evo.report.sections.headline import headline
@@ -22,6 +23,7 @@ SECTIONS: tuple[Callable[[Run], str], ...] = (
     sizes,
     front,
     noise,
+    evaluations,
     drawing,
     ancestry,
     edits,

@@ -24,10 +24,10 @@ def noise(run: Run) -> str:
         judged = "beyond noise" if lead and lead["significant"] else "within noise"
         told = f"{lead['mean']:+.4g} ± {lead['error']:.2g}, {judged}" if lead else ""
         mean = f"{statistics.fmean(known):.6g} ± {error:.2g}" if known else "failed"
-        rows.append([name, mean, str(len(known)), told])
-    head = ["", "mean ± standard error", "fresh seeds", "the winner's lead"]
+        rows.append([name, str(rescored.get("candidates", {}).get(name, "")), mean, str(len(known)), told])
+    head = ["", "candidate", "mean ± standard error", "fresh seeds", "the winner's lead"]
     note = (
         f"{rescored['objective']} with seeds that the search did not use, the same for all: a search picks the "
-        "luckiest of many noisy scores, so that only these tell how good the winner is."
+        "luckiest of many noisy scores, so that the winner is the finalist that these prefer."
     )
     return f'<h2>How sure it is</h2>{template.table(head, rows)}<p class="note">{escape(note)}</p>'

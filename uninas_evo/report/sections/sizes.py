@@ -8,6 +8,7 @@ from uninas_evo.pages import template
 from uninas_evo.report.plots import inline_svg, label
 from uninas_evo.report.run import Run
 from uninas_evo.report.runplots import size_figure
+from uninas_evo.report.sections.evaluations import dots
 
 
 def sizes(run: Run) -> str:
@@ -21,8 +22,9 @@ def sizes(run: Run) -> str:
         marks["start"] = record.genomes.index(run.start.text)
     figures = [
         template.figure(
-            inline_svg(size_figure(costs, record.values[:, column], objective, marks)),
+            inline_svg(size_figure(costs, record.feasible[:, column], objective, marks)),
             f"{label(objective)} against {' and against '.join(costs)}, of everything that was scored.",
+            dots(np.flatnonzero(np.isfinite(record.feasible[:, column])), run),
         )
         for column, objective in enumerate(record.objectives)
         if not objective.is_cost

@@ -83,7 +83,7 @@ class ChoiceSpace(Space[C], Generic[C]):
 
     @abstractmethod
     def cost(self, genome: C) -> Cost:
-        """Exact parameters and FLOPs, from formulas; further named costs may be added by `Cost.extended`."""
+        """Exact parameters and FLOPs, from formulas; ends with `return self.extended(genome, cost)`."""
 
     def genome(self, indices: Iterable[int]) -> C:
         """The genome of a list of indices; a subclass with a genome class of its own overrides it."""

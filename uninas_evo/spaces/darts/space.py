@@ -141,7 +141,7 @@ class DartsSpace(ChoiceSpace[Genome]):
 
     def cost(self, genome: Genome) -> Cost:
         """Exact parameters, FLOPs and MACs."""
-        return genome.cost
+        return self.extended(genome, genome.cost)
 
     def build(self, genome: Genome) -> nn.Module:
         """The network that is trained from scratch: affine norms, no auxiliary head."""

@@ -27,7 +27,7 @@ class MobileSpace(ChoiceSpace[M]):
 
     def cost(self, genome: M) -> Cost:
         """Exact parameters, FLOPs and MACs."""
-        return genome.cost
+        return self.extended(genome, genome.cost)
 
     def build(self, genome: M) -> nn.Module:
         """The network of a genome."""

@@ -121,7 +121,7 @@ class NASBench201Space(ChoiceSpace[Cell]):
     def cost(self, genome: Cell) -> Cost:
         """The benchmark's parameters; FLOPs are multiplications and additions, twice the benchmark's own."""
         fixed = _skeleton_cost(self.classes)
-        return sum((_operation_cost(operation) for operation in genome.edges), fixed)
+        return self.extended(genome, sum((_operation_cost(operation) for operation in genome.edges), fixed))
 
     def build(self, genome: Cell) -> nn.Module:
         """The benchmark's network: a stem of 16 channels and three stages of five cells."""

@@ -7,6 +7,8 @@ for the nearest one that is.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from uninas_evo.contracts import Budget, Choose, Decision
 from uninas_evo.spaces.uninas.chain import Chain, Node, menu
 from uninas_evo.spaces.uninas.genome import Genome
@@ -21,7 +23,14 @@ PARTS = tuple(str(eighth) for eighth in range(8))
 """Relative places: eighths of the chains of a block, or of the positions of a chain."""
 
 
-def compose(start: Genome, choose: Choose, budget: Budget, rule: StepRule, edits: tuple[str, ...] = FAR) -> Genome:
+def compose(
+    start: Genome,
+    choose: Choose,
+    budget: Budget,
+    rule: StepRule,
+    edits: tuple[str, ...] = FAR,
+    admits: Callable[[Genome], bool] | None = None,
+) -> Genome:
     """Applies an edit script to a start network, decision by decision.
 
     Args:
@@ -31,6 +40,7 @@ def compose(start: Genome, choose: Choose, budget: Budget, rule: StepRule, edits
         budget: no edit leaves it; one that cannot be mapped to a feasible edit is left out.
         rule: `max_nodes` holds here too.
         edits: the numbers of edits to choose among.
+        admits: what else a genome must satisfy; an edit whose genome does not is left out.
     """
     genome = start
     blocks = tuple(f"{stage + 1}.{place + 1}" for stage, place in start.skeleton.blocks)
@@ -40,7 +50,9 @@ def compose(start: Genome, choose: Choose, budget: Budget, rule: StepRule, edits
         part = int(choose(Decision(f"{i}.chain", PARTS, ordered=True)))
         place = int(choose(Decision(f"{i}.place", PARTS, ordered=True)))
         name = choose(Decision(f"{i}.operation", ADDABLE)) if adds else None
-        genome = _edit(genome, block, part, place, name, budget, rule) or genome
+        edited = _edit(genome, block, part, place, name, budget, rule)
+        if edited is not None and (admits is None or admits(edited)):
+            genome = edited
     return genome
 
 

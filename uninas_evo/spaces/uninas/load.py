@@ -38,6 +38,18 @@ def load_genome(source: str | Path, skeleton: Skeleton | None = None) -> Genome:
         raise GenomeError(f"{text}: {error}") from None
 
 
+def resized(genome: Genome, image_size: int | None = None, classes: int | None = None) -> Genome:
+    """The same topology and widths for images of another size, or for other classes.
+
+    Raises:
+        GenomeError: the image size is not divisible as the stages need it, or there is no class.
+    """
+    skeleton = genome.skeleton
+    text = genome.text.replace(f"image {skeleton.image_size}\n", f"image {image_size or skeleton.image_size}\n", 1)
+    count = skeleton.classes if classes is None else classes
+    return parse_genome(text.replace(f"classes {skeleton.classes}\n", f"classes {count}\n", 1))
+
+
 def parse(text: str) -> Genome:
     """The genome of a text in any form.
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
-from uninas_evo.contracts import Budget, Choose, Cost, Shape, Space, Variation
-from uninas_evo.errors import BudgetError, GenomeError
+from uninas_evo.contracts import Budget, Choose, Cost, CostModel, Shape, Space, Variation
+from uninas_evo.errors import BudgetError, GenomeError, SpaceError
 from uninas_evo.spaces.load import SpaceEntry
 from uninas_evo.spaces.uninas.chain import walk_nodes
 from uninas_evo.spaces.uninas.compose import FAR, NEAR, compose
@@ -41,6 +41,7 @@ class UninasSpace(Space[Genome]):
         budget: bounds that no operator leaves.
         rule: probabilities and limits of a search step.
         edits: how many edits `compose` may make.
+        costs: what gives further named costs.
         image: (3, H, W) of the skeleton.
         classes: outputs of the skeleton's head.
 
@@ -52,30 +53,40 @@ class UninasSpace(Space[Genome]):
     budget: Budget = field(default_factory=Budget)
     rule: StepRule = field(default_factory=StepRule)
     edits: tuple[str, ...] = FAR
+    costs: tuple[CostModel[Genome], ...] = ()
     image: Shape = field(init=False, repr=False, compare=False)
     classes: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.start, Genome):
+            raise SpaceError(
+                f"a UninasSpace starts at a genome, got {self.start!r:.80}; write UninasSpace(load_genome(...)), or "
+                f"UninasSpace(preset(NAME, skeleton))"
+            )
         skeleton = self.start.skeleton
         object.__setattr__(self, "image", (3, skeleton.image_size, skeleton.image_size))
         object.__setattr__(self, "classes", skeleton.classes)
-        if not self.budget.admits(self.start.cost):
+        if not self.admits(self.start):
             raise BudgetError(
-                f"the start network must lie inside the budget; it has {self.start.params:,} params and "
-                f"{self.start.flops:,} FLOPs, the budget is {self.budget}; widen the budget or take a smaller start"
+                f"the start network must lie inside the budget; it has {_told(self.cost(self.start))}, "
+                f"the budget is {self.budget}; widen the budget or take a smaller start"
             )
 
     def with_budget(self, budget: Budget) -> Self:
         """The same space inside another budget."""
-        return type(self)(self.start, budget, self.rule, self.edits)
+        return replace(self, budget=budget)
+
+    def admits(self, genome: Genome) -> bool:
+        """Whether a genome lies within the budget."""
+        return self.budget.admits(self.cost(genome))
 
     def around(self, genome: Genome) -> Self:
         """The same space begun at another genome, which `compose` changes by one or two edits only."""
-        return type(self)(genome, self.budget, self.rule, NEAR)
+        return replace(self, start=genome, edits=NEAR)
 
     def compose(self, choose: Choose) -> Genome:
         """Applies an edit script to the start network (see `uninas_evo.spaces.uninas.compose`)."""
-        return compose(self.start, choose, self.budget, self.rule, self.edits)
+        return compose(self.start, choose, self.budget, self.rule, self.edits, self.admits if self.costs else None)
 
     def mutate(self, genome: Genome, rng: random.Random) -> Genome | None:
         """One search step inside the budget, or None where none was found in `PATIENCE` attempts."""
@@ -83,25 +94,40 @@ class UninasSpace(Space[Genome]):
 
     def attempt(self, genome: Genome, rng: random.Random) -> Genome | None:
         """One search step, None where what was drawn is not feasible."""
+        return self._inside(self._attempt(genome, rng))
+
+    def _attempt(self, genome: Genome, rng: random.Random) -> Genome | None:
         rule = self.rule
         if rule.motifs or rule.substitutions:
             drawn = rng.random()
             if drawn < rule.motifs:
-                return insert_motif(genome, self.budget, rule, rng)
+                return insert_motif(genome, self._sizes, rule, rng)
             if drawn < rule.motifs + rule.substitutions:
-                return substitute(genome, self.budget, rule, rng)
+                return substitute(genome, self._sizes, rule, rng)
         return step(genome, self.budget, rule, rng)
+
+    @property
+    def _sizes(self) -> Budget:
+        """The bounds on parameters and FLOPs, which genomes know of themselves."""
+        own = self.budget
+        return Budget(own.min_params, own.max_params, own.min_flops, own.max_flops) if own.bounds else own
+
+    def _inside(self, child: Genome | None) -> Genome | None:
+        """The child unless its further costs, which a step does not see, leave the budget."""
+        return child if child is None or not self.costs or self.admits(child) else None
 
     def variations(self) -> Mapping[str, Variation]:
         """Motifs put in whole, and operations substituted by others of their kind."""
+        budget, rule, inside = self._sizes, self.rule, self._inside
         return {
-            "motif": lambda genome, rng: _patiently(lambda: insert_motif(genome, self.budget, self.rule, rng)),
-            "substitution": lambda genome, rng: _patiently(lambda: substitute(genome, self.budget, self.rule, rng)),
+            "motif": lambda genome, rng: _patiently(lambda: inside(insert_motif(genome, budget, rule, rng))),
+            "substitution": lambda genome, rng: _patiently(lambda: inside(substitute(genome, budget, rule, rng))),
         }
 
     def starts(self) -> Sequence[Genome]:
         """The space's start, the presets, and their crosses by stage (see `uninas_evo.spaces.uninas.starts`)."""
-        return list(dict.fromkeys([self.start, *starts(self.start.skeleton, self.budget)]))
+        found = dict.fromkeys([self.start, *starts(self.start.skeleton, self._sizes)])
+        return [genome for genome in found if self._inside(genome) is not None]
 
     def reduced(self, genome: Genome) -> tuple[str, ...]:
         """The chains without nodes that have no effect (see `uninas_evo.spaces.uninas.reduce`)."""
@@ -121,13 +147,13 @@ class UninasSpace(Space[Genome]):
         """Blocks of the same stage exchanged: a child inside the budget that equals neither parent, or None."""
         for _ in range(PATIENCE):
             child = cross(a, b, rng)
-            if self.budget.admits(child.cost) and child not in (a, b):
+            if child not in (a, b) and self.admits(child):
                 return child
         return None
 
     def cost(self, genome: Genome) -> Cost:
-        """Exact parameters and FLOPs."""
-        return genome.cost
+        """Exact parameters and FLOPs, and what `costs` count."""
+        return self.extended(genome, genome.cost)
 
     def build(self, genome: Genome) -> nn.Module:
         """The network of a genome (see `uninas_evo.spaces.uninas.network.build`)."""
@@ -152,6 +178,12 @@ class UninasSpace(Space[Genome]):
                 f"{self.start.skeleton}; decode it in a space of its own"
             )
         return genome
+
+
+def _told(cost: Cost) -> str:
+    """A cost in words."""
+    further = "".join(f", {amount:g} {name}" for name, amount in cost.further)
+    return f"{cost.params:,} params and {cost.flops:,} FLOPs{further}"
 
 
 def _patiently(attempt: Callable[[], Genome | None]) -> Genome | None:

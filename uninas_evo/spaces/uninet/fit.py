@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -11,16 +11,19 @@ from uninas_evo.spaces.uninet.genome import Genome, Stage
 from uninas_evo.spaces.uninet.lattice import EXPANSIONS, Lattice
 
 
-def fit(genome: Genome, budget: Budget, lattice: Lattice) -> Genome | None:
+def fit(
+    genome: Genome, budget: Budget, lattice: Lattice, cost: Callable[[Genome], Cost] = lambda genome: genome.cost
+) -> Genome | None:
     """The genome inside the budget that single steps lead to, or None where none helps any more.
 
     Each time the step that leaves the least excess is taken, among equals the one that changes the cost least, then
     the first: one step of r, c or e towards the bound, and where the genome is too large also DSM → L and GOP → DWConv.
     """
-    excess = budget.excess(genome.cost)
+    excess = budget.excess(cost(genome))
     while excess > 0:
         tried = [
-            (budget.excess(one.cost), _change(genome.cost, one.cost), one) for one in _steps(genome, budget, lattice)
+            (budget.excess(cost(one)), _change(genome.cost, one.cost), one)
+            for one in _steps(genome, _directions(cost(genome), budget), lattice)
         ]
         least, _, best = min(tried, key=lambda one: one[:2], default=(excess, 0.0, genome))
         if least >= excess:
@@ -34,9 +37,8 @@ def _change(before: Cost, after: Cost) -> float:
     return max(abs(after[name] - amount) / max(amount, 1e-12) for name, amount in before.items())
 
 
-def _steps(genome: Genome, budget: Budget, lattice: Lattice) -> Iterator[Genome]:
+def _steps(genome: Genome, directions: list[int], lattice: Lattice) -> Iterator[Genome]:
     """All genomes one step nearer to the bounds that are broken."""
-    directions = _directions(genome.cost, budget)
     for index, stage in enumerate(genome.stages):
         changed = [one for direction in directions for one in _resized(stage, index, direction, genome, lattice)]
         if -1 in directions:

@@ -25,17 +25,24 @@ class Lattice:
         channels: base channels of each stage.
         repeats: base repeats of each stage.
         divisor: channels are rounded to multiples of it, to the head width where a stage attends.
+        operators: the general operators that a stage may have.
+        modules: the downsampling modules that a stage may have.
     """
 
     channels: tuple[int, ...]
     repeats: tuple[int, ...]
     divisor: int = 16
+    operators: tuple[str, ...] = OPERATORS
+    modules: tuple[str, ...] = MODULES
 
     def __post_init__(self) -> None:
         if len(self.channels) != len(self.repeats) or min((*self.channels, *self.repeats, self.divisor)) < 1:
             raise SpaceError(
                 f"a lattice has base channels and repeats from 1 up for each stage, got {self}; give as many of both"
             )
+        for given, known in ((self.operators, OPERATORS), (self.modules, MODULES)):
+            if not given or len(set(given)) != len(given) or not set(given) <= set(known):
+                raise SpaceError(f"a lattice has some of {', '.join(known)}, each once, got {given}; correct the list")
 
     @classmethod
     def of(cls, genome: Genome) -> Lattice:
@@ -59,8 +66,8 @@ class Lattice:
     def decisions(self) -> tuple[Decision, ...]:
         """Five for each stage, in the order in which `compose` asks them."""
         kinds: tuple[tuple[str, tuple[str, ...], bool], ...] = (
-            ("gop", OPERATORS, False),
-            ("dsm", MODULES, False),
+            ("gop", self.operators, False),
+            ("dsm", self.modules, False),
             ("e", tuple(map(str, EXPANSIONS)), True),
             ("c", tuple(f"{factor:g}" for factor in WIDTHS), True),
             ("r", tuple(f"{offset:+d}" for offset in DEPTHS), True),
@@ -85,8 +92,8 @@ class Lattice:
         """All genomes that differ in one decision, in a fixed order; values off the lattice stay elsewhere."""
         heads = genome.skeleton.heads
         for index, stage in enumerate(genome.stages):
-            changed = [replace(stage, operator=operator) for operator in OPERATORS]
-            changed += [replace(stage, module=module) for module in MODULES]
+            changed = [replace(stage, operator=operator) for operator in self.operators]
+            changed += [replace(stage, module=module) for module in self.modules]
             changed = [self.fitted(one, heads) for one in changed]
             changed += [replace(stage, expansion=e) for e in EXPANSIONS]
             changed += [replace(stage, channels=c) for c in self.widths(index, stage, heads)]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
-from uninas_evo.contracts import Budget, Choose, Cost, Decision, Shape, Space
+from uninas_evo.contracts import Budget, Choose, Cost, CostModel, Decision, Shape, Space
 from uninas_evo.errors import BudgetError, GenomeError, SpaceError
 from uninas_evo.spaces.load import SpaceEntry
 from uninas_evo.spaces.uninet.fit import fit
@@ -30,6 +30,7 @@ class UninetSpace(Space[Genome]):
         start: where walks begin, and what a composition that cannot be fitted becomes; its skeleton is the space's.
         budget: bounds that no operator leaves.
         lattice: the options of channels and repeats; None takes the paper's for five stages, else the start's own.
+        costs: what gives further named costs.
         image: (3, H, W) of the skeleton.
         classes: outputs of the skeleton's head.
 
@@ -41,6 +42,7 @@ class UninetSpace(Space[Genome]):
     start: Genome = field(default_factory=lambda: preset(REFERENCE))
     budget: Budget = field(default_factory=Budget)
     lattice: Lattice | None = None
+    costs: tuple[CostModel[Genome], ...] = ()
     image: Shape = field(init=False, repr=False, compare=False)
     classes: int = field(init=False, repr=False, compare=False)
 
@@ -59,11 +61,11 @@ class UninetSpace(Space[Genome]):
 
     def _told_outside(self) -> str:
         """What is wrong with the start, and a start that would do."""
-        near = fit(self.start, self.budget, self._lattice)
+        near = fit(self.start, self.budget, self._lattice, self.cost)
         fix = (
             f"start from this one, which is inside:\n{near.text}" if near else "none nearby is inside: widen the budget"
         )
-        return f"the start network must lie inside the budget {self.budget}; it costs {self.start.cost}; {fix}"
+        return f"the start network must lie inside the budget {self.budget}; it costs {self.cost(self.start)}; {fix}"
 
     @property
     def _lattice(self) -> Lattice:
@@ -76,16 +78,16 @@ class UninetSpace(Space[Genome]):
 
     def with_budget(self, budget: Budget) -> Self:
         """The same space inside another budget."""
-        return type(self)(self.start, budget, self.lattice)
+        return replace(self, budget=budget)
 
     def admits(self, genome: Genome) -> bool:
         """Whether a genome lies within the budget."""
-        return self.budget.admits(genome.cost)
+        return self.budget.admits(self.cost(genome))
 
     def compose(self, choose: Choose) -> Genome:
         """Asks operator, module, e, c and r of each stage, and fits the genome into the budget."""
         genome = self._lattice.compose(self.start.skeleton, choose)
-        return fit(genome, self.budget, self._lattice) or self.start
+        return fit(genome, self.budget, self._lattice, self.cost) or self.start
 
     def mutate(self, genome: Genome, rng: random.Random) -> Genome | None:
         """Another option of one decision, uniform over those inside the budget; None where there is none."""
@@ -108,7 +110,7 @@ class UninetSpace(Space[Genome]):
 
     def cost(self, genome: Genome) -> Cost:
         """Exact parameters, FLOPs and published FLOPs."""
-        return genome.cost
+        return self.extended(genome, genome.cost)
 
     def build(self, genome: Genome) -> nn.Module:
         """The network of a genome (see `uninas_evo.spaces.uninet.network.build`)."""

@@ -6,6 +6,7 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -189,11 +190,41 @@ class Network(nn.Module):
             maps.append(x)
         return maps
 
+    def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
+        """The last stage's map (N, C, H, W) to logits (N, K), or to the pooled features (N, C) before the head."""
+        pooled: Tensor = self.norm(x).mean((2, 3))
+        return pooled if pre_logits else self.head(pooled)
+
     def forward(self, x: Tensor) -> Tensor:
         """(N, 3, H, W) to logits (N, K)."""
-        pooled = self.norm(self.forward_features(x)[-1]).mean((2, 3))
-        logits: Tensor = self.head(pooled)
-        return logits
+        return self.forward_head(self.forward_features(x)[-1])
+
+    @property
+    def num_features(self) -> int:
+        """C, the channels before the head, as timm calls them."""
+        return self.genome.skeleton.channels[-1]
+
+    @property
+    def feature_info(self) -> list[dict[str, int | str]]:
+        """For each map of `forward_features` its channels, stride and module, as timm tells them."""
+        channels = self.genome.skeleton.channels
+        return [
+            {"num_chs": width, "reduction": 2 ** (stage + 2), "module": f"stages.{stage}"}
+            for stage, width in enumerate(channels)
+        ]
+
+    def get_classifier(self) -> nn.Module:
+        """The head."""
+        return self.head
+
+    def reset_classifier(self, num_classes: int) -> None:
+        """Puts a head of so many classes, drawn anew, in place of the old one; the genome follows."""
+        skeleton = replace(self.genome.skeleton, classes=num_classes)
+        self.genome = Genome.of(skeleton, self.genome.chains)
+        self.seeded = [entry for entry in self.seeded if entry[0] is not self.head]
+        weight = self.head.weight
+        self.head = nn.Linear(self.num_features, num_classes, device=weight.device, dtype=weight.dtype)
+        self.seeded.append((self.head, ("head",)))
 
     def set_drop_path(self, rate: float) -> None:
         """Sets stochastic depth: the rate grows linearly over the blocks, from 0 to `rate`."""

@@ -1,0 +1,86 @@
+"""A search in the UniNet space through the commands, as a user meets them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from uninas_evo.cli import app
+from uninas_evo.engine.journal import ResultEvent, read_journal
+
+STAGES = """stage L-DSM stride=1 DWConv e=2 c=16 r=1
+stage L-DSM stride=2 SA e=2 c=16 r=1
+"""
+START = f"""uninet 1
+image 16
+classes 10
+stem 8 stride=2
+first none
+heads 16
+window 4
+head 16
+{STAGES}"""
+PROBLEM = (
+    """
+[problem]
+name = "uninet"
+start = """
+    + f'''"""
+{START}"""
+lattice = {{channels = [16, 16], repeats = [1, 1]}}
+objective = "naswot"
+batch = 4
+'''
+)
+REST = """
+[pool]
+devices = "in-process"
+"""
+
+
+def call(*arguments: object) -> str:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: Any) -> Path:
+    path: Path = tmp_path_factory.mktemp("uninet")
+    after = "[after]\nrescore = 0\nplot = false\n"
+    (path / "search.toml").write_text(f'evaluations = 4\nstrategy = {{name = "ppo"}}\n{PROBLEM}{REST}{after}')
+    call("run", path / "search.toml", "-q")
+    return path / "search"
+
+
+def test_a_run_goes_on_and_is_verified(folder: Path) -> None:
+    """More evaluations go on with the same policy; the winner's score comes out again."""
+    call("resume", folder, "--set", "evaluations=9", "-q")
+    assert sum(isinstance(event, ResultEvent) for event in read_journal(folder)[1]) == 9
+    assert "bit for bit" in call("verify", folder)
+
+
+def test_a_run_is_drawn_reported_and_picked_from(folder: Path, tmp_path: Path) -> None:
+    """The page shows the winner, the plot is written, and a pick heeds the paper's FLOPs."""
+    call("report", folder)
+    assert "The winner" in (folder / "report.html").read_text()
+    call("plot", folder, "--out", tmp_path)
+    assert (tmp_path / "pareto.png").is_file()
+    picked = tmp_path / "picked.txt"
+    assert "published_flops" in call("pick", folder, "--by", "naswot", "--out", picked)
+    for ending in ("svg", "html"):
+        call("draw", picked, "--against", folder / "winner.txt", "--out", tmp_path / f"both.{ending}")
+        assert (tmp_path / f"both.{ending}").stat().st_size > 1000
+    assert "naswot" in call("score", picked, "--proxy", "naswot", "--batch", "4")
+
+
+@pytest.mark.slow
+def test_strategies_are_compared(tmp_path: Path) -> None:
+    """Policies stand beside random search on the same seeds."""
+    top = 'evaluations = 3\nseeds = 2\nbaseline = "random"\nrescore = 0\n'
+    strategies = "\n[strategies.random]\n[strategies.ppo]\nbatch = 2\n"
+    (tmp_path / "both.toml").write_text(f"{top}{PROBLEM}{REST}{strategies}")
+    assert "ppo" in call("compare", tmp_path / "both.toml", "--out", tmp_path / "out")

@@ -1,0 +1,53 @@
+"""Drawings and figures as notebooks show them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from uninas_evo.draw.drawing import draw, titled_parts
+from uninas_evo.draw.layout import layout
+from uninas_evo.draw.svg import svg
+from uninas_evo.spaces.load import load_genome
+
+if TYPE_CHECKING:
+    from uninas_evo.draw.parts import Titled
+
+
+@dataclass(frozen=True, repr=False)
+class Drawing:
+    """A drawing that a notebook shows by itself, and that `save` writes into a file."""
+
+    genome: Any
+    against: Any = None
+
+    @property
+    def _parts(self) -> list[Titled]:
+        return titled_parts(self.genome, "", self.against, "")
+
+    def _repr_svg_(self) -> str:
+        """What notebooks show."""
+        return svg(layout(self._parts))
+
+    def save(self, out: str | Path) -> Path:
+        """Writes it; the file's ending says the format: .svg, .png, .pdf or .html.
+
+        Raises:
+            GenomeError: the ending is none of these.
+        """
+        return draw(self.genome, Path(out), against=self.against)
+
+    def __repr__(self) -> str:
+        return f"<Drawing of {self.genome!r}>"
+
+
+def show(genome: Any, against: Any = None) -> Drawing:
+    """The drawing of a genome, or of two of the same skeleton with what differs marked.
+
+    Args:
+        genome: a genome, or what `load_genome` takes.
+        against: a second one.
+    """
+    first, other = (load_genome(one) if isinstance(one, str | Path) else one for one in (genome, against))
+    return Drawing(first, other)

@@ -1,0 +1,80 @@
+"""All evaluations in one table that sorts and filters; a row, or a dot of a figure, opens its genome."""
+
+from __future__ import annotations
+
+import json
+from html import escape
+
+import numpy as np
+
+from uninas_evo.formats import exact, number
+from uninas_evo.pages import template
+from uninas_evo.report.plots import label
+from uninas_evo.report.run import Run
+from uninas_evo.stats.fronts import IntArray
+
+MAX_ROWS = 2000
+"""Evaluations that the page lists, the best and then the latest: more make a page slow to open."""
+MAX_TEXT = 2_000_000
+"""Characters of genomes that the page holds, those of the best rows first."""
+
+
+def evaluations(run: Run) -> str:
+    """Every evaluation with its values, costs and genome."""
+    record = run.record
+    if not record.numbers:
+        return ""
+    best = list(record.ranking)
+    later = [row for row in reversed(range(len(record.numbers))) if row not in set(best)]
+    rows = [*best, *later][:MAX_ROWS]
+    names = [label(one) for one in record.objectives if not one.is_cost]
+    columns = [column for column, one in enumerate(record.objectives) if not one.is_cost]
+    costs = list(record.costs[0])
+    origins = {ask.number: ask.origin for ask in run.history.asks}
+    table = [
+        [
+            str(record.numbers[row]),
+            *(number(float(record.values[row, column])) for column in columns),
+            *(exact(record.costs[row][name]) for name in costs),
+            origins.get(record.numbers[row], ""),
+            _state(run, row),
+        ]
+        for row in rows
+    ]
+    head = ["candidate", *names, *costs, "made by", "state"]
+    more = f" The best and latest {MAX_ROWS} of {len(record.numbers)}." if len(record.numbers) > MAX_ROWS else ""
+    return (
+        '<h2 id="evaluations">All evaluations</h2>'
+        f'<p class="note">A click on a head sorts; a click on a row, or on a dot above, opens its genome.{more}</p>'
+        '<p><label>filter <input id="filter" type="search" placeholder="mutate, failed, 189 …"></label></p>'
+        f'<div id="table">{template.table(head, table)}</div><pre id="genome" hidden></pre>'
+        f'<script type="application/json" id="genomes">{_genomes(run, rows)}</script>'
+    )
+
+
+def dots(rows: IntArray, run: Run) -> str:
+    """An attribute for a figure: the candidates of its dots, in their order."""
+    return f' data-dots="{escape(" ".join(str(run.record.numbers[int(row)]) for row in rows))}"'
+
+
+def _state(run: Run, row: int) -> str:
+    record = run.record
+    if row == run.winner:
+        return "winner" if len(record.objectives) == 1 else "knee"
+    if not np.isfinite(record.values[row]).all():
+        return "failed"
+    if record.violations[row] > 0:
+        return "violates a constraint"
+    return "front" if len(record.objectives) > 1 and row in run.front else ""
+
+
+def _genomes(run: Run, rows: list[int]) -> str:
+    """Candidate -> genome, as JSON that cannot end its script element."""
+    texts: dict[str, str] = {}
+    left = MAX_TEXT
+    for row in rows:
+        left -= len(run.record.genomes[row])
+        if left < 0:
+            break
+        texts[str(run.record.numbers[row])] = run.record.genomes[row]
+    return json.dumps(texts).replace("<", "\\u003c")
