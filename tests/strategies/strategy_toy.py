@@ -27,11 +27,7 @@ Bits = tuple[int, ...]
 Score = Callable[[Space[Any], Any], dict[str, float]]
 NAMES = (
     "random_walk", "random", "uninas", "evolution", "aging", "nsga2", "nsga3", "agemoea", "smsemoa", "bayesian",
-<<<<<<< HEAD
-    "ladder", "halving", "hyperband", "asha", "predictor", "ppo", "reinforce", "grid",
-=======
     "ladder", "halving", "hyperband", "asha", "predictor", "walks", "ppo", "reinforce", "grid",
->>>>>>> main
 )  # fmt: skip
 GAIN, COST = Objective("gain", "maximize"), Objective("cost", "minimize")
 

@@ -29,11 +29,7 @@ from uninas_evo.strategies import check_objectives
 from uninas_evo.testing import StrategyConformance
 
 COUNT = 40
-<<<<<<< HEAD
-SAMPLING = ("random", "random_walk", "halving", "hyperband", "asha", "grid")
-=======
 SAMPLING = ("random", "random_walk", "walks", "halving", "hyperband", "asha", "grid")
->>>>>>> main
 LEARNING = tuple(name for name in NAMES if name not in SAMPLING)
 
 every = pytest.mark.parametrize("name", NAMES)

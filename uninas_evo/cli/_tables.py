@@ -57,11 +57,7 @@ def _best(front: list[Evaluation], most: int = 10) -> Table:
 
 
 def _rescored(rescored: Rescored) -> Table:
-<<<<<<< HEAD
-    seeds = max(map(len, rescored.values.values()), default=0)  # of a space without a start only the winners
-=======
     seeds = len(rescored.values["winner"])
->>>>>>> main
     title = f"{rescored.objective} with {seeds} fresh seed{'s' if seeds > 1 else ''}, the same for all"
     table = Table("", "candidate", "mean ± standard error", "winner's lead", title=title)
     winner, recorded = rescored.candidates.get("winner"), rescored.best_recorded

@@ -172,10 +172,7 @@ def execute(
         resume: whether the folder holds a part of this run already.
         changed: fields that differ from the run's header, for a note.
         pool: workers that are there already; they are left open.
-<<<<<<< HEAD
-=======
         debug: scores in this process and prints the traceback of every failure.
->>>>>>> main
         allow_changed_objective: goes on although files that the scores depend on are not the recorded ones.
 
     Raises:
@@ -231,13 +228,9 @@ def _check_count(plan: Plan) -> None:
         )
 
 
-<<<<<<< HEAD
-def _open(plan: Plan, folder: Path | None, display: Display, sources: Mapping[str, str], journal: Journal) -> Pool:
-=======
 def _open(
     plan: Plan, folder: Path | None, display: Display, sources: Mapping[str, str], journal: Journal, debug: bool
 ) -> Pool:
->>>>>>> main
     """Workers for a problem that was made ready."""
     make_ready(plan.pool, plan.problem, folder, display.say)
     if journal.header is not None:
