@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr, ValidationInfo
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo
 from pydantic import field_validator as validator
 
 from uninas_evo.contracts import Budget, Shape
@@ -21,7 +21,8 @@ from uninas_evo.spaces.choices.own import Chosen, OwnSpace, Real, Table, Value, 
 if TYPE_CHECKING:
     from torch import nn
 
-Listed = StrictBool | StrictInt | StrictFloat | StrictStr
+Listed = Any
+"""A text, number or truth value, as TOML has it; the space checks it."""
 
 
 def choices(

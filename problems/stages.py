@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, Self
 
-from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr, field_validator
+from pydantic import Field, field_validator
 
 from uninas_evo.mistakes import nearest
 from uninas_evo.problems.options import ScoringOptions, scoring
 from uninas_evo.problems.search import SearchProblem
-from uninas_evo.spaces.choices.own import Value
 from uninas_evo.spaces.stages.presets import PRESETS
 from uninas_evo.spaces.stages.space import StagesSpace
 
@@ -20,13 +19,13 @@ class StagesOptions(ScoringOptions):
     images: list[int] = Field([32], description="pixels of a side to choose among; multiples of 16")
     classes: int = Field(10, ge=1, description="of the data")
     channels: int = Field(3, ge=1, description="of the images")
-    start: str | dict[str, StrictBool | StrictInt | StrictFloat | StrictStr] = Field(
+    start: str | dict[str, Any] = Field(
         "", description="where walks begin: a preset such as mobilenet_v2, or its choices; unset: nowhere"
     )
 
     @field_validator("start")
     @classmethod
-    def _preset(cls, start: str | dict[str, Value]) -> str | dict[str, Value]:
+    def _preset(cls, start: str | dict[str, Any]) -> str | dict[str, Any]:
         if isinstance(start, str) and start and start not in PRESETS:
             raise ValueError(f"a start is one of {', '.join(PRESETS)}, or a table of choices{nearest(start, PRESETS)}")
         return start
