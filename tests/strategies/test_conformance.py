@@ -164,9 +164,11 @@ def test_it_learns_in_the_right_direction(name, goal):
     ("name", "objectives", "message"),
     [
         ("evolution", (GAIN, COST), r"Evolution follows exactly one objective, got 2 \(gain, cost\); choose among the "
-         "strategies that fit: agemoea, bayesian, grid, nsga2, nsga3, random, random_walk, smsemoa, uninas"),
+         "strategies that fit: agemoea, bayesian, grid, nsga2, nsga3, predictor, "
+         "random, random_walk, smsemoa, uninas, walks"),
         ("nsga2", (GAIN,), r"NSGA2 follows two or more objectives, got 1 \(gain\); choose among the strategies that "
-         "fit: aging, bayesian, evolution, grid, ppo, random, random_walk, uninas"),
+         "fit: aging, asha, bayesian, evolution, grid, halving, hyperband, ladder, ppo, predictor, random, "
+         "random_walk, reinforce, uninas, walks"),
         ("random", (), r"RandomSearch follows one or more objectives, got 0 \(none\); name one"),
     ],
 )  # fmt: skip

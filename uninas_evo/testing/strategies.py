@@ -115,7 +115,7 @@ class StrategyConformance:
         for field in self.strategy.Options.model_fields.values():
             assert field.description
             assert not field.is_required()
-        with pytest.raises(ValueError, match="Extra inputs are not permitted"):
+        with pytest.raises(ValueError, match=r"Extra inputs are not permitted|there is no such field"):
             make(self.strategy, self.space, {**self.options, "mispelt": 3})
 
     def test_snapshots_stand_for_replay(self) -> None:
