@@ -72,8 +72,8 @@ class Bayesian(SteadyState):
     restarting near the best, not from the model.
 
     A genome that was asked before is not asked again: its trial ends as failed, which samplers leave out, and the model
-    or neighbors of the genome are tried (`repeats`). A candidate that failed, or lies outside a budget that is a constraint,
-    ends as pruned, which tpe learns to avoid.
+    or neighbors of the genome are tried (`repeats`). A candidate that failed, or lies outside a budget that is a
+    constraint, ends as pruned, which tpe learns to avoid.
 
     Args:
         space: its `compose` is the encoding.
