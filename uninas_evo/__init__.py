@@ -7,11 +7,12 @@ Searching:
     show, plot: the drawing of a genome, the figure of a result; notebooks show both.
 
 What is searched:
-    UninasProblem: training-free scores, costs and functions of your own in the UniNAS space.
+    SearchProblem: training-free scores, costs, trainings and functions of your own, in any space.
+    UninasProblem: the same in the UniNAS space.
     UninasSpace, Skeleton, Genome, Budget: genomes and the bounds on them.
     load_genome, preset: a genome from a name, a file or a text; `load_space` gives its space too.
     build: the `torch.nn.Module` of a genome of any space.
-    load: a trained network from its folder.
+    load: a trained network from its folder; `load_bank`: many trained networks from their table.
 
 Extending:
     choices, Whole, Real: a space of your own from a table of choices and a function that builds.

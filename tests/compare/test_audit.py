@@ -66,7 +66,7 @@ def test_scores_go_on_where_they_were(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     first = score_networks(SPACE, WIDTHS[:3], ["params"], INPUTS, folder, HERE)
     with (folder / "journal.jsonl").open("a") as file:
-        file.write('{"event": "ask", "num')
+        file.write('{"event":"ask","num')
     BUILT.clear()
     second = score_networks(SPACE, WIDTHS[:4], ["params"], INPUTS, folder, HERE)
     assert BUILT == ["4"]

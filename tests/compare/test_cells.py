@@ -80,7 +80,7 @@ def test_failures_are_not_shared(tmp_path, file):
     with CachingPool(InProcessPool(problem), known) as pool:
         pool.submit(Job(0, problem.space.encode(problem.space.start)))
         (done,) = pool.wait()
-    assert done.failure == "ValueError: no"
+    assert done.failure.startswith("ValueError: no")
     assert known == {}
 
 
@@ -166,7 +166,7 @@ def test_files_of_a_comparison(tmp_path, file):
     out = tmp_path / "out"
     comparison = compare(file, out)[0]
     assert comparison.rescored
-    names = {path.name for path in out.iterdir()}
+    names = {path.name for path in out.iterdir() if path.name != ".lock"}
     tables = {f"uninas-{name}.csv" for name in ("table", "pairs", "seeds", "curves")}
     assert names == {"cells", "index.html", "uninas-curves.png", "uninas-curves.svg", "uninas-curves.pdf", *tables}
     with (out / "uninas-seeds.csv").open() as rows:

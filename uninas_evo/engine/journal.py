@@ -456,7 +456,8 @@ def _check_order(events: Sequence[Event], path: Path) -> None:
             done.add(event.number)
         else:
             wrong = "a second header" if isinstance(event, Header) and line > 1 else ""
-            wrong = wrong or ("a header without objectives" if line == 1 and not names else "")
+            followed = names or (isinstance(event, Header) and "audit" in event.run)  # an audit follows nothing
+            wrong = wrong or ("" if followed or line > 1 else "a header without objectives")
         if wrong:
             raise JournalError(
                 f"{path}, line {line}: {wrong}; restore the file from a copy, or cut it before this line"
