@@ -128,7 +128,7 @@ def test_a_problem_that_cannot_be_prepared_is_named() -> None:
         def prepare(self, device: str) -> None:
             raise RuntimeError("no driver")
 
-    with pytest.raises(PoolError, match=r"worker 0 cannot start on cpu: .*RuntimeError: no driver .*; choose other"):
+    with pytest.raises(PoolError, match=r"worker 0 cannot start on cpu: .*RuntimeError: no driver.*; choose other"):
         ProcessPool(Unprepared(), ["cpu"])
 
 

@@ -91,7 +91,7 @@ def test_functions_take_what_they_are_annotated_with(tmp_path: Path) -> None:
         "import helper\n"
         "def network(net): return helper.count(net)\n"
         "def genome(genome: Genome): return len(genome)\n"
-        "def both(genome, device, scale=2): return {'nodes': scale * len(genome), 'cpu': device == 'cpu'}\n"
+        "def both(genome, device, scale=2): return {'nodes': scale * len(genome), 'cpu': float(device == 'cpu')}\n"
     )
     (tmp_path / "helper.py").write_text("def count(net): return sum(p.numel() for p in net.parameters())\n")
     path = tmp_path / "mine.py"
