@@ -336,7 +336,8 @@ def test_the_page_in_a_browser(browse, tmp_path) -> None:
         """,
         dark=True,
     )
-    assert told["headings"][:3] == ["Progress", "Score and size", "The winner beside the start"]
+    assert told["headings"][:2] == ["Progress", "Score and size"]
+    assert "The winner beside the start" in told["headings"]
     assert told["folded"] < told["next"] <= told["open"]
     assert told["wide"]
 
