@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_genomes import SKELETONS
 
-from uninas_evo.contracts import Budget
+from uninas_evo.contracts import Budget, Decision
 from uninas_evo.spaces.uninas import UninasSpace, preset
 from uninas_evo.spaces.uninas.text import parse_genome
 
@@ -31,9 +30,9 @@ def test_a_name_always_has_the_same_options() -> None:
     options_of: dict[str, tuple[str, ...]] = {}
     rng = random.Random(0)
 
-    def choose(name: str, options: Sequence[str]) -> str:
-        assert options_of.setdefault(name, tuple(options)) == tuple(options)
-        return rng.choice(options)
+    def choose(decision: Decision) -> str:
+        assert options_of.setdefault(decision.name, decision.options) == decision.options
+        return rng.choice(decision.options)
 
     for _ in range(300):
         SPACE.compose(choose)

@@ -17,6 +17,7 @@ from uninas_evo.spaces.uninas.crossover import cross
 from uninas_evo.spaces.uninas.genome import TEXT_HEADER, Genome
 from uninas_evo.spaces.uninas.load import load_genome, parse
 from uninas_evo.spaces.uninas.motifs import insert_motif
+from uninas_evo.spaces.uninas.operations import OPERATIONS
 from uninas_evo.spaces.uninas.presets import PRESETS
 from uninas_evo.spaces.uninas.reduce import reduced
 from uninas_evo.spaces.uninas.skeleton import Skeleton
@@ -136,11 +137,13 @@ class UninasSpace(Space[Genome]):
     def features(self, genome: Genome) -> dict[str, float]:
         """Logarithms of the costs, and how often each operation stands in each stage."""
         found = {"log params": math.log1p(genome.params), "log flops": math.log1p(genome.flops)}
+        stages = range(1, len(genome.skeleton.channels) + 1)
+        found |= {f"{stage}.{name}": 0.0 for stage in stages for name in OPERATIONS}
         for index, chain in enumerate(genome.chains):
             stage = genome.skeleton.blocks[index // 2][0] + 1
             for node, _ in walk_nodes(chain):
                 name = f"{stage}.{node.operation.name}"
-                found[name] = found.get(name, 0.0) + 1
+                found[name] += 1
         return found
 
     def crossover(self, a: Genome, b: Genome, rng: random.Random) -> Genome | None:
