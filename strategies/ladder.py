@@ -52,6 +52,13 @@ class LadderOptions(Lag):
 class Ladder(SteadyState):
     """Children of the best by estimate, each at the cheapest fidelity first.
 
+    How it searches: it begins at the space's starts (presets that spend the budget, and their crosses), makes children
+    of the best by several kinds of steps, whose shares follow their success, and evaluates each at the lowest rung. A
+    genome's estimate joins all its results and its parents'; the promising ones go up a rung.
+
+    When to use it: where a candidate can be evaluated cheaply first, above all by short trainings; it is how a network
+    that trains better is searched for on a few cores.
+
     Children that compute the same as one before are never asked, where the space can tell.
 
     Args:
@@ -65,6 +72,17 @@ class Ladder(SteadyState):
     Attributes:
         members: every genome that was asked, in order.
         breeder: the kinds of children, and how they fare.
+
+    Example:
+        ```python
+        from uninas_evo import Objective
+        from uninas_evo.spaces.nasbench201.space import NASBench201Space
+        from uninas_evo.strategies.ladder import Ladder
+
+        objectives = [Objective("accuracy", "maximize")]
+        strategy = Ladder(NASBench201Space(), objectives, seed=0, fidelities=3)
+        print(strategy.ask()[0].fidelity)  # 0
+        ```
     """
 
     Options = LadderOptions

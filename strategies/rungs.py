@@ -44,6 +44,10 @@ class AshaOptions(Lag):
 class Halving(Generational):
     """Successive halving, again and again: a bracket of samples, of which the best 1/η go up at each rung.
 
+    How it searches: it samples, and spends more on the better ones only; nothing is bred.
+
+    When to use it: as the plain baseline of searches by rungs, where the cheapest fidelity ranks well.
+
     A bracket begins with as many samples as leave `width` at the full fidelity.
 
     Args:
@@ -52,6 +56,17 @@ class Halving(Generational):
         seed: of all draws.
         fidelities: how many the problem has.
         options: see `HalvingOptions`.
+
+    Example:
+        ```python
+        from uninas_evo import Objective
+        from uninas_evo.spaces.nasbench201.space import NASBench201Space
+        from uninas_evo.strategies.rungs import Halving
+
+        objectives = [Objective("accuracy", "maximize")]
+        strategy = Halving(NASBench201Space(), objectives, seed=0, fidelities=2)
+        print(strategy.ask()[0].fidelity)  # 0
+        ```
     """
 
     Options = HalvingOptions
@@ -93,8 +108,21 @@ class Halving(Generational):
 class Hyperband(Halving):
     """Brackets of successive halving that begin at each rung in turn: it hedges against a low rung that misleads.
 
+    When to use it: where it is not known how well the cheapest fidelity ranks.
+
     Bracket s begins at rung R − 1 − s with ⌈R · η^s / (s + 1)⌉ samples (Algorithm 1), R being the rungs,
     times `width`.
+
+    Example:
+        ```python
+        from uninas_evo import Objective
+        from uninas_evo.spaces.nasbench201.space import NASBench201Space
+        from uninas_evo.strategies.rungs import Hyperband
+
+        objectives = [Objective("accuracy", "maximize")]
+        strategy = Hyperband(NASBench201Space(), objectives, seed=0, fidelities=2)
+        print(strategy.ask()[0].fidelity)  # 0
+        ```
     """
 
     def bracket(self, number: int) -> tuple[int, int]:
@@ -112,6 +140,10 @@ class _Rung:
 class Asha(SteadyState):
     """Asynchronous successive halving: whoever is in the best 1/η of a rung goes up, else a new sample is asked.
 
+    How it searches: as `halving`, without waiting for a rung to be full.
+
+    When to use it: with many workers, or where evaluations differ widely in time.
+
     What goes up when candidate k is asked depends on the results up to k − lag alone, so that the workers' speed
     changes nothing.
 
@@ -121,6 +153,17 @@ class Asha(SteadyState):
         seed: of all draws.
         fidelities: how many the problem has.
         options: see `AshaOptions`.
+
+    Example:
+        ```python
+        from uninas_evo import Objective
+        from uninas_evo.spaces.nasbench201.space import NASBench201Space
+        from uninas_evo.strategies.rungs import Asha
+
+        objectives = [Objective("accuracy", "maximize")]
+        strategy = Asha(NASBench201Space(), objectives, seed=0, fidelities=2)
+        print(strategy.ask()[0].fidelity)  # 0
+        ```
     """
 
     Options = AshaOptions

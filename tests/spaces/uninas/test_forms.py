@@ -183,9 +183,7 @@ def test_files_that_hold_no_text_are_refused(tmp_path: Path) -> None:
     """Folders, bytes, absent files."""
     (tmp_path / "bytes").write_bytes(b"\xff\xfe\x00")
     for name in ("", "bytes", "absent"):
-        with pytest.raises(
-            GenomeError, match=r"cannot read a genome|neither a preset nor a file|is a folder, and a genome is a file"
-        ):
+        with pytest.raises(GenomeError, match=r"cannot read a genome|neither a preset|is a folder, and"):
             load_genome(tmp_path / name)
 
 
