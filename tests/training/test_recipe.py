@@ -67,7 +67,7 @@ def test_other_schedules_follow_their_formulas(protocol: Protocol) -> None:
     smooth = rates(plain.replace(schedule="exponential"), 49)
     assert smooth[49:] == pytest.approx([0.1 * 0.25 ** (done / 98) for done in range(49, 294)])
     cooled = rates(plain.replace(cooldown_epochs=2), 5)
-    assert cooled[:20] == pytest.approx(rates(plain.replace(epochs=4), 5))
+    assert cooled[:20] == pytest.approx(rates(plain.replace(epochs=4, warmup_epochs=1), 5))
     assert cooled[20:] == [1e-3] * 10
 
 

@@ -158,11 +158,7 @@ class Protocol(pydantic.BaseModel):
         Raises:
             TrainingError: a name or a value is wrong.
         """
-        epochs = changes.get("epochs")
-        if isinstance(epochs, int) and epochs < self.epochs and "warmup_epochs" not in changes:
-            shortened = min(self.warmup_epochs * epochs // self.epochs, max(epochs - 1, 0))
-            changes = changes | {"warmup_epochs": shortened}
-        return _validated(self.model_dump() | changes, "the changed protocol")
+        return _validated(_changed(self.model_dump(), changes), "the changed protocol")
 
 
 def load_protocol(name: str | Path) -> Protocol:
@@ -195,7 +191,16 @@ def _settings(name: str, chain: tuple[str, ...] = ()) -> dict[str, Any]:
         raise TrainingError(
             f"protocol {name!r} has the base {base!r}: it must name another protocol that does not start from this one"
         )
-    return _settings(base, (*chain, name, base)) | settings
+    return _changed(_settings(base, (*chain, name, base)), settings)
+
+
+def _changed(before: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with some changed; fewer epochs shorten the warm-up alike, unless it is stated."""
+    epochs, all_epochs, warmup = changes.get("epochs"), before.get("epochs"), before.get("warmup_epochs", 0)
+    shorter = isinstance(epochs, int) and isinstance(all_epochs, int) and epochs < all_epochs
+    if shorter and isinstance(warmup, int) and "warmup_epochs" not in changes:
+        return {**before, "warmup_epochs": min(warmup * epochs // all_epochs, max(epochs - 1, 0)), **changes}
+    return {**before, **changes}
 
 
 def _validated(settings: Mapping[str, Any], what: str) -> Protocol:
