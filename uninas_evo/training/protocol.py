@@ -196,10 +196,11 @@ def _settings(name: str, chain: tuple[str, ...] = ()) -> dict[str, Any]:
 
 def _changed(before: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """Settings with some changed; fewer epochs shorten the warm-up alike, unless it is stated."""
-    epochs, all_epochs, warmup = changes.get("epochs"), before.get("epochs"), before.get("warmup_epochs", 0)
-    shorter = isinstance(epochs, int) and isinstance(all_epochs, int) and epochs < all_epochs
-    if shorter and isinstance(warmup, int) and "warmup_epochs" not in changes:
-        return {**before, "warmup_epochs": min(warmup * epochs // all_epochs, max(epochs - 1, 0)), **changes}
+    counts: tuple[Any, ...] = changes.get("epochs"), before.get("epochs"), before.get("warmup_epochs", 0)
+    if all(isinstance(count, int) for count in counts) and "warmup_epochs" not in changes:
+        epochs, planned, warmup = map(int, counts)
+        if epochs < planned:
+            return {**before, "warmup_epochs": min(warmup * epochs // planned, max(epochs - 1, 0)), **changes}
     return {**before, **changes}
 
 
