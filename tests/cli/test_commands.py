@@ -112,6 +112,7 @@ def test_the_reference_in_the_docs_is_current() -> None:
         assert text in page
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_ends_cleanly_and_can_be_resumed(
     installed: dict[str, str], file: Path, number: signal.Signals

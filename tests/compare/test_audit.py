@@ -152,6 +152,7 @@ def test_intervals_hold_their_estimate() -> None:
     assert many[2] - many[0] < few[2] - few[0]
 
 
+@pytest.mark.slow
 def test_audit_command(tmp_path: Path, nasbench201_table: Path) -> None:
     """`audit` prints and writes the agreement with real accuracies: size ranks the cells as published."""
     command = ["audit", "--table", str(nasbench201_table), "--out", str(tmp_path), "--networks", "150"]

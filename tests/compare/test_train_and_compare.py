@@ -179,6 +179,7 @@ def write_data(path: Path) -> Path:
     return path / "data.npz"
 
 
+@pytest.mark.slow
 def test_all_are_trained_alike(genomes: list[Genome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Winners, presets and random networks are trained with the same seeds; a second call trains nothing again."""
     values: list[dict[str, float] | None] = [{"x": float(i)} for i in range(4)]

@@ -21,7 +21,13 @@ from uninas_evo.errors import UninasEvoError
 STRATEGIES = [name for name in registry.names("strategy") if name != "grid"]  # it needs a list of decisions
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+QUICK = ("aging", "evolution", "nsga2", "ladder")
+"""One of each schedule; the others are tried where everything is."""
+
+
+@pytest.mark.parametrize(
+    "strategy", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in STRATEGIES]
+)
 def test_kill_at_25_random_moments(strategy: str, tmp_path: Path) -> None:
     """For every strategy: `kill -9` of the process group, 25 times, and no trace of it in the canonical journal."""
     try:

@@ -52,6 +52,7 @@ def write(folder, change=("", "")):
     return file
 
 
+@pytest.mark.slow
 def test_run_resume_verify(folder):
     """Weights are trained before the first ask; the search resumes on them, and verify scores the same."""
     file = write(folder)

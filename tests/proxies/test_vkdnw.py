@@ -63,6 +63,7 @@ def test_exact_is_the_definition_on_timm(name: str, options: dict[str, object]) 
     assert_exact_is_definition(net, Inputs(batch=4, image=(3, 16, 16)))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:There is a performance drop")
 def test_exact_is_the_definition_on_uninas_networks() -> None:
     """So it does on 50 random UniNAS networks, which hold every operation of the space."""

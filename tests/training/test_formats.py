@@ -111,6 +111,7 @@ def test_equal_networks_give_equal_files(network: Network, tmp_path: Path) -> No
     assert len({(tmp_path / str(i) / "weights.safetensors").read_bytes() for i in range(8)}) == 1
 
 
+@pytest.mark.slow
 def test_a_network_tells_what_it_takes_and_gives(network: Network, tmp_path: Path) -> None:
     """Size, mean, deviation and class names come back with the network and go into both exports."""
     import onnx
