@@ -105,6 +105,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # a page is a reader's whole session; ten minutes are not enough on a busy machine
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_the_commands_and_snippets_of_a_page_run(page: Path, folder: Path) -> None:
     """What a reader copies works, in the order of the page."""
