@@ -7,7 +7,7 @@ from spaces.uninas.equal_networks import difference, walked
 
 from uninas_evo.spaces.uninas.reduce import canonical
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 
 @pytest.mark.parametrize("block", range(200))
