@@ -33,7 +33,8 @@ def reduced(genome: Genome) -> tuple[str, ...]:
 def canonical(genome: Genome) -> Genome:
     """The genome that stands for all those that are equal for a proxy: itself without what no proxy sees.
 
-    Applied twice it changes nothing more.
+    Applied twice it changes nothing more. Not yet exact: of the first 600 random genomes of tests/long at least two
+    compute something else with the batch's statistics, so that searches do not use it.
     """
     return Genome.of(genome.skeleton, list(_chains(genome, proxy=True)))
 
