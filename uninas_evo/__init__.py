@@ -12,6 +12,7 @@ What is searched:
     UninasSpace, Skeleton, Genome, Budget: genomes and the bounds on them.
     load_genome, preset: a genome from a name, a file or a text; `load_space` gives its space too.
     build: the `torch.nn.Module` of a genome of any space.
+    scale: a deeper, wider network, of UniNAS and UniNet.
     load: a trained network from its folder; `load_bank`: many trained networks from their table.
 
 Extending:
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from uninas_evo.report.results import plot
     from uninas_evo.spaces.choices import ChoiceSpace, Real, Whole
     from uninas_evo.spaces.load import build, load_genome, load_space
+    from uninas_evo.spaces.scaling import scale
     from uninas_evo.spaces.uninas import Genome, Skeleton, UninasSpace, preset
     from uninas_evo.training.formats import load
 
@@ -85,6 +87,7 @@ _HOMES = {
     "uninas_evo.predictors.bank": ("load_bank",),
     "uninas_evo.draw.notebook": ("show",),
     "uninas_evo.report.results": ("plot",),
+    "uninas_evo.spaces.scaling": ("scale",),
     "uninas_evo.spaces.uninas": ("Genome", "Skeleton", "UninasSpace", "preset"),
     "uninas_evo.training.formats": ("load",),
 }
@@ -120,6 +123,7 @@ __all__ = [
     "load_space",
     "plot",
     "preset",
+    "scale",
     "search",
     "show",
 ]

@@ -21,7 +21,7 @@ from uninas_evo.report.record import genome_id
 from uninas_evo.spaces.sized import random_networks
 from uninas_evo.spaces.uninas import Genome
 from uninas_evo.training.checkpoint import save_json
-from uninas_evo.training.genomes import check_image_size, image_of, train_in_space
+from uninas_evo.training.genomes import check_image_size, train_in_space
 from uninas_evo.training.images import Splits
 from uninas_evo.training.options import TrainOptions
 from uninas_evo.training.process import Process, device_of
@@ -94,7 +94,7 @@ def train_and_compare(run_dir: str | Path, options: TrainOptions, report: Report
     splits = read_splits(options.data, protocol.val_fraction)
     space, best = baselines.winners(run_dir, options.top)
     entrants = field_of(space, best, options, report)
-    check_image_size(image_of(space, best[0]), protocol)
+    check_image_size(space.image_of(best[0]), protocol)
     return compare(space, entrants, splits, protocol, Path(run_dir) / "train", options, report)
 
 
@@ -150,7 +150,7 @@ def compare(
             )
             accuracies.append(result.test_accuracy)
             report(f"{entrant.label}, seed {seed}: {result.test_accuracy:.2%} in {result.seconds:.0f} s")
-        speed = throughput(space.build(genome), image_of(space, genome), process.device)
+        speed = throughput(space.build(genome), space.image_of(genome), process.device)
         rows.append(Row(entrant.label, genome_id(text), cost, speed, tuple(accuracies)))
     rows = [rows[0], *(with_gap(row, rows[0], len(splits.test)) for row in rows[1:])]
     save_json(folder / "table.json", [_flat(row) for row in rows])

@@ -71,10 +71,8 @@ def save_weights(
 
 
 def _preparation(network: Any, protocol: Protocol, classes: Sequence[str]) -> Preparation:
-    size = network.genome.skeleton.image_size
-    return Preparation(
-        (3, size, size), protocol.mean, protocol.std, protocol.crop_mode, protocol.crop_pct, tuple(classes)
-    )
+    size = network.genome.skeleton.image
+    return Preparation(size, protocol.mean, protocol.std, protocol.crop_mode, protocol.crop_pct, tuple(classes))
 
 
 def _sorted_notes(content: bytes) -> bytes:
@@ -134,7 +132,7 @@ def export(source: str | Path | nn.Module, folder: str | Path, forms: Iterable[s
         source: a network, or what `load` takes.
         folder: where the files go.
         forms: "onnx" (checked with onnxruntime) and "torch" (a `torch.export` program); both take batches of any
-            size N: (N, 3, H, W) to logits (N, K).
+            size N: (N, C, H, W) to logits (N, K).
 
     Returns:
         The files written.
@@ -174,9 +172,8 @@ def _tell(form: str, path: Path, prepared: Preparation) -> None:
 
 
 def _probe(network: Any) -> Tensor:
-    """Three random images (3, 3, H, W): another batch than the one the export has seen."""
-    size = network.genome.skeleton.image_size
-    return torch.randn(3, 3, size, size, generator=torch.Generator().manual_seed(0))
+    """Three random images (3, C, H, W): another batch than the one the export has seen."""
+    return torch.randn(3, *network.genome.skeleton.image, generator=torch.Generator().manual_seed(0))
 
 
 def _write_onnx(network: Any, path: Path) -> Tensor:
@@ -186,10 +183,11 @@ def _write_onnx(network: Any, path: Path) -> Tensor:
 
 
 def _write_program(network: Any, path: Path) -> Tensor:
-    size = network.genome.skeleton.image_size
     batch = torch.export.Dim("batch")
     plain = deepcopy(network).to(memory_format=torch.contiguous_format)
-    program = torch.export.export(plain, (torch.zeros(2, 3, size, size),), dynamic_shapes=({0: batch},))
+    program = torch.export.export(
+        plain, (torch.zeros(2, *network.genome.skeleton.image),), dynamic_shapes=({0: batch},)
+    )
     torch.export.save(program, path)
     outputs: Any = torch.export.load(path).module()(_probe(network))
     return outputs  # type: ignore[no-any-return]

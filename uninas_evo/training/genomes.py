@@ -44,8 +44,8 @@ def train_genome(
         DataError, TrainingError, MissingExtraError: as `train`; also where the protocol's image size is not that
             of the genome's skeleton.
     """
-    size = genome.skeleton.image_size
-    check_image_size((3, size, size), protocol)
+    image = genome.skeleton.image
+    check_image_size(image, protocol)
     network = build(genome, seed)
     _start(network, protocol, say)
     result = train(
@@ -53,7 +53,7 @@ def train_genome(
         splits,
         protocol,
         folder,
-        image_size=size,
+        image_size=image,
         seed=seed,
         name=genome.text,
         process=process,
@@ -99,7 +99,7 @@ def train_in_space(
             progress=progress,
             say=say,
         )
-    image = image_of(space, genome)
+    image = space.image_of(genome)
     check_image_size(image, protocol)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -129,13 +129,6 @@ def _start(network: nn.Module, protocol: Protocol, say: Callable[[str], None]) -
     """Gives a network the weights of the training that the protocol fine-tunes, if it names one."""
     if protocol.start_from:
         start_from(network, protocol.start_from, say)
-
-
-def image_of(space: Space[Any], genome: Any) -> Shape:
-    """(C, H, W) of the images that a genome's network takes."""
-    if isinstance(genome, Genome):
-        return (3, genome.skeleton.image_size, genome.skeleton.image_size)
-    return space.image
 
 
 def check_image_size(image: Shape, protocol: Protocol) -> None:

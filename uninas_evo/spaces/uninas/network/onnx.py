@@ -11,10 +11,10 @@ from uninas_evo.errors import MissingExtraError
 
 
 def export_onnx(network: Any, path: Path) -> None:
-    """Writes a network in evaluation mode as one ONNX file: input `image` (N, 3, H, W), output `logits` (N, K).
+    """Writes a network in evaluation mode as one ONNX file: input `image` (N, C, H, W), output `logits` (N, K).
 
     Args:
-        network: one with a `genome` whose skeleton has an `image_size`; is left as it is.
+        network: one with a `genome` whose skeleton has an `image`; is left as it is.
         path: the file to write.
 
     Raises:
@@ -24,14 +24,14 @@ def export_onnx(network: Any, path: Path) -> None:
         import onnxscript  # noqa: F401
     except ImportError:
         raise MissingExtraError("onnxscript", "train") from None
-    size = network.genome.skeleton.image_size
+    image = network.genome.skeleton.image
     device = next(network.parameters()).device
     training = network.training
     network.eval()
     try:
         torch.onnx.export(
             network,
-            (torch.zeros(2, 3, size, size, device=device),),
+            (torch.zeros(2, *image, device=device),),
             path,
             input_names=["image"],
             output_names=["logits"],
