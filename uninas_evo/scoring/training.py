@@ -20,6 +20,7 @@ from uninas_evo.files import write_text
 from uninas_evo.scoring.subject import GenomeSubject
 
 if TYPE_CHECKING:
+    from uninas_evo.training.batches import Reader
     from uninas_evo.training.cache import BatchCache
     from uninas_evo.training.images import Splits
     from uninas_evo.training.protocol import Protocol
@@ -151,7 +152,7 @@ class TrainScorer(Scorer):
         self.data, self.peers, self.stop, self.cache_mb = options.data, options.peers, options.stop, options.cache_mb
         self.bars: list[list[float]] | None = None if self.peers else [[] for _ in rungs]
         self.limit = None if self.stop else math.inf
-        self._caches: dict[Shape, BatchCache] = {}
+        self._cache: BatchCache | None = None
 
     def make_ready(self, space: Space[Any], seed: int, folder: Path | None, device: str, progress: Progress) -> None:
         """Trains the peers and the start's first steps, or reads what the run folder keeps of them."""
@@ -206,7 +207,6 @@ class TrainScorer(Scorer):
         """Trains up to the first epoch that ends below the bar, or the first look at a loss above the limit."""
         import torch
 
-        from uninas_evo.training.batches import batches
         from uninas_evo.training.fit import Fit
         from uninas_evo.training.process import Process
 
@@ -220,7 +220,7 @@ class TrainScorer(Scorer):
             seed,
             Process(torch.device(device)),
             progress=curve.look,
-            reader=self._cache(subject.image) or batches,
+            reader=self._reader(),
             checked=subject.image in self._checked,
         )
         self._checked.add(subject.image)
@@ -236,13 +236,15 @@ class TrainScorer(Scorer):
                 raise  # else it diverged late, and keeps what it had reached
         return curve
 
-    def _cache(self, image: Shape) -> BatchCache | None:
-        """The shared batches of an image size."""
+    def _reader(self) -> Reader:
+        """Reads batches; shares them among all trainings of this process."""
+        from uninas_evo.training.batches import batches
         from uninas_evo.training.cache import BatchCache
 
-        if image not in self._caches and self.cache_mb:
-            self._caches[image] = BatchCache(int(self.cache_mb * 1e6))
-        return self._caches.get(image)
+        if not self.cache_mb:
+            return batches
+        self._cache = self._cache or BatchCache(int(self.cache_mb * 1e6))
+        return self._cache
 
     @cached_property
     def _checked(self) -> set[Shape]:
@@ -268,7 +270,7 @@ class TrainScorer(Scorer):
     def __getstate__(self) -> dict[str, Any]:
         """Data and batches stay behind: each worker reads its own."""
         kept = {key: value for key, value in self.__dict__.items() if key not in ("_splits", "_checked")}
-        return kept | {"_caches": {}}
+        return kept | {"_cache": None}
 
 
 class StoppedError(Exception):
