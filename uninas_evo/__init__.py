@@ -1,6 +1,7 @@
 """Evolutionary neural-architecture search in the UniNAS space.
 
 Searching:
+    solve: from data to a trained network within a clock.
     search: a whole search in one call; `SearchResult` is what it gives.
     Loop, Journal: the loop of ask, score and tell, and its record, for driving a search by hand.
 
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from uninas_evo.problems.search import SearchProblem
     from uninas_evo.problems.uninas import UninasProblem
     from uninas_evo.report.results import plot
+    from uninas_evo.solving import solve
     from uninas_evo.spaces.choices import ChoiceSpace, Real, Whole
     from uninas_evo.spaces.load import build, load_genome, load_space
     from uninas_evo.spaces.scaling import scale
@@ -84,6 +86,7 @@ _HOMES = {
     "uninas_evo.engine.loop": ("Loop",),
     "uninas_evo.engine.results": ("SearchResult",),
     "uninas_evo.api": ("search",),
+    "uninas_evo.solving": ("solve",),
     "uninas_evo.predictors.bank": ("load_bank",),
     "uninas_evo.draw.notebook": ("show",),
     "uninas_evo.report.results": ("plot",),
@@ -126,6 +129,7 @@ __all__ = [
     "scale",
     "search",
     "show",
+    "solve",
 ]
 
 

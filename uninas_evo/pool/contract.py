@@ -95,15 +95,19 @@ class Pool(ABC):
         return time.monotonic()
 
     def map(self, jobs: Iterable[Job]) -> Iterator[Done]:
-        """Scores jobs, each given back when it is done, in whatever order they end."""
-        waiting, busy = deque(jobs), 0
-        while waiting or busy:
+        """Scores jobs, each given back when it is done, in whatever order they end.
+
+        What workers still do of before, such as a candidate that the end of the time cut off, is waited for and left out.
+        """
+        waiting, mine = deque(jobs), set[Job]()
+        while waiting or mine:
             while waiting and self.idle > 0:
+                mine.add(waiting[0])
                 self.submit(waiting.popleft())
-                busy += 1
             for done in self.wait():
-                busy -= 1
-                yield done
+                if done.job in mine:
+                    mine.remove(done.job)
+                    yield done
 
     def close(self) -> None:  # noqa: B027 - nothing to end in the calling process
         """Ends the workers, also those that are busy."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ def train_genome(
     workers: int = 0,
     progress: Progress | None = None,
     say: Callable[[str], None] = lambda line: None,
+    time_limit_s: float = math.inf,
 ) -> TrainResult:
     """Builds a genome's network with the seed's weights and trains it into a folder, or resumes that.
 
@@ -60,6 +62,7 @@ def train_genome(
         workers=workers,
         progress=progress,
         say=say,
+        time_limit_s=time_limit_s,
     )
     if process is None or process.first:
         save_weights(network, folder, protocol, splits.classes)
@@ -78,6 +81,7 @@ def train_in_space(
     workers: int = 0,
     progress: Progress | None = None,
     say: Callable[[str], None] = lambda line: None,
+    time_limit_s: float = math.inf,
 ) -> TrainResult:
     """Trains the network of a genome of any space that builds networks, or resumes that; see `train_genome`.
 
@@ -98,6 +102,7 @@ def train_in_space(
             workers=workers,
             progress=progress,
             say=say,
+            time_limit_s=time_limit_s,
         )
     image = space.image_of(genome)
     check_image_size(image, protocol)
@@ -119,6 +124,7 @@ def train_in_space(
         workers=workers,
         progress=progress,
         say=say,
+        time_limit_s=time_limit_s,
     )
     if hasattr(network, "genome") and (process is None or process.first):
         save_weights(network, folder, protocol, splits.classes)
