@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 
 from uninas_evo.contracts import Budget, Reducible, Started, Varied
 from uninas_evo.errors import GenomeError
-from uninas_evo.spaces.uninas import OPERATIONS, Genome, Skeleton, StepRule, UninasSpace, load_genome, preset, walk_nodes
+from uninas_evo.spaces.uninas import (
+    OPERATIONS,
+    Genome,
+    Skeleton,
+    StepRule,
+    UninasSpace,
+    load_genome,
+    preset,
+    walk_nodes,
+)
 from uninas_evo.spaces.uninas.chain import node
 from uninas_evo.spaces.uninas.motifs import MOTIFS
 from uninas_evo.spaces.uninas.substitution import kin
