@@ -39,10 +39,8 @@ def solve(
 
     Example: `uninas-evo solve photos --hours 2 --max-params 100e3`
     """
-    from uninas_evo.pool.open import PoolOptions
     from uninas_evo.solving.solve import solve as work
 
-    options = PoolOptions(devices=devices) if devices else None
     try:
         found = work(
             data,
@@ -53,7 +51,7 @@ def solve(
             protocol=protocol,
             vary=vary or (),
             seed=seed,
-            devices=options,
+            devices=devices,
             quiet=quiet,
         )
     except KeyboardInterrupt:

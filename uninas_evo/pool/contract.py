@@ -97,7 +97,7 @@ class Pool(ABC):
     def map(self, jobs: Iterable[Job]) -> Iterator[Done]:
         """Scores jobs, each given back when it is done, in whatever order they end.
 
-        What workers still do of before, such as a candidate that the end of the time cut off, is waited for and left out.
+        What workers still do of before, such as a candidate that the end of the time cut off, is left out.
         """
         waiting, mine = deque(jobs), set[Job]()
         while waiting or mine:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from uninas_evo.solving.clock import Clock
 from uninas_evo.solving.plan import Plan, plan_for
-from uninas_evo.solving.solve import Solution, solve
+from uninas_evo.solving.solution import Solution
+from uninas_evo.solving.solve import solve
 
 __all__ = ["Clock", "Plan", "Solution", "plan_for", "solve"]

@@ -46,8 +46,12 @@ SMALL = 24
 """Images with a shorter side keep their resolution in the stem."""
 FINAL_SIDE = 4
 """Side of the last stage's maps that the number of stages is chosen for."""
-STEMS = ((200e3, (8, 16)), (2e6, (16, 32)), (math.inf, (32, 64)))
-"""Widths of the stem by the most parameters; the last is the paper's."""
+STEMS = ((32, 64), (16, 32), (8, 16))
+"""Widths of the stem, from the paper's down; the widest is taken that leaves most FLOPs to the stages."""
+STEM_SHARE = 0.2
+"""The most of all FLOPs that the stem may take."""
+RESERVE_S = 20.0
+"""What starting processes, ONNX and the page take, as far as a short clock has it."""
 DEPTHS = (1, 2)
 """Blocks a stage that the presets are tried with."""
 SMALL_DATA = 2000
@@ -122,7 +126,12 @@ def image_of(splits: Splits) -> Shape:
     return channels, height, width
 
 
-def skeletons(image: Shape, classes: int, max_params: float) -> Iterator[Skeleton]:
+def reserve_s(limit_s: float) -> float:
+    """Seconds that are kept for what comes after the final trainings."""
+    return max((1 - sum(SHARES.values())) * limit_s, min(RESERVE_S, 0.2 * limit_s))
+
+
+def skeletons(image: Shape, classes: int, max_flops: float) -> Iterator[Skeleton]:
     """Skeletons for images, the finest first; each with one block a stage."""
     colors, height, width = image
     whole = min(1.0, LARGEST_SIDE / max(height, width))
@@ -132,15 +141,9 @@ def skeletons(image: Shape, classes: int, max_params: float) -> Iterator[Skeleto
         stages = min(max(round(math.log2(max(min(sides) / stride / FINAL_SIDE, 1))), 1), 4)
         total = stride * 2**stages
         high, wide = (max(1, int(side / total + 0.5)) * total for side in sides)
-        yield Skeleton(
-            (high, wide),
-            classes,
-            next(stem for most, stem in STEMS if max_params <= most),
-            tuple(16 * 2**stage for stage in range(stages)),
-            (1,) * stages,
-            image_channels=colors,
-            stem_stride=stride,
-        )
+        channels, depths = tuple(16 * 2**stage for stage in range(stages)), (1,) * stages
+        stems = [Skeleton((high, wide), classes, stem, channels, depths, colors, stride) for stem in STEMS]
+        yield next((one for one in stems if one.stem_cost.flops <= STEM_SHARE * max_flops), stems[-1])
 
 
 def protocol_for(protocol: Protocol, images: int) -> Protocol:
@@ -190,15 +193,15 @@ def plan_for(
     lines = [
         f"images: {' x '.join(map(str, skeleton.image))} (channels x height x width), {skeleton.classes} classes",
         f"budget: at most {amount(params)} parameters and {amount(flops)} FLOPs"
-        + ("" if max_flops is not None and flops == max_flops else f", so that {epochs} epochs fit the end"),
-        f"presets: {duration(SHARES['presets'] * seconds)}, {len(presets)} scaled presets are trained shortly, the best "
-        "one is where the search begins",
+        + ("" if max_flops is not None and flops == max_flops else f", for {epochs} epochs at the end"),
+        f"presets: {duration(SHARES['presets'] * seconds)}, {len(presets)} scaled presets are trained shortly, the "
+        "search begins at the best one",
         f"search: {duration(SHARES['search'] * seconds)} on {workers} worker{'s' if workers > 1 else ''}, about "
         f"{candidates:.0f} candidates; trainings of "
         + ", ".join(f"{one['epochs']} x {one['images'] or images:,} images" for one in fidelities),
         f"finalists: {duration(SHARES['finalists'] * seconds)}, the best five again with fresh seeds",
         f"training: {finally_} for the winner and the best preset, the same time for both",
-        f"reserve: {duration((1 - sum(SHARES.values())) * seconds)}",
+        f"reserve: {duration(reserve_s(seconds))}",
         *_left_out(skeleton),
     ]
     return Plan(
@@ -234,9 +237,9 @@ def _affordable(speed: Speed, images: int, final_s: float, search_s: float, hour
             return flops, epochs
     needed = speed.seconds(LEAST_FLOPS) / BUSY / min(final_s / (EPOCHS[-1] * images), search_s / CANDIDATES[-1])
     raise TrainingError(
-        f"{duration(3600 * hours)} are too short for {images:,} training images on this machine: {CANDIDATES[-1]} short "
-        f"trainings of small networks and {EPOCHS[-1]} epochs at the end take about {needed:.1f} times as long; give "
-        f"--hours {1.1 * needed * hours:.2g} or more, or less data"
+        f"{duration(3600 * hours)} are too short for {images:,} training images on this machine: {CANDIDATES[-1]} "
+        f"short trainings of small networks and {EPOCHS[-1]} epochs at the end take about {needed:.1f} times as long; "
+        f"give --hours {1.1 * needed * hours:.2g} or more, or less data"
     )
 
 
@@ -247,7 +250,7 @@ def _presets(splits: Splits, max_params: float, max_flops: float) -> dict[str, G
         BudgetError: no skeleton admits any.
     """
     budget = Budget(max_params=max_params, max_flops=max_flops)
-    for skeleton in skeletons(image_of(splits), len(splits.classes), max_params):
+    for skeleton in skeletons(image_of(splits), len(splits.classes), max_flops):
         found: dict[str, Genome] = {}
         for depth in DEPTHS:
             deep = replace(skeleton, depths=(depth,) * len(skeleton.depths))

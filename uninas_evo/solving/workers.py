@@ -60,7 +60,8 @@ def side_by_side(
 
 
 def short_accuracy(text: str, settings: Mapping[str, Any], fidelity: int, seed: int, device: str) -> float:
-    """Validation accuracy of a genome after a short training, as the search scores it."""
+    """Validation accuracy of a genome after a short training, as the search scores it; 0 where that diverged."""
+    from uninas_evo.errors import TrainingError
     from uninas_evo.scoring.subject import GenomeSubject
     from uninas_evo.scoring.training import TrainScorer
     from uninas_evo.spaces.load import load_space
@@ -68,14 +69,26 @@ def short_accuracy(text: str, settings: Mapping[str, Any], fidelity: int, seed: 
 
     space, genome = load_space(text)
     scorer = TrainScorer(**{**settings, "stop": 0.0, "cache_mb": 0})
-    with fixed_threads(1):
-        return float(scorer.score(GenomeSubject(genome, space, seed, fidelity), device)["train"])
+    try:
+        with fixed_threads(1):
+            return float(scorer.score(GenomeSubject(genome, space, seed, fidelity), device)["train"])
+    except TrainingError:
+        return 0.0
 
 
 def final_training(
-    text: str, data: str, protocol: Mapping[str, Any], folder: str, seed: int, seconds: float, device: str
+    text: str, data: str, protocol: Mapping[str, Any], folder: str, seed: int, until: float, device: str
 ) -> dict[str, Any]:
-    """Trains a network for about so many seconds, or goes on with that; the epochs follow from the speed here and now.
+    """Trains a network, or goes on with that, as long as there is time; the epochs follow from the speed here and now.
+
+    Args:
+        text: of its genome.
+        data: as `read_splits` takes it.
+        protocol: settings; the epochs are replaced.
+        folder: of the training.
+        seed: of weights and order.
+        until: when it should be over, in seconds of `time.time`.
+        device: what to train on.
 
     Returns:
         The fields of `TrainResult`.
@@ -93,7 +106,6 @@ def final_training(
     from uninas_evo.training.protocol import Protocol
     from uninas_evo.training.readers import read_splits
 
-    begin = time.monotonic()
     space, genome = load_space(text)
     settings = Protocol.model_validate(protocol)
     splits = read_splits(data, settings.val_fraction)
@@ -101,7 +113,7 @@ def final_training(
     epochs = (
         int(load_json(begun)["protocol"]["epochs"])
         if begun.is_file()
-        else affordable_epochs(space, genome, splits, settings, seconds, device)
+        else affordable_epochs(space, genome, splits, settings, until - time.time(), device)
     )
     result = train_in_space(
         space,
@@ -111,6 +123,6 @@ def final_training(
         folder,
         seed=seed,
         process=Process(torch.device(device)),
-        time_limit_s=seconds - (time.monotonic() - begin),
+        time_limit_s=until - time.time(),
     )
     return asdict(result)
