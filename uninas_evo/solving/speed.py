@@ -12,8 +12,9 @@ from uninas_evo.compare.baselines import scaled_preset
 from uninas_evo.contracts import Budget, Space
 from uninas_evo.pool.worker import peak_memory_bytes
 from uninas_evo.solving.plan import EVALUATION, MOST_EPOCHS, Speed
-from uninas_evo.spaces.uninas import Genome, Skeleton
+from uninas_evo.spaces.uninas import Genome, Skeleton, preset
 from uninas_evo.spaces.uninas.network import build
+from uninas_evo.spaces.uninas.resize import CHANNEL_STEP
 from uninas_evo.threads import fixed_threads
 from uninas_evo.training.fit import Fit
 from uninas_evo.training.images import ImageSet, Splits
@@ -24,18 +25,18 @@ STEPS = 16
 """Of an epoch that is timed; the fastest of three counts, the first also loads libraries."""
 KEPT = 0.85
 """Share of a training's time that its epochs are planned to fill: speed changes on a machine that others use."""
-SPREAD = 4
-"""How many times the parameters of the small network the large one has that are measured."""
+LARGE = 1e5
+"""Parameters of the larger network that is timed: typical, and some ten times the narrowest."""
 
 
 def measure(splits: Splits, protocol: Protocol, skeleton: Skeleton, device: str) -> Speed:
-    """The speed, from an EfficientNet on the skeleton at its narrowest and one of some times its size.
+    """The speed, from an EfficientNet at its narrowest on the skeleton and a typical one.
 
     Raises:
         DataError, TrainingError: the data or the protocol is wrong.
     """
-    small = scaled_preset("efficientnet", replace(skeleton, channels=(8,) * len(skeleton.channels)), Budget(0, 1e5))
-    large = scaled_preset("efficientnet", skeleton, Budget(0, SPREAD * small.params))
+    small = preset("efficientnet", replace(skeleton, channels=(CHANNEL_STEP,) * len(skeleton.channels)))
+    large = scaled_preset("efficientnet", skeleton, Budget(0, max(LARGE, 4 * small.params)))
     seconds = [1 / _images_per_s(one, splits, protocol, device)[0] for one in (small, large)]
     slope = (seconds[1] - seconds[0]) / (large.flops - small.flops)
     if slope <= 0:  # too small to tell: all of it is taken for computing
