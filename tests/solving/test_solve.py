@@ -164,7 +164,17 @@ def test_calls_run_side_by_side_in_their_order() -> None:
 def test_killed_and_resumed_it_ends_well(folder: Path, tmp_path: Path) -> None:
     """Gray PNGs end in a trained gray network, ONNX and a page; a kill inside the search loses neither it nor time."""
     out = tmp_path / "out"
-    command = [sys.executable, "-c", "from uninas_evo.cli import main; main()", "solve", str(folder), "--hours", "0.015", "--out", str(out)]
+    command = [
+        sys.executable,
+        "-c",
+        "from uninas_evo.cli import main; main()",
+        "solve",
+        str(folder),
+        "--hours",
+        "0.015",
+        "--out",
+        str(out),
+    ]
     command += ["--device", "cpu", "--max-params", "50e3"]
     process = subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True)
     journal = out / "search" / "journal.jsonl"
