@@ -89,8 +89,9 @@ def test_plans_are_possible(count: int, shape: tuple[int, ...], hours: float, wo
         assert genome.skeleton.classes == 3
     TrainScorerOptions(data="x", fidelities=found.fidelities)
     protocol = Protocol.model_validate(found.protocol)
-    smallest = found.fidelities[0]["images"] or len(splits.train)
-    assert protocol.batch_size <= min(smallest, len(splits.train))
+    first = found.fidelities[0]
+    assert first["epochs"] * (first["images"] or len(splits.train)) >= 16 * protocol.batch_size
+    assert protocol.batch_size <= len(splits.train)
     assert sum(SHARES.values()) * 3600 * hours + reserve_s(3600 * hours) <= 3600 * hours + 20
     assert 1 <= found.finalist_seeds <= 5
     assert 1 <= found.seeds <= max(1, workers // 2)

@@ -65,15 +65,7 @@ def solve(
     """
     folder = Path(out)
     display = open_display(quiet)
-    asked = {
-        "data": str(Path(data).absolute()),
-        "hours": hours,
-        "max_params": max_params,
-        "max_flops": max_flops,
-        "protocol": str(protocol),
-        "vary": list(vary),
-        "seed": seed,
-    }
+    asked = arguments(data, hours, max_params, max_flops, protocol, vary, seed)
     _check(folder, hours, asked)
     with claimed(folder):
         done = folder / SOLUTION
@@ -82,6 +74,33 @@ def solve(
         places = list(devices or device_names("auto", 1))
         plan, places = _planned(folder, asked, places, display.say)
         return Task(folder, asked, plan, places, display).solution()
+
+
+def arguments(
+    data: str | Path,
+    hours: float,
+    max_params: float | None,
+    max_flops: float | None,
+    protocol: str | Path,
+    vary: Sequence[str],
+    seed: int,
+) -> dict[str, Any]:
+    """What a task is asked for, as its folder keeps it."""
+    return {
+        "data": str(Path(data).absolute()),
+        "hours": hours,
+        "max_params": max_params,
+        "max_flops": max_flops,
+        "protocol": str(protocol),
+        "vary": list(vary),
+        "seed": seed,
+    }
+
+
+def write_plan(folder: Path, asked: Mapping[str, Any], plan: Plan) -> None:
+    """Writes the plan of a task, its arguments, and its protocol."""
+    write_text(folder / PROTOCOL, _toml(plan.protocol))
+    write_text(folder / PLAN, json.dumps({"asked": asked, "plan": plan.content()}, indent=1) + "\n")
 
 
 def _check(folder: Path, hours: float, asked: Mapping[str, Any]) -> None:
@@ -132,8 +151,7 @@ def _planned(
     speed = _speed(splits, settings, image, places[0])
     places = places[: _affordable_workers(speed.memory_bytes, len(places), memory_bytes(), places[0])]
     plan = plan_for(splits, settings, speed, asked["hours"], len(places), asked["max_params"], asked["max_flops"])
-    write_text(folder / PROTOCOL, _toml(plan.protocol))
-    write_text(folder / PLAN, json.dumps({"asked": asked, "plan": plan.content()}, indent=1) + "\n")
+    write_plan(folder, asked, plan)
     for line in (*splits.notes, *plan.lines):
         say(line)
     return plan, places
