@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,10 +11,10 @@ import numpy as np
 import torch
 
 from uninas_evo.compare.baselines import scaled_preset
-from uninas_evo.contracts import Budget, Space
+from uninas_evo.contracts import Budget
 from uninas_evo.pool.worker import peak_memory_bytes
-from uninas_evo.solving.plan import EVALUATION, MOST_EPOCHS, Speed
-from uninas_evo.spaces.uninas import Genome, Skeleton, preset
+from uninas_evo.solving.plan import EVALUATION, Speed
+from uninas_evo.spaces.uninas import Genome, Skeleton, load_genome, preset
 from uninas_evo.spaces.uninas.network import build
 from uninas_evo.spaces.uninas.resize import CHANNEL_STEP
 from uninas_evo.threads import fixed_threads
@@ -20,11 +22,12 @@ from uninas_evo.training.fit import Fit
 from uninas_evo.training.images import ImageSet, Splits
 from uninas_evo.training.process import Process
 from uninas_evo.training.protocol import Protocol
+from uninas_evo.training.readers import read_splits
 
 STEPS = 16
-"""Of an epoch that is timed; the fastest of three counts, the first also loads libraries."""
-KEPT = 0.85
-"""Share of a training's time that its epochs are planned to fill: speed changes on a machine that others use."""
+"""Of an epoch that is timed."""
+ROUNDS = 5
+"""Times that each network is timed, in turn with the others, so that busy moments strike all; the median counts."""
 LARGE = 1e5
 """Parameters of the larger network that is timed: typical, and some ten times the narrowest."""
 
@@ -37,32 +40,32 @@ def measure(splits: Splits, protocol: Protocol, skeleton: Skeleton, device: str)
     """
     small = preset("efficientnet", replace(skeleton, channels=(CHANNEL_STEP,) * len(skeleton.channels)))
     large = scaled_preset("efficientnet", skeleton, Budget(0, max(LARGE, 4 * small.params)))
-    seconds = [1 / _images_per_s(one, splits, protocol, device)[0] for one in (small, large)]
-    slope = (seconds[1] - seconds[0]) / (large.flops - small.flops)
+    less, more = _image_seconds([small, large], splits, protocol, device)
+    slope = (more - less) / (large.flops - small.flops)
     if slope <= 0:  # too small to tell: all of it is taken for computing
-        return Speed(0.0, large.flops / seconds[1], peak_memory_bytes(device))
-    return Speed(max(0.0, seconds[0] - slope * small.flops), 1 / slope, peak_memory_bytes(device))
+        return Speed(0.0, large.flops / more, peak_memory_bytes(device))
+    return Speed(max(0.0, less - slope * small.flops), 1 / slope, peak_memory_bytes(device))
 
 
-def affordable_epochs(
-    space: Space[Any], genome: Any, splits: Splits, protocol: Protocol, seconds: float, device: str
-) -> int:
-    """How many epochs with their validation a training has time for, at the speed of here and now."""
-    with fixed_threads(protocol.threads):
-        rate, took = _images_per_s(genome, splits, protocol, device)
-    epoch_s = (len(splits.train) + EVALUATION * len(splits.val)) / rate
-    return int(min(max(KEPT * (seconds - took) / epoch_s, 1), MOST_EPOCHS))
+def epoch_seconds(texts: Sequence[str], data: str, protocol: Mapping[str, Any], device: str) -> list[float]:
+    """What an epoch with its validation takes each network, here and now."""
+    settings = Protocol.model_validate(protocol)
+    splits = read_splits(data, settings.val_fraction)
+    images = len(splits.train) + EVALUATION * len(splits.val)
+    return [images * each for each in _image_seconds([load_genome(text) for text in texts], splits, settings, device)]
 
 
-def _images_per_s(genome: Genome, splits: Splits, protocol: Protocol, device: str) -> tuple[float, float]:
-    """Images trained a second, and the seconds that finding it out took."""
+def _image_seconds(genomes: Sequence[Genome], splits: Splits, protocol: Protocol, device: str) -> list[float]:
+    """The seconds that training on one image takes each network."""
     few = replace(
         splits, train=_some(splits.train, STEPS * protocol.batch_size), val=_some(splits.val, protocol.batch_size)
     )
-    settings = protocol.replace(epochs=3, warmup_epochs=0)
-    fit = Fit(build(genome), few, settings, genome.skeleton.image, 0, Process(torch.device(device)), checked=True)
-    epochs = [fit.epoch(number) for number in range(settings.epochs)]
-    return max(one["images_per_s"] for one in epochs), sum(one["seconds"] for one in epochs)
+    settings = protocol.replace(epochs=ROUNDS, warmup_epochs=0)
+    place = Process(torch.device(device))
+    with fixed_threads(protocol.threads):
+        fits = [Fit(build(one), few, settings, one.skeleton.image, 0, place, checked=True) for one in genomes]
+        rounds = [[1 / fit.epoch(number)["images_per_s"] for fit in fits] for number in range(ROUNDS)]
+    return [statistics.median(own) for own in zip(*rounds, strict=True)]
 
 
 def _some(images: ImageSet, count: int) -> ImageSet:

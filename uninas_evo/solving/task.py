@@ -23,9 +23,9 @@ from uninas_evo.files import write_text
 from uninas_evo.formats import duration
 from uninas_evo.report.record import genome_id
 from uninas_evo.solving.clock import Clock
-from uninas_evo.solving.plan import SHARES, Plan, reserve_s
+from uninas_evo.solving.plan import MOST_EPOCHS, SHARES, Plan, reserve_s
 from uninas_evo.solving.solution import SOLUTION, Solution, read_table, sentence
-from uninas_evo.solving.workers import final_training, short_accuracy, side_by_side
+from uninas_evo.solving.workers import final_training, short_accuracy, side_by_side, timed
 
 DONE = "stages.json"
 """What the stages that are over came to."""
@@ -33,6 +33,8 @@ PROTOCOL = "protocol.toml"
 """The protocol of all trainings."""
 CACHE_MB = 500.0
 """Decoded images that a worker keeps, in files."""
+KEPT = 0.85
+"""Share of a final training's time that its epochs are planned to fill: speed changes where others work too."""
 STOP = 0.2
 """Nats above the start's first loss at which a candidate is given up, as in the measurement (docs/truth.md)."""
 
@@ -155,30 +157,43 @@ class Task:
         return dict(self.done["search"])
 
     def _trained(self, texts: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
-        """The final trainings of the winner and the preset, side by side or in turn; the same seconds for each."""
+        """The final trainings of the winner and the preset, side by side or in turn; the same time for each."""
         if "trained" not in self.done:
-            different = dict.fromkeys(texts.values())
-            calls: list[dict[str, Any]] = []
-            for text in different:
-                for seed in range(self.plan.seeds):
-                    place = f"trained/{genome_id(text)}/seed-{seed}"
-                    calls.append(
-                        {"text": text, "folder": str(self.folder / place), "seed": 1000 + self.asked["seed"] + seed}
-                    )
+            calls = [
+                {"text": text, "seed": 1000 + self.asked["seed"] + number}
+                for text in dict.fromkeys(texts.values())
+                for number in range(self.plan.seeds)
+            ]
             rounds = math.ceil(len(calls) / len(self.places))
-            seconds = max((self.clock.left_s - reserve_s(self.clock.limit_s)) / rounds, 1.0)
-            begin = time.time()
-            self.display.say(f"final trainings: {len(calls)} of {duration(seconds)} each")
             common = {"data": self.asked["data"], "protocol": dict(self.plan.protocol)}
+            epochs = self._epochs(list(dict.fromkeys(texts.values())), rounds, common)
+            begin, seconds = time.time(), self._left_s / rounds
             for index, call in enumerate(calls):
-                call["until"] = begin + (index // len(self.places) + 1) * seconds
-            trained = side_by_side(final_training, [call | common for call in calls], self.places, self.clock.tick)
-            found: dict[str, list[dict[str, Any]]] = {text: [] for text in different}
+                place = self.folder / "trained" / genome_id(call["text"]) / f"seed-{call['seed']}"
+                until = begin + (index // len(self.places) + 1) * seconds
+                call.update(common | {"epochs": epochs[call["text"]], "folder": str(place), "until": until})
+            self.display.say(f"final trainings: {len(calls)}, {duration(seconds)} each")
+            trained = side_by_side(final_training, calls, self.places, self.clock.tick)
+            found: dict[str, list[dict[str, Any]]] = {call["text"]: [] for call in calls}
             for call, result in zip(calls, trained, strict=True):
                 found[call["text"]].append(result | {"folder": str(Path(call["folder"]).relative_to(self.folder))})
             self._keep(trained=found, test_images=self._test_images())
         kept: dict[str, list[dict[str, Any]]] = self.done["trained"]
         return {label: kept[text] for label, text in texts.items()}
+
+    def _epochs(self, texts: Sequence[str], rounds: int, common: Mapping[str, Any]) -> dict[str, int]:
+        """Epochs by genome, so that all take the same time: they are timed in turn, in one process."""
+        if "epochs" not in self.done:
+            (each,) = side_by_side(timed, [{"texts": texts, **common}], self.places, self.clock.tick)
+            seconds = KEPT * self._left_s / rounds
+            fitting = [min(max(round(seconds / one), 1), MOST_EPOCHS) for one in each]
+            self._keep(epochs=dict(zip(texts, fitting, strict=True)))
+        return dict(self.done["epochs"])
+
+    @property
+    def _left_s(self) -> float:
+        """Seconds for the final trainings."""
+        return max(self.clock.left_s - reserve_s(self.clock.limit_s), 1.0)
 
     def _test_images(self) -> int:
         from uninas_evo.training.readers import read_splits

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from uninas_evo.pool import worker
@@ -77,17 +76,25 @@ def short_accuracy(text: str, settings: Mapping[str, Any], fidelity: int, seed: 
 
 
 def final_training(
-    text: str, data: str, protocol: Mapping[str, Any], folder: str, seed: int, until: float, device: str
+    text: str,
+    data: str,
+    protocol: Mapping[str, Any],
+    epochs: int,
+    folder: str,
+    seed: int,
+    until: float,
+    device: str,
 ) -> dict[str, Any]:
-    """Trains a network, or goes on with that, as long as there is time; the epochs follow from the speed here and now.
+    """Trains a network, or goes on with that.
 
     Args:
         text: of its genome.
         data: as `read_splits` takes it.
         protocol: settings; the epochs are replaced.
+        epochs: of the schedule.
         folder: of the training.
         seed: of weights and order.
-        until: when it should be over, in seconds of `time.time`.
+        until: when it ends at the latest, in seconds of `time.time`.
         device: what to train on.
 
     Returns:
@@ -98,9 +105,7 @@ def final_training(
 
     import torch
 
-    from uninas_evo.solving.speed import affordable_epochs
     from uninas_evo.spaces.load import load_space
-    from uninas_evo.training.checkpoint import load_json
     from uninas_evo.training.genomes import train_in_space
     from uninas_evo.training.process import Process
     from uninas_evo.training.protocol import Protocol
@@ -108,17 +113,10 @@ def final_training(
 
     space, genome = load_space(text)
     settings = Protocol.model_validate(protocol)
-    splits = read_splits(data, settings.val_fraction)
-    begun = Path(folder) / "training.json"
-    epochs = (
-        int(load_json(begun)["protocol"]["epochs"])
-        if begun.is_file()
-        else affordable_epochs(space, genome, splits, settings, until - time.time(), device)
-    )
     result = train_in_space(
         space,
         genome,
-        splits,
+        read_splits(data, settings.val_fraction),
         settings.replace(epochs=epochs, warmup_epochs=min(settings.warmup_epochs, epochs - 1)),
         folder,
         seed=seed,
@@ -126,3 +124,10 @@ def final_training(
         time_limit_s=until - time.time(),
     )
     return asdict(result)
+
+
+def timed(texts: Sequence[str], data: str, protocol: Mapping[str, Any], device: str) -> list[float]:
+    """What an epoch takes each network (see `speed.epoch_seconds`)."""
+    from uninas_evo.solving.speed import epoch_seconds
+
+    return epoch_seconds(texts, data, protocol, device)
