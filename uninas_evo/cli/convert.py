@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -38,12 +38,12 @@ def convert(
     """
     from uninas_evo.errors import GenomeError
     from uninas_evo.files import check_writable, write_atomically
-    from uninas_evo.spaces.load import load_space
+    from uninas_evo.spaces.load import load_space, resized
     from uninas_evo.spaces.uninas import Genome, genome_to_json, genome_to_package
 
     space, loaded = load_space(genome)
     if classes is not None or image_size is not None:
-        space, loaded = _resized(loaded, image_size, classes)
+        space, loaded = resized(loaded, image_size, classes)
     if to is Form.onnx:
         if out is None:
             raise GenomeError("an ONNX network is binary and needs a file; add --out network.onnx")
@@ -59,19 +59,3 @@ def convert(
         print(write(loaded), end="")
         return
     write_atomically(out, lambda file: file.write(write(loaded).encode()), GenomeError)
-
-
-def _resized(genome: Any, image_size: int | None, classes: int | None) -> tuple[Any, Any]:
-    from uninas_evo.errors import GenomeError
-    from uninas_evo.spaces.load import load_space
-    from uninas_evo.spaces.uninas import Genome
-    from uninas_evo.spaces.uninas.load import resized
-    from uninas_evo.spaces.uninet import Genome as UninetGenome
-
-    if isinstance(genome, Genome):
-        return load_space(resized(genome, image_size, classes).text)
-    if isinstance(genome, UninetGenome):
-        return load_space(genome.resized(image_size, classes).text)
-    raise GenomeError(
-        "genomes of this space do not hold their image size and classes; set them in the run file's [problem]"
-    )
