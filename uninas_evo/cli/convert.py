@@ -29,6 +29,9 @@ def convert(
     image_size: Annotated[
         int | None, typer.Option(min=1, help="The same network for images of so many pixels.")
     ] = None,
+    trim: Annotated[
+        bool, typer.Option("--trim", help="Leave out nodes without effect on a trained network, such as dropout.")
+    ] = False,
 ) -> None:
     """Writes a genome as text, as JSON, as a model file of the `uninas` package, or as an ONNX network.
 
@@ -40,10 +43,15 @@ def convert(
     from uninas_evo.files import check_writable, write_atomically
     from uninas_evo.spaces.load import load_space, resized
     from uninas_evo.spaces.uninas import Genome, genome_to_json, genome_to_package
+    from uninas_evo.spaces.uninas.reduce import trimmed
 
     space, loaded = load_space(genome)
     if classes is not None or image_size is not None:
         space, loaded = resized(loaded, image_size, classes)
+    if trim:
+        if not isinstance(loaded, Genome):
+            raise GenomeError("networks of UniNAS alone have neutral parts that --trim knows; leave it out")
+        loaded = trimmed(loaded)
     if to is Form.onnx:
         if out is None:
             raise GenomeError("an ONNX network is binary and needs a file; add --out network.onnx")
