@@ -107,7 +107,7 @@ def build(genome: Any) -> nn.Module:
         if found is not None:
             return found.build(genome)
     raise SpaceError(
-        f"a {type(genome).__name__} alone does not say for which images and classes it is built; "
+        f"a genome alone must say for which images and classes it is built, got {type(genome).__name__}; "
         "build its text, or call the `build` of its space"
     )
 

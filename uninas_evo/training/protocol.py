@@ -17,7 +17,7 @@ import pydantic
 from pydantic import Field
 
 from uninas_evo.errors import TrainingError
-from uninas_evo.mistakes import check
+from uninas_evo.mistakes import check, nearest
 
 _FOLDER = Path(__file__).parent / "protocols"
 
@@ -175,8 +175,11 @@ def _settings(name: str, chain: tuple[str, ...] = ()) -> dict[str, Any]:
     try:
         path = path if path.is_file() else Path(name)
         if not path.is_file():
-            known = ", ".join(sorted(p.stem for p in _FOLDER.glob("*.toml")))
-            raise TrainingError(f"there is no protocol {name!r:.200}: give one of {known}, or the path of a TOML file")
+            known = sorted(p.stem for p in _FOLDER.glob("*.toml"))
+            raise TrainingError(
+                f"there is no protocol {name!r:.200}: give one of {', '.join(known)}, or the path of a TOML file"
+                f"{nearest(str(name), known)}"
+            )
         if path.stat().st_size > MOST_BYTES:
             raise TrainingError(f"protocol {name!r} has more than {MOST_BYTES:,} bytes; it is no protocol")
         settings = tomllib.loads(path.read_text(encoding="utf-8-sig"))
