@@ -1,16 +1,39 @@
-"""Writing files whole or not at all, and never through a link; journals, which grow line by line, write their own."""
+"""Writing files whole or not at all, and never through a link; journals, which grow line by line, write their own.
+
+JSON is read here too: no key may stand twice.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import fcntl
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from uninas_evo.errors import JournalError, UninasEvoError
+
+
+def parse_json(text: str | bytes) -> Any:
+    """What a JSON text holds; Python alone would take the last of two equal keys without a word.
+
+    Raises:
+        ValueError: it is not JSON, or a key stands twice in one object.
+        RecursionError: it is nested too deeply.
+    """
+    return json.loads(text, object_pairs_hook=_unique)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {twice[:80]!r} stands twice in one object; remove one of the two")
+    return found
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], Any], error: type[UninasEvoError] = JournalError) -> None:

@@ -222,7 +222,7 @@ def test_other_spaces_have_a_page_without_drawing(tmp_path) -> None:
     events = [header(start="x")]
     for number in range(3):
         asked = ask(number, None, (number - 1,) if number else ())
-        events += [asked.model_copy(update={"genome": f"|nor_conv_3x3~0|+{number}"}), scored(number, {"vkdnw": number})]
+        events += [replace(asked, genome=f"|nor_conv_3x3~0|+{number}"), scored(number, {"vkdnw": number})]
     text = report(folder_of(tmp_path / "run", *events, finished())).read_text()
     assert "Ancestry" in text
     assert "The winner" not in text

@@ -45,6 +45,8 @@ def isolated() -> Iterator[None]:
             stack.callback(lambda: np.seterr(**errors))
         if "torch" in sys.modules:
             _restore_torch(stack)
+        else:
+            stack.callback(_reset_torch, environment.get("OMP_NUM_THREADS"))
         yield
 
 
@@ -67,12 +69,29 @@ def _restore_torch(stack: ExitStack) -> None:
     stack.callback(torch.set_float32_matmul_precision, torch.get_float32_matmul_precision())
 
 
+def _reset_torch(threads: str | None) -> None:
+    """What scoring imported first gets the state that it has when it is new."""
+    if "torch" in sys.modules:
+        import torch
+
+        torch.set_grad_enabled(True)
+        torch.set_default_dtype(torch.float32)
+        torch.set_default_device(None)
+        torch.set_num_threads(int(threads or torch.get_num_threads()))
+        torch.set_float32_matmul_precision("highest")
+
+
 def _default_device() -> Any:
     """What `torch.set_default_device` was given; None where nothing was: a device costs every call a detour."""
     import torch
 
     device = torch.get_default_device()
     return None if device == torch.device("cpu") else device
+
+
+def seeded_libraries() -> set[str]:
+    """Those that are loaded, of the libraries with generators and settings of their own."""
+    return {name for name in ("numpy", "torch") if name in sys.modules}
 
 
 def seed_all(key: str) -> None:

@@ -6,9 +6,8 @@ import numpy as np
 
 from uninas_evo.pages import template
 from uninas_evo.report.folder import hypervolume_curve
-from uninas_evo.report.plots import HYPERVOLUME, curves_figure, inline_svg, progress_figure
+from uninas_evo.report.plots import HYPERVOLUME, curves_figure, inline_svg, progress_figure, small
 from uninas_evo.report.run import Run
-from uninas_evo.report.runplots import small
 from uninas_evo.report.sections.evaluations import dots
 from uninas_evo.stats.tests import Curve
 
