@@ -44,7 +44,7 @@ def ask(number: int, genome: Genome | None, parents=(), origin="mutate", same_as
     cost = genome.cost if genome else Cost(1, 1)
     text = genome.text if genome and same_as is None else None
     own = {"params": cost.params, "flops": cost.flops}
-    return AskEvent(number=number, genome=text, same_as=same_as, parents=parents, origin=origin, **own)
+    return AskEvent(number=number, genome=text, same_as=same_as, parents=parents, origin=origin, costs=own)
 
 
 def scored(number: int, values=None, failure=None, *, seconds=1.0, at=None, device="cpu", worker=0) -> ResultEvent:
