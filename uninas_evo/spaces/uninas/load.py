@@ -56,6 +56,7 @@ def parse(text: str) -> Genome:
     Raises:
         GenomeError: the text is no genome; the message says where and why.
     """
+    text = text.removeprefix("\ufeff")  # the mark of some editors
     if not text.lstrip().startswith(("{", "[")):
         return parse_genome(text)
     try:
