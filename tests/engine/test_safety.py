@@ -445,6 +445,7 @@ def test_why_a_worker_died_is_told_in_a_few_words() -> None:
     """Loky's own text goes on for pages."""
     text = "terminated. The exit codes of the workers are {SIGABRT(-6)}. Detailed tracebacks of the workers should have"
     assert cause(RuntimeError(text)) == "exit code SIGABRT(-6)"
+    assert cause(RuntimeError(text.replace("SIGABRT(-6)", "EXIT(7)"))) == "exit code 7"
     assert cause(type("TerminatedWorkerError", (Exception,), {})("Detailed tracebacks")) == "exit code unknown"
 
 

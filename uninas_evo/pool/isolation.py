@@ -13,10 +13,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+_ALONE = threading.RLock()
+"""What is put back belongs to the process: threads that search at the same time score in turn."""
+
 
 @contextmanager
 def isolated() -> Iterator[None]:
-    """Puts back what scoring may have changed of the process.
+    """Puts back what scoring may have changed of the process, where one candidate is at a time.
 
     These are the global random generators, torch's gradient mode, default dtype, default device, threads and matrix
     precision, numpy's handling of errors, the working folder, the environment, the module search path, the recursion
@@ -25,8 +28,8 @@ def isolated() -> Iterator[None]:
     Raises:
         OSError: the working folder is gone.
     """
-    path, environment, limit = list(sys.path), dict(os.environ), sys.getrecursionlimit()
-    with ExitStack() as stack:
+    with _ALONE, ExitStack() as stack:
+        path, environment, limit = list(sys.path), dict(os.environ), sys.getrecursionlimit()
         with contextlib.suppress(FileNotFoundError):  # it was gone before
             stack.callback(os.chdir, os.getcwd())
         stack.callback(sys.path.__setitem__, slice(None), path)

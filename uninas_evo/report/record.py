@@ -15,6 +15,9 @@ from uninas_evo.engine.finalists import preferred
 from uninas_evo.engine.journal import AskEvent, Event, Header, RescoreEvent, ResultEvent, at_full, stream
 from uninas_evo.stats.fronts import FloatArray, minimized, ranked
 
+LARGEST = 1e300
+"""Axes, and boxes around points, need room for margins below the greatest float."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
@@ -61,8 +64,13 @@ class RunRecord:
 
     @property
     def feasible(self) -> FloatArray:
-        """The values (T, O), NaN for what does not compare: what figures show."""
+        """The values (T, O), NaN for what does not compare."""
         return _comparable(self.values, self.violations, self.full)
+
+    @property
+    def drawn(self) -> FloatArray:
+        """As `feasible`, within what axes can show."""
+        return np.clip(self.feasible, -LARGEST, LARGEST)
 
     @property
     def ids(self) -> tuple[str, ...]:

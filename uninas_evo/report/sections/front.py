@@ -20,7 +20,7 @@ def front(run: Run) -> str:
     record = run.record
     if len(record.objectives) < 2 or not run.front:
         return ""
-    data = pareto_data(record.objectives[:3], record.feasible[:, :3], record.ids)
+    data = pareto_data(record.objectives[:3], record.drawn[:, :3], record.ids)
     caption = "The front, its knee, and what they dominate." + (
         " The first three objectives." if len(record.objectives) > 3 else ""
     )
