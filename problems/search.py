@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -12,6 +13,7 @@ from pydantic import BaseModel
 
 from uninas_evo.contracts import Budget, Problem, Progress, Rebudgeted, Scorer, Space
 from uninas_evo.errors import RunFileError
+from uninas_evo.scoring.function import FunctionScorer
 from uninas_evo.scoring.named import ConstraintOptions, Scorers, Written
 from uninas_evo.scoring.subject import GenomeSubject, repeatable
 
@@ -113,7 +115,9 @@ class SearchProblem(Problem):
         return values
 
     def _repeatable(self) -> Any:
-        return nullcontext() if all(scorer.is_pure for scorer in self.scorers) else repeatable()
+        light = all(scorer.is_pure or isinstance(scorer, FunctionScorer) for scorer in self.scorers)
+        # torch is half a gigabyte, which functions of plain Python need not load.
+        return nullcontext() if light and "torch" not in sys.modules else repeatable()
 
 
 def _example(space: Space[Any]) -> Any:

@@ -127,7 +127,7 @@ def cause(error: BaseException) -> str:
     """Why an executor's task or process ended, in one line."""
     text = message(error)
     if codes := re.search(r"exit codes of the workers are \{(.+?)\}", text):
-        return f"exit code {codes[1]}"
+        return "exit code " + re.sub(r"EXIT\((\d+)\)", r"\1", codes[1])
     if type(error).__name__ in ("TerminatedWorkerError", "BrokenProcessPool"):
         return "exit code unknown"
     return printable(f"{type(error).__name__}: {text}")[:400]

@@ -15,7 +15,7 @@ from uninas_evo.formats import exact
 from uninas_evo.mistakes import nearest
 from uninas_evo.report.pareto_plots import pareto_data, pareto_figure
 from uninas_evo.report.plots import HYPERVOLUME, curves_figure, progress_figure, save
-from uninas_evo.report.record import RunRecord, read_run
+from uninas_evo.report.record import LARGEST, RunRecord, read_run
 from uninas_evo.stats import fronts
 from uninas_evo.stats.tests import Curve
 
@@ -80,7 +80,7 @@ def plot_run(
     places = {PRESET_NAMES.get(name, name): [values[one.name] for one in objectives] for name, values in marks.items()}
     figures = {"pareto": pareto_figure(pareto_data(objectives, points, record.ids, places), title)}
     if len(record.objectives) == 1:
-        figures["progress"] = progress_figure(record.feasible[:, 0], record.objectives[0], title, record.errors[:, 0])
+        figures["progress"] = progress_figure(record.drawn[:, 0], record.objectives[0], title, record.errors[:, 0])
     else:
         volume = hypervolume_curve(record)
         figures["hypervolume"] = curves_figure({"front": Curve(volume, volume, volume)}, HYPERVOLUME, title)
@@ -90,21 +90,22 @@ def plot_run(
 def axes_of(record: RunRecord) -> tuple[list[Objective], fronts.FloatArray]:
     """The two or three objectives of a run's Pareto plot and their points; a single one stands against a cost."""
     if len(record.objectives) > 1:
-        return list(record.objectives[:3]), record.feasible[:, :3]
+        return list(record.objectives[:3]), record.drawn[:, :3]
     own = record.objectives[0]
     beside = next(name for name in record.costs[0] if name != own.name)
     size = np.array([cost[beside] for cost in record.costs], float)
-    return [Objective(beside, "minimize", is_cost=True), own], np.column_stack([size, record.feasible[:, 0]])
+    return [Objective(beside, "minimize", is_cost=True), own], np.column_stack([size, record.drawn[:, 0]])
 
 
 def hypervolume_curve(record: RunRecord) -> fronts.FloatArray:
     """The front's hypervolume after each evaluation, (T,), as a share of the box around all that was scored."""
-    box = fronts.Box.around(record.points)
+    points = np.clip(record.points, -LARGEST, LARGEST)
+    box = fronts.Box.around(points)
     volumes: list[float] = []
     before: list[int] | None = None
-    for kept in fronts.archives(record.points):
+    for kept in fronts.archives(points):
         same = before == kept.tolist()
-        volumes.append(volumes[-1] if same else box.hypervolume(record.points[kept]))
+        volumes.append(volumes[-1] if same else box.hypervolume(points[kept]))
         before = kept.tolist()
     return np.array(volumes)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +10,7 @@ from typing import Any
 
 from uninas_evo.engine.journal import Event, Header, Note, RescoreEvent, read_journal
 from uninas_evo.errors import GenomeError
+from uninas_evo.files import parse_json
 from uninas_evo.report.history import Ancestor, History
 from uninas_evo.report.record import RunRecord, record_of
 from uninas_evo.spaces.load import load_genome, presets
@@ -96,8 +96,8 @@ def read(folder: Path) -> Run:
     """
     header, events = read_journal(folder)
     try:
-        summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        summary = parse_json((folder / "summary.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         summary = {}
     shown = summary if isinstance(summary, dict) else {}
     return Run(folder, header, events, record_of(header, events), History(header, events), shown)

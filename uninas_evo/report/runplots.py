@@ -10,14 +10,12 @@ import numpy as np
 from uninas_evo.contracts import Objective
 from uninas_evo.engine.journal import ResultEvent
 from uninas_evo.pages.palette import DASHES, INK, SERIES, SKY
-from uninas_evo.report.plots import legend, new_figure, style
+from uninas_evo.report.plots import legend, new_figure, small, style
 from uninas_evo.stats.fronts import FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MANY = 500
-"""Beyond this number dots are drawn as pixels, lines beyond four times of it, so that pages of long runs stay small."""
 BINS = 60
 """Points in time of the curves of device use."""
 
@@ -38,18 +36,6 @@ def size_figure(
         style(axes, Objective(name, "minimize", is_cost=True), "" if place else objective)
     legend(panels[0], loc="best")
     return small(figure)
-
-
-def small(figure: Figure) -> Figure:
-    """The same figure with clouds of many dots and long lines as pixels."""
-    figure.set_dpi(144)
-    for axes in figure.axes:
-        for cloud in axes.collections:
-            points = max([len(np.asarray(cloud.get_offsets())), *(len(path) for path in cloud.get_paths())])
-            cloud.set_rasterized(points > MANY)
-        for line in axes.lines:
-            line.set_rasterized(len(line.get_path()) > 4 * MANY)
-    return figure
 
 
 def busy(results: Sequence[ResultEvent]) -> tuple[FloatArray, dict[str, FloatArray]]:

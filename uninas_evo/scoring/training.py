@@ -147,7 +147,7 @@ class TrainScorer(Scorer):
         ]
         self.fidelities = tuple(one.model_dump() for one in options.fidelities)
         named = (Path(options.protocol), Path(options.data))
-        self.sources = tuple(path for path in named if path.is_file())
+        self.sources = tuple(path for path in named if path.exists())
         self.data, self.peers, self.stop, self.cache_mb = options.data, options.peers, options.stop, options.cache_mb
         self.bars: list[list[float]] | None = None if self.peers else [[] for _ in rungs]
         self.limit = None if self.stop else math.inf

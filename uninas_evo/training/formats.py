@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterable, Sequence
 from copy import deepcopy
@@ -190,7 +191,9 @@ def _write_program(network: Any, path: Path) -> Tensor:
     batch = torch.export.Dim("batch")
     plain = deepcopy(network).to(memory_format=torch.contiguous_format)
     program = torch.export.export(plain, (torch.zeros(2, 3, size, size),), dynamic_shapes=({0: batch},))
-    torch.export.save(program, path)
+    content = io.BytesIO()
+    torch.export.save(program, content)
+    write_atomically(path, lambda file: file.write(content.getbuffer()), TrainingError)
     outputs: Any = torch.export.load(path).module()(_probe(network))
     return outputs  # type: ignore[no-any-return]
 

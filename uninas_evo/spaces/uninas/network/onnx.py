@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from uninas_evo.errors import MissingExtraError
+from uninas_evo.errors import GenomeError, MissingExtraError
+from uninas_evo.files import write_atomically
 
 
 def export_onnx(network: Any, path: Path) -> None:
@@ -19,6 +20,7 @@ def export_onnx(network: Any, path: Path) -> None:
 
     Raises:
         MissingExtraError: onnx or onnxscript is not installed.
+        GenomeError: the file cannot be written.
     """
     try:
         import onnxscript  # noqa: F401
@@ -29,16 +31,17 @@ def export_onnx(network: Any, path: Path) -> None:
     training = network.training
     network.eval()
     try:
-        torch.onnx.export(
+        program = torch.onnx.export(
             network,
             (torch.zeros(2, 3, size, size, device=device),),
-            path,
+            None,
             input_names=["image"],
             output_names=["logits"],
             dynamic_shapes=({0: torch.export.Dim("batch")},),
             dynamo=True,
-            external_data=False,
             verbose=False,
         )
     finally:
         network.train(training)
+    assert program is not None  # it is None for the older exporter alone
+    write_atomically(path, lambda file: file.write(program.model_proto.SerializeToString()), GenomeError)
