@@ -43,7 +43,7 @@ def walked(seed: int) -> Genome:
 def test_square_images_cost_what_the_resized_genome_does(seed: int) -> None:
     """All but the head, at the genome's own size and at another."""
     genome = walked(seed)
-    for side in (32, 64):
+    for side in (32, 128):
         other = resized(genome, side)
         expected = other.flops - other.skeleton.head_cost.flops
         assert backbone_cost(genome, side, side).flops == expected
@@ -53,7 +53,7 @@ def test_square_images_cost_what_the_resized_genome_does(seed: int) -> None:
 @pytest.mark.parametrize("name", ["resnet", "efficientnet", "vit", "coatnet"])
 @pytest.mark.parametrize("size", [(48, 80), (45, 71)])
 def test_a_run_counts_the_same(name: str, size: tuple[int, int]) -> None:
-    """The profiler counts convolutions and products alone: what is left to values is a few percent of so small a network."""
+    """The profiler counts convolutions and products alone; the rest is a few percent of so small a network."""
     genome = preset(name, SKELETON)
     network = build(genome).eval()
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
