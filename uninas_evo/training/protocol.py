@@ -38,6 +38,12 @@ AUGMENT = re.compile(
     r"|(original|originalr|v0|v0r|3a)(-mstd\d{1,3}(\.\d+)?)?"
 )
 """timm's language of augmentations; counts have at most two digits, since each layer is one more pass over an image."""
+SMALL = {
+    "classification": "small",
+    "detection": "detection-small",
+    "segmentation": "segmentation-small",
+}
+"""The protocol of each task for two cores and minutes."""
 MOST_BYTES = 1_000_000
 """A protocol's file is no larger."""
 
@@ -218,6 +224,23 @@ def load_protocol(name: str | Path) -> Protocol:
         TrainingError: there is no such protocol, or a setting is wrong.
     """
     return _validated(_settings(str(name)), f"protocol {str(name)!r}")
+
+
+def protocol_for(task: str | None, name: str | Path | None) -> Protocol:
+    """The protocol of a name, or of a task the one of two cores and minutes.
+
+    Raises:
+        TrainingError: as `load_protocol`; also where the protocol is of another task than the one given.
+    """
+    if task is not None and task not in SMALL:
+        raise TrainingError(f"there is no task {task!r:.60}; use one of {', '.join(SMALL)}")
+    protocol = load_protocol(name or SMALL[task or "classification"])
+    if task is not None and protocol.task != task:
+        raise TrainingError(
+            f"the protocol {str(name)!r:.200} is of {protocol.task} and the task is {task}: both must be equal; "
+            f"leave one out, or use a protocol of {task}, such as {SMALL[task]}"
+        )
+    return protocol
 
 
 def _settings(name: str, chain: tuple[str, ...] = ()) -> dict[str, Any]:

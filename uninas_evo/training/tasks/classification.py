@@ -30,7 +30,7 @@ class Classification(Task):
         setting: how it is trained.
     """
 
-    metric, shown, default = "accuracy", "accuracy", "small"
+    metric, shown = "accuracy", "accuracy"
 
     def __init__(self, data: Splits, setting: Setting) -> None:
         protocol, shape, device = setting.protocol, setting.shape, setting.process.device
@@ -58,6 +58,11 @@ class Classification(Task):
     @classmethod
     def network(cls, backbone: nn.Module, data: Splits, protocol: Protocol, seed: int) -> nn.Module:
         """The network itself, which has its classifier."""
+        return backbone
+
+    @classmethod
+    def assembled(cls, backbone: nn.Module, classes: int, protocol: Protocol, seed: int) -> nn.Module:
+        """The network itself."""
         return backbone
 
     def check(self, network: nn.Module) -> None:

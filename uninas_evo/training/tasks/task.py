@@ -58,7 +58,6 @@ class Task(ABC):
     Attributes:
         metric: of `validate` (as `val_NAME`) and `test`: it chooses the best epoch.
         shown: what the metric is called for people.
-        default: the protocol of two cores and minutes.
         classes: names of what is told apart.
         count: images to train on.
         chance: the loss of guessing, in nats; a training far above it has diverged.
@@ -66,7 +65,6 @@ class Task(ABC):
 
     metric: ClassVar[str]
     shown: ClassVar[str]
-    default: ClassVar[str]
     classes: tuple[str, ...]
     count: int
     chance: float
@@ -91,6 +89,11 @@ class Task(ABC):
         Raises:
             TrainingError: the backbone does not give what the head needs.
         """
+
+    @classmethod
+    @abstractmethod
+    def assembled(cls, backbone: nn.Module, classes: int, protocol: Protocol, seed: int) -> nn.Module:
+        """The same network by the number of classes, for weights that are loaded."""
 
     @abstractmethod
     def check(self, network: nn.Module) -> None:
