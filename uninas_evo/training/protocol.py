@@ -178,9 +178,9 @@ class Protocol(pydantic.BaseModel):
             )
         if self.task != "classification" and not self.image_size:
             raise ValueError(f"{self.task} needs an image_size of its own, since its images have any size; set it")
-        if self.task != "classification" and (self.mixup or self.cutmix or self.auto_augment):
+        if self.task != "classification" and (self.mixup or self.cutmix or self.auto_augment or self.repeats > 1):
             raise ValueError(
-                f"mixup, cutmix and auto_augment are for classification, got the task {self.task}; drop them"
+                f"mixup, cutmix, auto_augment and repeats are for classification, got the task {self.task}; drop them"
             )
         if self.batch_size % self.repeats:
             raise ValueError(f"repeats must divide batch_size, got {self.repeats} and {self.batch_size}; change one")

@@ -39,7 +39,7 @@ class SegmentationTable(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    width: Width = Field(256, description="channels of the decoder; a multiple of 8, the groups of its norms")
+    width: Width = Field(256, description="channels of the decoder; a multiple of 16, which share a norm")
     resize: tuple[float, float] = Field(
         (1.0, 1.0), description="range of a training image's shorter side in image_size, before a crop of that size"
     )
@@ -53,6 +53,6 @@ class SegmentationTable(pydantic.BaseModel):
         low, high = self.resize
         if not 0.1 <= low <= high <= 10:
             raise ValueError(f"resize must be a range from low to high within 0.1 to 10, got {low} and {high}")
-        if self.width % 8:
-            raise ValueError(f"width must be a multiple of 8, got {self.width}")
+        if self.width % 16:
+            raise ValueError(f"width must be a multiple of 16, got {self.width}")
         return self

@@ -14,14 +14,12 @@ from uninas_evo.spaces.uninas.network import build
 from uninas_evo.training.tasks.backbone import Backbone
 
 
-@pytest.mark.parametrize(
-    ("name", "strides"), [("uninet-b0", (4, 8, 16, 32)), ("proxyless-mobile", (4, 8, 16, 32)), ("ofa-largest", None)]
-)
-def test_spaces_with_maps(name: str, strides: tuple[int, ...] | None) -> None:
+@pytest.mark.parametrize("name", ["uninet-b0", "proxyless_gpu", "ofa_smallest"])
+def test_spaces_with_maps(name: str) -> None:
     """UniNet's and the mobile networks give the last map at each stride, for images of any size, padded to 32."""
     space, genome = load_space(name)
     backbone = Backbone(space.build(genome))
-    assert backbone.strides == (strides or backbone.strides)
+    assert backbone.strides == (4, 8, 16, 32)
     maps = backbone(torch.zeros(1, 3, 50, 70))
     assert [tuple(one.shape[2:]) for one in maps] == [(64 // s, 96 // s) for s in backbone.strides]
     assert tuple(one.shape[1] for one in maps) == backbone.channels
@@ -32,10 +30,10 @@ def test_networks_without_maps_are_refused() -> None:
     with pytest.raises(TrainingError, match="Linear gives no stage maps"):
         Backbone(nn.Linear(2, 2))
     space = NASBench201Space()
-    with pytest.raises(TrainingError, match="have the strides .* two or more of 4, 8, 16 and 32"):
+    with pytest.raises(TrainingError, match=r"have the strides .* two or more of 4, 8, 16 and 32"):
         Backbone(space.build(space.start))
     space, genome = load_space("resnet18")
-    with pytest.raises(TrainingError, match="on an image of 64 px and .* on one of 128 px"):
+    with pytest.raises(TrainingError, match=r"on an image of 64 px and .* on one of 128 px"):
         Backbone(space.build(genome))
 
 

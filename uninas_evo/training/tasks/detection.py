@@ -179,7 +179,8 @@ class _ReadObjects:
             }
             if self.masks:
                 target["masks"] = tensors.Mask(entry.masks(learnt))
-            image, target = flip(tensors.Image(color(entry.file)), target)
+            with seeded(*plan.key[:2], index):  # an image's changes are its own, in whichever process
+                image, target = flip(tensors.Image(color(entry.file)), target)
             images.append(image.as_subclass(Tensor))
             targets.append({name: one.as_subclass(Tensor) for name, one in target.items()})
         return images, targets, plan.indices

@@ -19,14 +19,15 @@ from uninas_evo.training.batches import Normalize, Plan, eval_plans
 from uninas_evo.training.extras import need
 from uninas_evo.training.pixels import shown
 from uninas_evo.training.protocol import Protocol
+from uninas_evo.training.randomness import seeded
 from uninas_evo.training.scores import balanced
 from uninas_evo.training.tasks.backbone import Backbone, Headed
 from uninas_evo.training.tasks.masks import MaskSet, is_masks, read_masks
 from uninas_evo.training.tasks.parts import Parts, color
 from uninas_evo.training.tasks.task import Metrics, Scores, Setting, Task
 
-GROUPS = 8
-"""Groups of the head's norms."""
+GROUP = 16
+"""Channels that share a norm: with fewer, what is pooled to one position would lose its values."""
 
 
 class UperNet(Headed):
@@ -65,7 +66,7 @@ def _with_group_norms(module: nn.Module) -> nn.Module:
     """The same module with group norms in the place of batch norms."""
     for name, child in module.named_children():
         if isinstance(child, nn.BatchNorm2d):
-            setattr(module, name, nn.GroupNorm(GROUPS, child.num_features))
+            setattr(module, name, nn.GroupNorm(child.num_features // GROUP, child.num_features))
         else:
             _with_group_norms(child)
     return module
@@ -79,7 +80,10 @@ class _ReadCrops:
     protocol: Protocol
 
     def __call__(self, plan: Plan) -> tuple[Tensor, Tensor]:
-        pairs = [self._crop(index) for index in plan.indices]
+        pairs = []
+        for index in plan.indices:
+            with seeded(*plan.key[:2], index):  # an image's changes are its own, in whichever process
+                pairs.append(self._crop(index))
         return torch.stack([image for image, _ in pairs]), torch.stack([mask for _, mask in pairs]).long()
 
     def _crop(self, index: int) -> tuple[Tensor, Tensor]:
