@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 from uninas_evo.contracts import Budget, Choose, Cost, CostModel, Shape, Space, Variation
 from uninas_evo.errors import BudgetError, GenomeError, SpaceError
 from uninas_evo.spaces.load import SpaceEntry
+from uninas_evo.spaces.uninas.backbone import backbone_cost
 from uninas_evo.spaces.uninas.chain import walk_nodes
 from uninas_evo.spaces.uninas.compose import FAR, NEAR, compose
 from uninas_evo.spaces.uninas.crossover import cross
@@ -157,6 +158,10 @@ class UninasSpace(Space[Genome]):
     def cost(self, genome: Genome) -> Cost:
         """Exact parameters and FLOPs, and what `costs` count."""
         return self.extended(genome, genome.cost)
+
+    def backbone_cost(self, genome: Genome, height: int, width: int) -> Cost:
+        """Exact parameters and FLOPs of the maps of an image, and FLOPs as the paper counts them."""
+        return backbone_cost(genome, height, width)
 
     def build(self, genome: Genome) -> nn.Module:
         """The network of a genome (see `uninas_evo.spaces.uninas.network.build`)."""
