@@ -14,6 +14,7 @@ from uninas_evo.draw.svg import svg
 from uninas_evo.errors import GenomeError
 from uninas_evo.files import write_text
 from uninas_evo.spaces import uninet
+from uninas_evo.spaces.joint import Joint
 from uninas_evo.spaces.uninas import Genome
 from uninas_evo.spaces.uninas.diff import edits
 
@@ -56,6 +57,8 @@ def titled_parts(genome: Any, title: str, against: Any, other_title: str) -> lis
     """
     if against is not None and type(against) is not type(genome):
         raise GenomeError("two genomes are drawn side by side where they are of one space; draw each by itself")
+    if isinstance(genome, Joint):
+        return titled_parts(genome.network, title, None if against is None else against.network, other_title)
     if isinstance(genome, uninet.Genome):
         return _uninet_parts(genome, title, against, other_title)
     if not isinstance(genome, Genome):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from typing import IO
 
 import numpy as np
@@ -16,8 +16,8 @@ from uninas_evo.training.images import ImageSet
 from uninas_evo.training.pixels import Pixels
 from uninas_evo.training.transforms import Transform
 
-Key = tuple[int, int, int]
-"""Which images, which tasks, how many: enough to tell the epochs of a process apart."""
+Key = tuple[int, Hashable, int, int]
+"""Which images, which transform, which tasks, how many: enough to tell the epochs of a process apart."""
 
 
 class BatchCache:
@@ -25,9 +25,6 @@ class BatchCache:
 
     The files have no name: they are gone with the process, however it ends. Where there is no room for an epoch, the
     oldest ones make it; an epoch that never fits is read anew each time.
-
-    One cache serves one transform for each set of images, so that trainings that share it must share their protocol
-    and image size.
 
     Args:
         limit_bytes: what all files together may hold.
@@ -45,7 +42,7 @@ class BatchCache:
         self, images: ImageSet, transform: Transform, tasks: list[Task], device: torch.device, workers: int
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """The batches of tasks, in their order, on a device; `workers` processes read ahead what is not there yet."""
-        key = (id(images), hash(tuple(tasks)), len(tasks))
+        key = (id(images), transform.key, hash(tuple(tasks)), len(tasks))
         if key in self._epochs:
             self._epochs.move_to_end(key)
             yield from self._kept(key, tasks, device)

@@ -80,6 +80,7 @@ class Fit:
         layout = torch.channels_last if protocol.channels_last else torch.contiguous_format
         self.network = network.to(device, memory_format=layout)  # type: ignore[call-overload]
         recipe.set_drop_path(network, protocol.drop_path)
+        recipe.set_dropout(network, protocol.dropout)
         self.augment = transforms.train_transform(protocol, self.shape)
         self.prepare = transforms.eval_transform(protocol, self.shape)
         self.normalize = Normalize(protocol.mean, protocol.std, device, protocol.channels_last, channels)

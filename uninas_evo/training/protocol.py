@@ -78,6 +78,7 @@ class Protocol(pydantic.BaseModel):
     mixup: Amount = Field(0.0, description="alpha of the beta distribution")
     cutmix: Amount = Field(0.0, description="alpha of the beta distribution")
     drop_path: Fraction = Field(0.0, description="of the last block; grows linearly from 0 at the first")
+    dropout: Fraction = Field(0.0, description="of what the network's last linear layer reads")
     ema_decay: Fraction = 0.0
     ema_warmup: bool = Field(False, description="start from a short average (timm's use_warmup)")
 
@@ -99,6 +100,12 @@ class Protocol(pydantic.BaseModel):
     hflip: Annotated[float, Field(ge=0, le=1)] = 0.0
     color_jitter: Amount = 0.0
     auto_augment: str = Field("", description="timm's configuration string, such as rand-m9-mstd0.5")
+    augment: int = Field(
+        0,
+        ge=0,
+        le=9,
+        description="strength of random augmentation, short for auto_augment = rand-mSTRENGTH-inc1; recipes have 9",
+    )
     interpolation: Literal["bilinear", "bicubic", "random"] = "bicubic"
     crop_mode: CropMode = Field(
         "squash",
@@ -150,7 +157,17 @@ class Protocol(pydantic.BaseModel):
                 f"auto_augment must be one of timm's strings, got {self.auto_augment!r:.60}; such as rand-m9-mstd0.5, "
                 "augmix-m3-w3 or original"
             )
+        if self.augment and self.auto_augment:
+            raise ValueError(
+                f"augment is short for an auto_augment, got augment {self.augment} and auto_augment "
+                f"{self.auto_augment!r}; drop one"
+            )
         return self
+
+    @property
+    def augmentation(self) -> str:
+        """Timm's string of `auto_augment` or `augment`; empty for none. Higher strengths change images more (inc1)."""
+        return f"rand-m{self.augment}-inc1" if self.augment else self.auto_augment
 
     def replace(self, **changes: Any) -> Protocol:
         """The protocol with some settings changed, checked again; fewer epochs shorten the warm-up alike.

@@ -7,6 +7,7 @@ from typing import Any
 from uninas_evo.draw import titled_parts, widget
 from uninas_evo.report.run import Run, genome_of
 from uninas_evo.spaces import uninas, uninet
+from uninas_evo.spaces.joint import Joint
 
 MAX_NODES = 2000
 """Nodes that the page draws; a larger network fills a page of its own (`uninas-evo draw`)."""
@@ -32,6 +33,7 @@ def drawing(run: Run) -> str:
 def _drawn(text: str) -> Any:
     """The genome of a text; None where its space has no drawings."""
     genome = genome_of(text)
+    genome = genome.network if isinstance(genome, Joint) else genome
     return genome if isinstance(genome, uninas.Genome | uninet.Genome) else None
 
 

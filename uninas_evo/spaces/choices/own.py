@@ -234,7 +234,14 @@ class OwnSpace(ChoiceSpace[Chosen]):
 
     def started(self, start: Mapping[str, Value]) -> Chosen:
         """The genome of the values of a start."""
-        lines = (f"{name} = {value}" for name, value in start.items())
+        return self.answered(f"{name} = {value}" for name, value in start.items())
+
+    def answered(self, lines: Iterable[str]) -> Chosen:
+        """The genome of a text without its head: the lines of the choices that count.
+
+        Raises:
+            GenomeError: they are not those of a genome.
+        """
         settings = (f"{key}: {value}" for key, value in self.settings().items())
         return self.decode("\n".join([self.form, *settings, *lines]))
 
