@@ -12,6 +12,7 @@ from pydantic import Field, ValidationInfo, model_validator
 from pydantic import field_validator as validator
 
 from uninas_evo.contracts import Budget, Shape
+from uninas_evo.devices import costed
 from uninas_evo.problems.options import Listed, ScoringOptions, TableOptions, folder_of, located, scoring, table_of
 from uninas_evo.problems.search import SearchProblem
 from uninas_evo.scoring.counted import CountedCost
@@ -134,16 +135,17 @@ class ChoicesProblem(SearchProblem):
             for what in ("build", "valid", "cost")
             if (reference := getattr(options, what))
         }
-        space = choices(
+        whole = choices(
             table_of(options.space),
-            named.pop("build"),
+            named["build"],
             image=options.image,
             classes=options.classes,
             when=options.when,
-            budget=options.budget.budget(),
+            valid=named.get("valid"),
+            cost=named.get("cost"),
             start=options.start or None,
-            **named,
         )
+        space = costed(whole, options.costs, options.budget.budget())
         problem = cls(space, options.objectives, seed=seed, **scoring(options))
         files = (UserFunction(one).file for one in (options.build, options.valid, options.cost) if one)
         problem.sources = tuple(dict.fromkeys([*problem.sources, *(Path(file) for file in files if file)]))

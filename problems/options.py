@@ -233,6 +233,14 @@ class ScoringOptions(BaseModel):
         return located
 
 
+class MacsCosts(ScoringOptions):
+    """The same for spaces that count multiply-accumulates, too."""
+
+    @classmethod
+    def _costs(cls, info: ValidationInfo) -> tuple[str, ...]:
+        return (*super()._costs(info), "macs")
+
+
 def folder_of(info: ValidationInfo) -> Path:
     """Where relative paths of a run file are looked for first."""
     return Path((info.context or {}).get("folder", "."))

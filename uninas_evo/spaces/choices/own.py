@@ -161,7 +161,7 @@ class OwnSpace(ChoiceSpace[Chosen]):
         for decision, entry in zip(self.decisions, self.entries, strict=True):
             if self._counts(decision.name, values):
                 values[decision.name] = entry.value(decision.index(choose(decision)))
-        return self.nearest(Chosen(values))
+        return self.nearest(self.canonical(Chosen(values)))
 
     def admits(self, genome: Chosen) -> bool:
         """Whether a genome is valid and inside the budget; what has no bound is not counted."""
@@ -170,10 +170,10 @@ class OwnSpace(ChoiceSpace[Chosen]):
         return self.budget == Budget() or super().admits(genome)
 
     def cost(self, genome: Chosen) -> Cost:
-        """What the cost function gives, asked once."""
+        """What the cost function gives, asked once, and what further costs give."""
         if genome not in self._costs:
             self._costs[genome] = self._cost(genome)
-        return self._costs[genome]
+        return self.extended(genome, self._costs[genome])
 
     def build(self, genome: Chosen) -> nn.Module:
         """What the build function gives."""
@@ -212,7 +212,7 @@ class OwnSpace(ChoiceSpace[Chosen]):
             values[name] = entry.value(index_of(entry.decision, answers.pop(name)))
         if answers:
             raise GenomeError(f"{next(iter(answers))[:40]!r} is no choice here, or does not count; remove its line")
-        genome = Chosen(values)
+        genome = self.canonical(Chosen(values))
         if not (self._valid is None or self._valid(genome)):
             raise GenomeError(f"the space's `valid` refuses {genome}; change a choice")
         return genome

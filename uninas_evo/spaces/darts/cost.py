@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from uninas_evo.contracts import Cost
 from uninas_evo.spaces.counts import convolution, linear, norm, normed, values
-from uninas_evo.spaces.darts.genome import FIRST_NODE, NODES, Cell, Genome, Skeleton
+from uninas_evo.spaces.darts.genome import FIRST_NODE, Cell, Genome, Skeleton
 
 
 def network_cost(genome: Genome) -> Cost:
@@ -41,7 +41,7 @@ def halve_cost(inputs: int, outputs: int, side: int) -> Cost:
 @lru_cache(maxsize=4096)
 def cell_cost(cell: Cell, channels: int, side: int, is_reduction: bool) -> Cost:
     """The edges of a cell and the sums at its nodes; `side` is its output's."""
-    total = values(len(NODES) * channels * side**2)
+    total = values(len(cell.nodes) * channels * side**2)
     for pair in cell.nodes:
         for source, operation in pair:
             stride = 2 if is_reduction and source < FIRST_NODE else 1
@@ -61,7 +61,11 @@ def operation_cost(operation: str, channels: int, side: int, stride: int) -> Cos
             return _separable(channels, kernel, side)
         case "max_pool" | "avg_pool":
             return values(channels * side**2, 9)
-        case _:  # skip_connect, none
+        case "conv":
+            return normed(channels, channels, kernel, side)
+        case _ if operation == "identity" and stride == 2:
+            return values(channels * side**2, 4)
+        case _:  # skip_connect, identity, none
             return halve_cost(channels, channels, side) if stride == 2 and operation == "skip_connect" else Cost()
 
 
@@ -72,6 +76,6 @@ def _separable(channels: int, kernel: int, side: int) -> Cost:
 
 def auxiliary_cost(skeleton: Skeleton) -> Cost:
     """The auxiliary head of trainings from scratch; parameters alone, as it never runs in evaluation."""
-    inputs = len(NODES) * 4 * skeleton.channels
+    inputs = skeleton.nodes * 4 * skeleton.channels
     head = normed(inputs, 128, 1, 1) + normed(128, 768, 2, 1) + linear(768, skeleton.classes)
     return Cost(head.params)
