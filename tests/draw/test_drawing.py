@@ -17,8 +17,6 @@ from uninas_evo.draw.parts import FREE, KINDS, Part, head_places, network_parts
 from uninas_evo.draw.svg import svg
 from uninas_evo.errors import GenomeError
 from uninas_evo.formats import amount
-from uninas_evo.spaces.choices import Chosen
-from uninas_evo.spaces.joint import Joint
 from uninas_evo.spaces.uninas import PRESETS, Genome, Skeleton, StepRule, UninasSpace, preset
 from uninas_evo.spaces.uninas.flow import flow_graph
 from uninas_evo.spaces.uninas.text import parse_chain
@@ -207,11 +205,3 @@ def test_wrong_ending_and_other_skeletons_are_told(tmp_path) -> None:
         draw(genome, tmp_path / "net.gif")
     with pytest.raises(GenomeError, match="where they have one skeleton"):
         draw(genome, tmp_path / "net.svg", against=preset("vit"))
-
-
-def test_a_network_with_its_training_is_drawn_as_the_network() -> None:
-    """Settings of a training have no boxes; differences of two networks are marked all the same."""
-    one, other = preset("resnet", SMALL), preset("coatnet", SMALL)
-    joint = [Joint(genome, Chosen({"lr": 0.1})) for genome in (one, other)]
-    assert titled_parts(joint[0], "", None, "") == titled_parts(one, "", None, "")
-    assert titled_parts(joint[0], "a", joint[1], "b") == titled_parts(one, "a", other, "b")

@@ -6,26 +6,38 @@ from functools import lru_cache
 
 from uninas_evo.contracts import Cost
 from uninas_evo.spaces.counts import convolution, linear, norm, normed, values
-from uninas_evo.spaces.darts.genome import FIRST_NODE, Cell, Genome, Skeleton
+from uninas_evo.spaces.darts.genome import FIRST_NODE, Cell, Genome, Place, Skeleton
 
 
 def network_cost(genome: Genome) -> Cost:
     """Parameters, FLOPs and MACs of a genome's network, without the auxiliary head."""
-    skeleton, total = genome.skeleton, _stem_cost(genome.skeleton)
+    skeleton = genome.skeleton
+    total = stem_cost(skeleton) + head_cost(skeleton)
     for place, cell in zip(skeleton.places, genome.cells, strict=True):
-        first = halve_cost if place.halves else _projection_cost
-        total += first(place.inputs[0], place.channels, place.side)
-        total += _projection_cost(place.inputs[1], place.channels, place.side)
-        total += cell_cost(cell, place.channels, place.output_side, place.is_reduction)
+        total += place_cost(cell, place)
+    return total
+
+
+def place_cost(cell: Cell, place: Place) -> Cost:
+    """A cell where it stands, with what brings its two inputs to its size."""
+    first = halve_cost if place.halves else _projection_cost
+    total = first(place.inputs[0], place.channels, place.side)
+    total += _projection_cost(place.inputs[1], place.channels, place.side)
+    return total + cell_cost(cell, place.channels, place.output_side, place.is_reduction)
+
+
+def head_cost(skeleton: Skeleton) -> Cost:
+    """The mean of the last map, and the classifier."""
     last = skeleton.places[-1]
-    return total + values(last.outputs * last.output_side**2) + linear(last.outputs, skeleton.classes)
+    return values(last.outputs * last.output_side**2) + linear(last.outputs, skeleton.classes)
 
 
 def _projection_cost(inputs: int, outputs: int, side: int) -> Cost:
     return normed(inputs, outputs, 1, side)
 
 
-def _stem_cost(skeleton: Skeleton) -> Cost:
+def stem_cost(skeleton: Skeleton) -> Cost:
+    """The convolutions before the first cell."""
     channels, side = skeleton.channels, skeleton.image
     if not skeleton.is_large:
         return normed(3, 3 * channels, 3, side)

@@ -182,9 +182,18 @@ class Cell:
 
 def _edge(text: str) -> Edge:
     operation, _, source = text.partition("~")
+    return edge_of(int(source), operation)
+
+
+def edge_of(source: int, operation: str) -> Edge:
+    """An edge of this space.
+
+    Raises:
+        GenomeError: it has no such operation.
+    """
     if operation not in OPERATIONS:
         raise GenomeError(f"the operation {operation[:40]!r} is unknown; use one of {', '.join(OPERATIONS)}")
-    return Edge(int(source), operation)
+    return Edge(source, operation)
 
 
 @dataclass(frozen=True)
