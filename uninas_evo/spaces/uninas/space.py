@@ -15,7 +15,7 @@ from uninas_evo.spaces.uninas.chain import walk_nodes
 from uninas_evo.spaces.uninas.compose import FAR, NEAR, compose
 from uninas_evo.spaces.uninas.crossover import cross
 from uninas_evo.spaces.uninas.genome import TEXT_HEADER, Genome
-from uninas_evo.spaces.uninas.load import load_genome, parse
+from uninas_evo.spaces.uninas.load import load_genome, parse, resized
 from uninas_evo.spaces.uninas.motifs import insert_motif
 from uninas_evo.spaces.uninas.operations import OPERATIONS
 from uninas_evo.spaces.uninas.presets import PRESETS
@@ -204,5 +204,6 @@ ENTRY = SpaceEntry(
     load=_load,
     presets=PRESETS,
     space_of=lambda genome: UninasSpace(genome) if isinstance(genome, Genome) else None,
+    resized=resized,
 )
 """How the texts of the space are known; a text that begins with a brace is JSON, ours or that of `uninas`."""
