@@ -140,7 +140,7 @@ class _Training:
             return
         theirs = checkpoint.load_json(path)
         if isinstance(known := theirs.get("protocol"), dict):  # a training that began when there was no such setting
-            theirs["protocol"] = {"threads": self.fit.protocol.threads} | known
+            theirs["protocol"] = {"threads": self.fit.protocol.threads, "dropout": 0.0, "augment": 0} | known
         if differing := [key for key in mine if theirs.get(key) != mine[key]]:
             raise TrainingError(
                 f"folder {self.folder} holds a training with another {' and '.join(differing)}: a training is only "
