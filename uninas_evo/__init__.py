@@ -5,6 +5,7 @@ Searching:
     Loop, Journal: the loop of ask, score and tell, and its record, for driving a search by hand.
 
     show, plot: the drawing of a genome, the figure of a result; notebooks show both.
+    importance: which decisions of genomes mattered.
 
 What is searched:
     SearchProblem: training-free scores, costs, trainings and functions of your own, in any space.
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
     from uninas_evo.problems.choices import choices
     from uninas_evo.problems.search import SearchProblem
     from uninas_evo.problems.uninas import UninasProblem
-    from uninas_evo.report.results import plot
+    from uninas_evo.report.results import importance, plot
     from uninas_evo.spaces.choices import ChoiceSpace, Real, Whole
     from uninas_evo.spaces.load import build, load_genome, load_space
     from uninas_evo.spaces.uninas import Genome, Skeleton, UninasSpace, preset
@@ -84,7 +85,7 @@ _HOMES = {
     "uninas_evo.api": ("search",),
     "uninas_evo.predictors.bank": ("load_bank",),
     "uninas_evo.draw.notebook": ("show",),
-    "uninas_evo.report.results": ("plot",),
+    "uninas_evo.report.results": ("importance", "plot"),
     "uninas_evo.spaces.uninas": ("Genome", "Skeleton", "UninasSpace", "preset"),
     "uninas_evo.training.formats": ("load",),
 }
@@ -114,6 +115,7 @@ __all__ = [
     "Whole",
     "build",
     "choices",
+    "importance",
     "load",
     "load_bank",
     "load_genome",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from uninas_evo.formats import message
 
@@ -186,6 +187,11 @@ def members(annotation: Any) -> list[Any]:
         found = [one for argument in typing.get_args(annotation) for one in members(argument)]
         return [one for one in found if one is not type(None)]
     return [annotation]
+
+
+def annotated(field: FieldInfo) -> Any:
+    """A field's type with its bounds."""
+    return typing.Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
 
 
 def _names(owner: Any) -> list[str]:

@@ -148,6 +148,14 @@ class Started(Protocol):
 
 
 @runtime_checkable
+class Trained(Protocol):
+    """The capability of spaces whose genomes decide how their networks are trained, too."""
+
+    def training(self, genome: Any) -> Mapping[str, Any]:
+        """The settings of the training protocol that a genome decides, by name."""
+
+
+@runtime_checkable
 class Reducible(Protocol):
     """The capability of spaces that can tell, without building anything, that networks compute the same."""
 

@@ -10,7 +10,8 @@ import numpy as np
 from uninas_evo.contracts import Objective
 from uninas_evo.engine.journal import ResultEvent
 from uninas_evo.pages.palette import DASHES, INK, SERIES, SKY
-from uninas_evo.report.plots import legend, new_figure, small, style
+from uninas_evo.report.importance import Importance
+from uninas_evo.report.plots import label, legend, new_figure, small, style
 from uninas_evo.stats.fronts import FloatArray
 
 if TYPE_CHECKING:
@@ -36,6 +37,17 @@ def size_figure(
         style(axes, Objective(name, "minimize", is_cost=True), "" if place else objective)
     legend(panels[0], loc="best")
     return small(figure)
+
+
+def importance_figure(found: Importance, objective: Objective, most: int = 15) -> Figure:
+    """The shares of the decisions that mattered most as bars, the greatest on top."""
+    names = list(found.shares)[:most][::-1]
+    figure = new_figure(6.4, 1.1 + 0.26 * len(names))
+    axes = figure.add_subplot()
+    axes.barh(names, [100 * found.shares[name] for name in names], color=SERIES[0], height=0.7)
+    style(axes, f"importance for {label(objective)} (%)", "")
+    axes.grid(visible=False, axis="y")
+    return figure
 
 
 def busy(results: Sequence[ResultEvent]) -> tuple[FloatArray, dict[str, FloatArray]]:

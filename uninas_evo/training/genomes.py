@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from uninas_evo.contracts import Shape, Space
+from uninas_evo.contracts import Shape, Space, Trained
 from uninas_evo.errors import TrainingError
 from uninas_evo.proxies import Scorable
 from uninas_evo.spaces.uninas import Genome, UninasSpace
@@ -74,12 +74,14 @@ def train_in_space(
 ) -> TrainResult:
     """Trains the network of a genome of any space that builds networks, or resumes that; see `train_genome`.
 
+    Settings of the training that the genome decides replace the protocol's.
     Where the network knows its genome, as those of UniNAS and UniNet do, the folder also holds what `uninas_evo.load`
     reads; of others the checkpoints of `train`.
 
     Raises:
         DataError, TrainingError, MissingExtraError: as `train_genome`.
     """
+    protocol = trained_by(space, genome, protocol)
     image = image_of(space, genome)
     check_image_size(image, protocol)
     network = headed(initialized(space, genome, seed), data, protocol, seed, say)
@@ -99,6 +101,15 @@ def train_in_space(
     if hasattr(network, "genome") and (process is None or process.first):
         save_weights(network, folder, protocol, data.classes)
     return result
+
+
+def trained_by(space: Space[Any], genome: Any, protocol: Protocol) -> Protocol:
+    """The protocol with the settings that a genome decides.
+
+    Raises:
+        TrainingError: they do not fit together.
+    """
+    return protocol.replace(**space.training(genome)) if isinstance(space, Trained) else protocol
 
 
 def initialized(space: Space[Any], genome: Any, seed: int) -> nn.Module:

@@ -105,6 +105,7 @@ class Protocol(pydantic.BaseModel):
     mixup: Amount = Field(0.0, description="alpha of the beta distribution")
     cutmix: Amount = Field(0.0, description="alpha of the beta distribution")
     drop_path: Fraction = Field(0.0, description="of the last block; grows linearly from 0 at the first")
+    dropout: Fraction = Field(0.0, description="of what the network's last linear layer reads")
     ema_decay: Fraction = 0.0
     ema_warmup: bool = Field(False, description="start from a short average (timm's use_warmup)")
 
@@ -128,6 +129,12 @@ class Protocol(pydantic.BaseModel):
     auto_augment: str = Field("", description="timm's configuration string, such as rand-m9-mstd0.5")
     frozen_norms: bool = Field(
         False, description="batch norms of the backbone keep their statistics: usual where a batch has few images"
+    )
+    augment: int = Field(
+        0,
+        ge=0,
+        le=9,
+        description="strength of random augmentation, short for auto_augment = rand-mSTRENGTH-inc1; recipes have 9",
     )
     interpolation: Literal["bilinear", "bicubic", "random"] = "bicubic"
     crop_mode: CropMode = Field(
@@ -201,12 +208,26 @@ class Protocol(pydantic.BaseModel):
             )
         return self
 
+    @pydantic.model_validator(mode="after")
+    def _augments_once(self) -> Self:
+        if self.augment and self.auto_augment:
+            raise ValueError(
+                f"augment is short for an auto_augment, got augment {self.augment} and auto_augment "
+                f"{self.auto_augment!r}; drop one"
+            )
+        return self
+
     @classmethod
     def defaults(cls) -> dict[str, Any]:
         """The settings that need not be stated, as JSON has them."""
         fields = cls.model_fields
         whole = cls(epochs=1, batch_size=2, lr=1.0).model_dump(mode="json")
         return {name: value for name, value in whole.items() if not fields[name].is_required()}
+
+    @property
+    def augmentation(self) -> str:
+        """Timm's string of `auto_augment` or `augment`; empty for none. Higher strengths change images more (inc1)."""
+        return f"rand-m{self.augment}-inc1" if self.augment else self.auto_augment
 
     def replace(self, **changes: Any) -> Protocol:
         """The protocol with some settings changed, checked again; fewer epochs shorten the warm-up alike.
