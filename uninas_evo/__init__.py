@@ -1,6 +1,7 @@
 """Evolutionary neural-architecture search in the UniNAS space.
 
 Searching:
+    solve: from data to a trained network within a clock.
     search: a whole search in one call; `SearchResult` is what it gives.
     Loop, Journal: the loop of ask, score and tell, and its record, for driving a search by hand.
 
@@ -13,6 +14,7 @@ What is searched:
     UninasSpace, Skeleton, Genome, Budget: genomes and the bounds on them.
     load_genome, preset: a genome from a name, a file or a text; `load_space` gives its space too.
     build: the `torch.nn.Module` of a genome of any space.
+    scale: a deeper, wider network, of UniNAS and UniNet.
     load: a trained network from its folder; `load_bank`: many trained networks from their table.
 
 Extending:
@@ -54,8 +56,10 @@ if TYPE_CHECKING:
     from uninas_evo.problems.search import SearchProblem
     from uninas_evo.problems.uninas import UninasProblem
     from uninas_evo.report.results import importance, plot
+    from uninas_evo.solving.solve import solve
     from uninas_evo.spaces.choices import ChoiceSpace, Real, Whole
     from uninas_evo.spaces.load import build, load_genome, load_space
+    from uninas_evo.spaces.scaling import scale
     from uninas_evo.spaces.uninas import Genome, Skeleton, UninasSpace, preset
     from uninas_evo.training.formats import load
 
@@ -83,9 +87,11 @@ _HOMES = {
     "uninas_evo.engine.loop": ("Loop",),
     "uninas_evo.engine.results": ("SearchResult",),
     "uninas_evo.api": ("search",),
+    "uninas_evo.solving": ("solve",),
     "uninas_evo.predictors.bank": ("load_bank",),
     "uninas_evo.draw.notebook": ("show",),
     "uninas_evo.report.results": ("importance", "plot"),
+    "uninas_evo.spaces.scaling": ("scale",),
     "uninas_evo.spaces.uninas": ("Genome", "Skeleton", "UninasSpace", "preset"),
     "uninas_evo.training.formats": ("load",),
 }
@@ -122,8 +128,10 @@ __all__ = [
     "load_space",
     "plot",
     "preset",
+    "scale",
     "search",
     "show",
+    "solve",
 ]
 
 

@@ -241,3 +241,16 @@ def test_early_loss_is_the_mean_of_the_first_steps(start: Genome, settings: dict
         assert trained(early, space, start) == {"early_loss": first["loss"]}
     assert len(told) == 1
     assert early.objectives[0].goal == "minimize"
+
+
+def test_images_of_several_sizes_share_one_bounded_cache(settings: dict[str, object]) -> None:
+    """Where the search changes the image, each candidate is trained at its own size, and values stay their own."""
+    start = preset("resnet", Skeleton(16, 3, (8, 8), (16,), (1,)))
+    space = UninasSpace(start, vary=("image",))
+    genomes = [start, *(space.variations()["skeleton"](start, random.Random(seed)) for seed in range(3))]
+    assert len({genome.skeleton.image for genome in genomes}) > 1
+    shared, alone = ready(space, cache_mb=0.2, **settings), ready(space, cache_mb=0, **settings)
+    for genome in [*genomes, *genomes]:
+        assert trained(shared, space, genome) == trained(alone, space, genome)
+    assert shared._cache is not None
+    assert 0 < shared._cache.held_bytes <= 0.2e6

@@ -312,3 +312,12 @@ def test_a_damaged_folder_is_told(splits: Splits, protocol: Protocol, make_net: 
         with pytest.raises(TrainingError, match=name):
             loop.train(make_net(), splits, settings, tmp_path, image_size=16)
         (tmp_path / name).write_text(good)
+
+
+def test_a_training_ends_by_its_time_with_what_it_reached(
+    make_net: Make, splits: Splits, protocol: Protocol, tmp_path: Path
+) -> None:
+    """At least one epoch is trained; none begins that the last one's length says would end too late."""
+    result = loop.train(make_net(), splits, protocol, tmp_path, image_size=16, time_limit_s=0)
+    assert result.best_epoch == 1
+    assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 1

@@ -20,8 +20,9 @@ from uninas_evo.files import write_text
 from uninas_evo.report.record import genome_id
 from uninas_evo.spaces.sized import random_networks
 from uninas_evo.spaces.uninas import Genome
+from uninas_evo.stats.tests import proportions_interval
 from uninas_evo.training.checkpoint import save_json
-from uninas_evo.training.genomes import check_image_size, image_of, train_in_space
+from uninas_evo.training.genomes import check_image_size, train_in_space
 from uninas_evo.training.images import Splits
 from uninas_evo.training.options import TrainOptions
 from uninas_evo.training.process import Process, device_of
@@ -94,7 +95,7 @@ def train_and_compare(run_dir: str | Path, options: TrainOptions, report: Report
     splits = read_splits(options.data, protocol.val_fraction)
     space, best = baselines.winners(run_dir, options.top)
     entrants = field_of(space, best, options, report)
-    check_image_size(image_of(space, best[0]), protocol)
+    check_image_size(space.image_of(best[0]), protocol)
     return compare(space, entrants, splits, protocol, Path(run_dir) / "train", options, report)
 
 
@@ -150,7 +151,7 @@ def compare(
             )
             accuracies.append(result.test_accuracy)
             report(f"{entrant.label}, seed {seed}: {result.test_accuracy:.2%} in {result.seconds:.0f} s")
-        speed = throughput(space.build(genome), image_of(space, genome), process.device)
+        speed = throughput(space.build(genome), space.image_of(genome), process.device)
         rows.append(Row(entrant.label, genome_id(text), cost, speed, tuple(accuracies)))
     rows = [rows[0], *(with_gap(row, rows[0], len(splits.test)) for row in rows[1:])]
     save_json(folder / "table.json", [_flat(row) for row in rows])
@@ -177,17 +178,16 @@ def with_gap(row: Row, winner: Row, images: int) -> Row:
     """The row with the winner's lead over it and the lead's 95 % interval.
 
     With several seeds the interval is Student's on the differences seed by seed, so that it holds the luck of
-    training; with one it only holds that of drawing `images` test images (normal, unpaired: on the safe side).
+    training; with one it only holds that of drawing `images` test images (Newcombe's, unpaired: on the safe side).
     """
     a, b = np.asarray(winner.accuracies), np.asarray(row.accuracies)
     gap = float((a - b).mean())
     if len(a) > 1:
         error = float((a - b).std(ddof=1)) / len(a) ** 0.5
         half_width = error * float(stats.t.ppf((1 + CONFIDENCE) / 2, len(a) - 1))
-    else:
-        variance = sum(float(p[0] * (1 - p[0])) for p in (a, b)) / images
-        half_width = variance**0.5 * float(stats.norm.ppf((1 + CONFIDENCE) / 2))
-    return replace(row, gap=gap, gap_low=gap - half_width, gap_high=gap + half_width)
+        return replace(row, gap=gap, gap_low=gap - half_width, gap_high=gap + half_width)
+    low, high = proportions_interval(float(a[0]), float(b[0]), images, CONFIDENCE)
+    return replace(row, gap=gap, gap_low=low, gap_high=high)
 
 
 @torch.inference_mode()

@@ -150,6 +150,12 @@ class Budget:
         yield "flops", self.min_flops, self.max_flops
         yield from self.bounds
 
+    @property
+    def ceiling(self) -> Budget:
+        """The upper bounds alone."""
+        tops = {"max_" + name: high for name, _, high in self._all()}
+        return Budget(**tops)
+
     def admits(self, cost: Cost) -> bool:
         """Whether a cost lies within all bounds; one with an infinite amount never does.
 

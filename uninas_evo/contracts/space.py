@@ -69,6 +69,10 @@ class Space(ABC, Generic[G]):
             cost = cost.extended(**model(genome, cost))
         return cost
 
+    def image_of(self, genome: G) -> Shape:
+        """(C, H, W) of the images that a genome's network takes; the space's own, unless the search changes them."""
+        return self.image
+
     def with_costs(self, costs: Sequence[CostModel[G]], budget: Budget) -> Self:
         """The same space with further named costs, inside a budget that may bound them.
 

@@ -72,8 +72,7 @@ def network_parts(genome: Genome, marks: Collection[str] = ()) -> tuple[Part, ..
         marks: places of nodes that are marked, such as those of `edits`.
     """
     s = genome.skeleton
-    image = (3, s.image_size, s.image_size)
-    stem = Part("stem", "skeleton", "stem", image, s.stem_cost((s.image_size // 2) ** 2))
+    stem = Part("stem", "skeleton", "stem", s.image, s.stem_cost(*s.image[1:]))
     head = Part("head", "skeleton", "head", s.stage_shape(len(s.channels) - 1), s.head_cost)
     builder = _Builder(genome, frozenset(marks))
     return stem, *(builder.stage(stage) for stage in range(len(s.channels))), head

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
-from uninas_evo.contracts import Anchored, Budget, Choose, Cost, CostModel, Decision, Rebudgeted, Space
+from uninas_evo.contracts import Anchored, Budget, Choose, Cost, CostModel, Decision, Rebudgeted, Shape, Space
 from uninas_evo.errors import BudgetError, GenomeError, SpaceError
 from uninas_evo.spaces.choices.own import Chosen, OwnSpace, Table, Value
 from uninas_evo.spaces.load import SpaceEntry, load_space
@@ -121,6 +121,10 @@ class JointSpace(Space[Joint]):
             **self.networks.features(genome.network),
         }
 
+    def image_of(self, genome: Joint) -> Shape:
+        """As the space of the networks has it."""
+        return self.networks.image_of(genome.network)
+
     def build(self, genome: Joint) -> nn.Module:
         """The network."""
         return self.networks.build(genome.network)
@@ -195,6 +199,10 @@ class FixedSpace(Space[Any]):
     def cost(self, genome: Any) -> Cost:
         """As its space has it."""
         return self.extended(genome, self.space.cost(genome))
+
+    def image_of(self, genome: Any) -> Shape:
+        """As its space has it."""
+        return self.space.image_of(genome)
 
     def build(self, genome: Any) -> nn.Module:
         """As its space does."""

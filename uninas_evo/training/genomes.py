@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ def train_genome(
     workers: int = 0,
     progress: Progress | None = None,
     say: Callable[[str], None] = lambda line: None,
+    time_limit_s: float = math.inf,
 ) -> TrainResult:
     """Builds a genome's network with the seed's weights and trains it into a folder, or resumes that.
 
@@ -56,6 +58,7 @@ def train_genome(
         workers=workers,
         progress=progress,
         say=say,
+        time_limit_s=time_limit_s,
     )
 
 
@@ -71,6 +74,7 @@ def train_in_space(
     workers: int = 0,
     progress: Progress | None = None,
     say: Callable[[str], None] = lambda line: None,
+    time_limit_s: float = math.inf,
 ) -> TrainResult:
     """Trains the network of a genome of any space that builds networks, or resumes that; see `train_genome`.
 
@@ -82,7 +86,7 @@ def train_in_space(
         DataError, TrainingError, MissingExtraError: as `train_genome`.
     """
     protocol = trained_by(space, genome, protocol)
-    image = image_of(space, genome)
+    image = space.image_of(genome)
     check_image_size(image, protocol)
     network = headed(initialized(space, genome, seed), data, protocol, seed, say)
     result = train(
@@ -97,6 +101,7 @@ def train_in_space(
         workers=workers,
         progress=progress,
         say=say,
+        time_limit_s=time_limit_s,
     )
     if hasattr(network, "genome") and (process is None or process.first):
         save_weights(network, folder, protocol, data.classes)
@@ -131,13 +136,6 @@ def headed(
     if protocol.start_from:
         start_from(backbone, protocol.start_from, say)
     return task_class(protocol.task).network(backbone, data, protocol, seed)
-
-
-def image_of(space: Space[Any], genome: Any) -> Shape:
-    """(C, H, W) of the images that a genome's network takes."""
-    if isinstance(genome, Genome):
-        return (3, genome.skeleton.image_size, genome.skeleton.image_size)
-    return space.image
 
 
 def check_image_size(image: Shape, protocol: Protocol) -> None:

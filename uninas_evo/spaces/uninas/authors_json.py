@@ -151,9 +151,14 @@ def genome_to_package(genome: Genome) -> str:
     """The model file of the package for a genome.
 
     Raises:
-        GenomeError: an attention has a number of heads that the package refuses.
+        GenomeError: an attention has a number of heads that the package refuses, or the images are no colored squares.
     """
     skeleton = genome.skeleton
+    if not skeleton.is_plain:
+        raise GenomeError(
+            f"the uninas package knows square images of 3 channels and a stem of stride 2 alone, got images of "
+            f"{skeleton.image} and stride {skeleton.stem_stride}; write the genome as text or json"
+        )
     stages: list[list[Any]] = [[] for _ in skeleton.channels]
     for index, (stage, _) in enumerate(skeleton.blocks):
         first, second = genome.chains[2 * index : 2 * index + 2]

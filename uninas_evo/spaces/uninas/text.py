@@ -12,12 +12,12 @@ of heads that differ are separated by ``|`` and headed by the places of their he
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from uninas_evo.errors import GenomeError
 from uninas_evo.spaces.uninas.chain import EMPTY, Chain, Node, attention_node, chain, empty, find_operation, node
-from uninas_evo.spaces.uninas.genome import TEXT_HEADER, Genome
+from uninas_evo.spaces.uninas.genome import HEADERS, TEXT_HEADER, TEXT_HEADER_2, Genome
 from uninas_evo.spaces.uninas.operations import HEAD_CHAINS, HEAD_WIDTH, Operation, Shape
 from uninas_evo.spaces.uninas.skeleton import Skeleton
 
@@ -200,9 +200,12 @@ def parse_genome(text: str) -> Genome:
     """
     lines = [(number, line.split("#")[0].strip()) for number, line in enumerate(text.splitlines(), 1)]
     lines = [(number, line) for number, line in lines if line]
-    if not lines or lines[0][1] != TEXT_HEADER:
+    if not lines or lines[0][1] not in HEADERS:
         got = lines[0][1][:40] if lines else ""
-        raise GenomeError(f"a genome's text begins with the line {TEXT_HEADER!r}, got {got!r}; add that line")
+        raise GenomeError(
+            f"a genome's text begins with the line {TEXT_HEADER!r} or {TEXT_HEADER_2!r}, got {got!r}; add that line"
+        )
+    counts = _COUNTS[lines[0][1]]
     fields: dict[str, tuple[int, ...]] = {}
     channels: list[int] = []
     chain_lines: list[list[tuple[int, str, str]]] = []
@@ -212,7 +215,7 @@ def parse_genome(text: str) -> Genome:
                 raise GenomeError(f"line {number}: a chain stands before the first 'stage' line; move it below one")
             chain_lines[-1].append((number, match[1], match[2]))
         else:
-            key, values = _field(number, line)
+            key, values = _field(number, line, counts)
             if key == "stage":
                 channels += values
                 chain_lines.append([])
@@ -220,22 +223,30 @@ def parse_genome(text: str) -> Genome:
                 raise GenomeError(f"line {number}: {key!r} is given twice; remove one of the two lines")
             else:
                 fields[key] = values
+    for key in ("image", "classes", "stem"):
+        if key not in fields:
+            example = " ".join([key, "32", "64", "3"][: 1 + counts[key]])
+            raise GenomeError(f"the genome's text has no line {key!r}; add one such as {example!r}")
     return _assemble(fields, channels, chain_lines)
 
 
-_FIELD_COUNTS = {"image": 1, "classes": 1, "stem": 2, "stage": 1}
+_COUNTS = {
+    TEXT_HEADER: {"image": 1, "classes": 1, "stem": 2, "stage": 1},
+    TEXT_HEADER_2: {"image": 3, "classes": 1, "stem": 3, "stage": 1},
+}
+"""How many numbers each line of the skeleton has, by version."""
 
 
-def _field(number: int, line: str) -> tuple[str, tuple[int, ...]]:
+def _field(number: int, line: str, counts: Mapping[str, int]) -> tuple[str, tuple[int, ...]]:
     key, *words = line.split()
-    if key not in _FIELD_COUNTS:
+    if key not in counts:
         raise GenomeError(
             f"line {number}: {key[:40]!r} begins no line of a genome; use one of "
-            f"{', '.join(_FIELD_COUNTS)}, or '1:' and '2:' for the chains of a block"
+            f"{', '.join(counts)}, or '1:' and '2:' for the chains of a block"
         )
-    if len(words) != _FIELD_COUNTS[key] or not all(w.isascii() and w.isdigit() and len(w) < 10 for w in words):
+    if len(words) != counts[key] or not all(w.isascii() and w.isdigit() and len(w) < 10 for w in words):
         raise GenomeError(
-            f"line {number}: {key!r} takes {_FIELD_COUNTS[key]} whole number(s), got {' '.join(words)[:80]!r}; fix it"
+            f"line {number}: {key!r} takes {counts[key]} whole number(s), got {' '.join(words)[:80]!r}; fix it"
         )
     return key, tuple(int(w) for w in words)
 
@@ -243,11 +254,6 @@ def _field(number: int, line: str) -> tuple[str, tuple[int, ...]]:
 def _assemble(
     fields: dict[str, tuple[int, ...]], channels: list[int], chain_lines: list[list[tuple[int, str, str]]]
 ) -> Genome:
-    for key in ("image", "classes", "stem"):
-        if key not in fields:
-            raise GenomeError(
-                f"the genome's text has no line {key!r}; add one such as {key + ' 32 64'[: 3 * _FIELD_COUNTS[key]]!r}"
-            )
     for stage, rows in enumerate(chain_lines, 1):
         labels = [label for _, label, _ in rows]
         if not rows or labels != ["1", "2"] * (len(rows) // 2):
@@ -255,12 +261,14 @@ def _assemble(
                 f"stage {stage} needs the lines '1:' and '2:' in turn, two for each of its blocks, "
                 f"got {' '.join(labels) or 'none'}; add or reorder its lines"
             )
+    image, stem = fields["image"], fields["stem"]
     skeleton = Skeleton(
-        fields["image"][0],
+        (image[-2], image[-1]) if len(image) == 3 else image[0],
         fields["classes"][0],
-        (fields["stem"][0], fields["stem"][1]),
+        (stem[0], stem[1]),
         tuple(channels),
         tuple(len(rows) // 2 for rows in chain_lines),
+        *((image[0], stem[2]) if len(image) == 3 else ()),
     )
     return Genome.of(
         skeleton,
