@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel
 
 from uninas_evo.contracts import Budget, Problem, Progress, Rebudgeted, Scorer, Space
+from uninas_evo.errors import RunFileError
 from uninas_evo.scoring.function import FunctionScorer
 from uninas_evo.scoring.named import ConstraintOptions, Scorers, Written
 from uninas_evo.scoring.subject import GenomeSubject, repeatable
@@ -76,8 +77,15 @@ class SearchProblem(Problem):
 
     @classmethod
     def from_options(cls, options: Any, seed: int) -> Problem:
-        """Subclasses of a space make theirs of a run file's `[problem]` table."""
-        raise NotImplementedError(f"{cls.__name__} cannot be named in a run file: it is made in Python, of a space")
+        """Subclasses of a space make theirs of a run file's `[problem]` table.
+
+        Raises:
+            RunFileError: this one is of any space, which a run file cannot hold.
+        """
+        raise RunFileError(
+            f"{cls.__name__} cannot be named in a run file: it is made in Python, of a space; "
+            f"name a space's own problem (`uninas-evo list problems`), or register a subclass with a from_options"
+        )
 
     def make_ready(self, folder: Path | None, device: str, progress: Progress) -> None:
         """Has every scorer make what all its scores share; fresh seeds change nothing of it."""

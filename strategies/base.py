@@ -93,9 +93,11 @@ class SearchStrategy(Strategy):
         space: builds and varies genomes.
         objectives: what is followed.
         seed: of all draws.
+        fidelities: how many the problem has; only strategies that climb are told.
         options: the fields of `Options`.
 
     Attributes:
+        rungs: fidelities to climb, at least the full one.
         repeats_end: how many candidates in a row that were asked before end the search; None where asking again is
             part of the method, as a policy's converged samples are.
 
@@ -106,8 +108,11 @@ class SearchStrategy(Strategy):
 
     repeats_end: ClassVar[int | None] = MAX_REPEATS
 
-    def __init__(self, space: Space[Any], objectives: Sequence[Objective], *, seed: int, **options: Any) -> None:
+    def __init__(
+        self, space: Space[Any], objectives: Sequence[Objective], *, seed: int, fidelities: int = 0, **options: Any
+    ) -> None:
         check_objectives(type(self), objectives)
+        self.rungs = max(fidelities, 1)
         self.space = space
         self.objectives = tuple(objectives)
         self.options = made(self.Options, options, type(self).__name__)

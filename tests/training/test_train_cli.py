@@ -54,6 +54,7 @@ def test_train_a_genome_then_export_it(here: Path) -> None:
     assert done.exit_code == 0, done.output
     result = json.loads((here / "out" / "result.json").read_text())
     assert f"test accuracy {result['test_accuracy']:.2%}" in done.stdout
+    assert f"test F1       {result['test_f1']:.4f}" in done.stdout
     assert "epoch 2/2" in done.stderr
     assert uninas_evo.load(here / "out").genome == GENOME
     done = run("export", "out", "--to", "torch")

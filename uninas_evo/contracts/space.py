@@ -153,3 +153,17 @@ class Reducible(Protocol):
 
     def reduced(self, genome: Any) -> Hashable:
         """Equal for genomes whose networks compute the same function of their weights, as far as is known."""
+
+
+@runtime_checkable
+class Backbones(Protocol):
+    """The capability of spaces whose networks give maps of images of any height and width (`forward_features`)."""
+
+    def backbone_cost(self, genome: Any, height: int, width: int) -> Cost:
+        """Exact named costs of these maps, everything but the classifier's head, from formulas.
+
+        Args:
+            genome: one of the space's.
+            height: of the image in pixels.
+            width: of the image in pixels.
+        """

@@ -73,7 +73,7 @@ def network_parts(genome: Genome, marks: Collection[str] = ()) -> tuple[Part, ..
     """
     s = genome.skeleton
     image = (3, s.image_size, s.image_size)
-    stem = Part("stem", "skeleton", "stem", image, s.stem_cost)
+    stem = Part("stem", "skeleton", "stem", image, s.stem_cost((s.image_size // 2) ** 2))
     head = Part("head", "skeleton", "head", s.stage_shape(len(s.channels) - 1), s.head_cost)
     builder = _Builder(genome, frozenset(marks))
     return stem, *(builder.stage(stage) for stage in range(len(s.channels))), head
@@ -110,7 +110,7 @@ class _Builder:
         s = self.genome.skeleton
         _, h, w = s.stage_shape(stage)
         shape = (s.stem[1] if stage == 0 else s.channels[stage - 1], 2 * h, 2 * w)
-        cost = s.block_cost(stage, first=True) - s.block_cost(stage, first=False)
+        cost = s.block_cost(stage, h * w, 4 * h * w) - s.block_cost(stage, h * w, None)
         return Part("downsample", "skeleton", f"{stage + 1}/downsample", shape, cost)
 
     def _equal(self, a: int, b: int) -> bool:

@@ -192,7 +192,7 @@ class Scorers:
 
         known = [*proxies.names(), *registry.names("scorer"), *self.own]
         if name not in known and not returned:
-            raise _unknown(name, known)
+            raise _unknown(name, known, "value to constrain")
         return name in known
 
     def _group(self, names: Sequence[str]) -> None:
@@ -408,13 +408,13 @@ def _check_names(objectives: Sequence[Objective]) -> None:
     if not names:
         raise ObjectiveError("a problem needs an objective, and none is given; set objectives or aggregate")
     if len(set(names)) < len(names):
-        raise ObjectiveError(f"every objective must have a name of its own, got {', '.join(names)}")
+        raise ObjectiveError(f"every objective must have a name of its own, got {', '.join(names)}; leave one out")
 
 
-def _unknown(name: str, known: Sequence[str]) -> ObjectiveError:
+def _unknown(name: str, known: Sequence[str], what: str = "objective") -> ObjectiveError:
     words = list(dict.fromkeys(known))
     near = get_close_matches(name, words, 1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return ObjectiveError(
-        f"there is no objective {name!r}: use {', '.join(words)}, or 'file.py:function' for your own{hint}"
+        f"there is no {what} {name!r}: use {', '.join(words)}, or 'file.py:function' for your own{hint}"
     )

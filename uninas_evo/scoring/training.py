@@ -226,11 +226,11 @@ class TrainScorer(Scorer):
         self._checked.add(subject.image)
         try:
             for epoch in range(schedule.protocol.epochs):
-                curve.add(fit.epoch(epoch)["val_accuracy"])
+                curve.add(fit.epoch(epoch)[f"val_{fit.task.metric}"])
                 if epoch < len(bar) and curve.accuracies[-1] < bar[epoch]:
                     break
         except StoppedError:
-            curve.accuracies.append(fit.evaluate(fit.evaluated, splits.val)[0])
+            curve.accuracies.append(fit.task.validate(fit.evaluated)[f"val_{fit.task.metric}"])
         except TrainingError:
             if not curve.accuracies:
                 raise  # else it diverged late, and keeps what it had reached

@@ -12,20 +12,20 @@ from torch import nn
 from uninas_evo.contracts import Shape, Space
 from uninas_evo.errors import TrainingError
 from uninas_evo.proxies import Scorable
-from uninas_evo.spaces.uninas import Genome
+from uninas_evo.spaces.uninas import Genome, UninasSpace
 from uninas_evo.spaces.uninas.network import build
 from uninas_evo.training.finetune import start_from
 from uninas_evo.training.fit import Progress
 from uninas_evo.training.formats import save_weights
-from uninas_evo.training.images import Splits
 from uninas_evo.training.loop import TrainResult, train
 from uninas_evo.training.process import Process
 from uninas_evo.training.protocol import Protocol
+from uninas_evo.training.tasks import task_class
 
 
 def train_genome(
     genome: Genome,
-    splits: Splits,
+    data: Any,
     protocol: Protocol,
     folder: str | Path,
     *,
@@ -37,39 +37,32 @@ def train_genome(
 ) -> TrainResult:
     """Builds a genome's network with the seed's weights and trains it into a folder, or resumes that.
 
-    Beside the files of `train`, the folder holds `genome.txt` and, at the end, `weights.safetensors`.
-    It begins with the weights that the protocol's `start_from` names, where they fit (see `finetune`).
+    Under detection and segmentation the network is the backbone of the task's head. Beside the files of `train`, the
+    folder holds `genome.txt` and, at the end, `weights.safetensors`. It begins with the weights that the protocol's
+    `start_from` names, where they fit (see `finetune`).
 
     Raises:
         DataError, TrainingError, MissingExtraError: as `train`; also where the protocol's image size is not that
-            of the genome's skeleton.
+            of the genome's skeleton, on which a classifier depends.
     """
-    size = genome.skeleton.image_size
-    check_image_size((3, size, size), protocol)
-    network = build(genome, seed)
-    _start(network, protocol, say)
-    result = train(
-        network,
-        splits,
+    return train_in_space(
+        UninasSpace(genome),
+        genome,
+        data,
         protocol,
         folder,
-        image_size=size,
         seed=seed,
-        name=genome.text,
         process=process,
         workers=workers,
         progress=progress,
         say=say,
     )
-    if process is None or process.first:
-        save_weights(network, folder, protocol, splits.classes)
-    return result
 
 
 def train_in_space(
     space: Space[Any],
     genome: Any,
-    splits: Splits,
+    data: Any,
     protocol: Protocol,
     folder: str | Path,
     *,
@@ -87,29 +80,12 @@ def train_in_space(
     Raises:
         DataError, TrainingError, MissingExtraError: as `train_genome`.
     """
-    if isinstance(genome, Genome):
-        return train_genome(
-            genome,
-            splits,
-            protocol,
-            folder,
-            seed=seed,
-            process=process,
-            workers=workers,
-            progress=progress,
-            say=say,
-        )
     image = image_of(space, genome)
     check_image_size(image, protocol)
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        network = space.build(genome)
-    if isinstance(network, Scorable):
-        network.reinitialize(seed)
-    _start(network, protocol, say)
+    network = headed(initialized(space, genome, seed), data, protocol, seed, say)
     result = train(
         network,
-        splits,
+        data,
         protocol,
         folder,
         image_size=image,
@@ -121,14 +97,29 @@ def train_in_space(
         say=say,
     )
     if hasattr(network, "genome") and (process is None or process.first):
-        save_weights(network, folder, protocol, splits.classes)
+        save_weights(network, folder, protocol, data.classes)
     return result
 
 
-def _start(network: nn.Module, protocol: Protocol, say: Callable[[str], None]) -> None:
-    """Gives a network the weights of the training that the protocol fine-tunes, if it names one."""
+def initialized(space: Space[Any], genome: Any, seed: int) -> nn.Module:
+    """The network of a genome with the seed's weights."""
+    if isinstance(genome, Genome):
+        return build(genome, seed)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = space.build(genome)
+    if isinstance(network, Scorable):
+        network.reinitialize(seed)
+    return network
+
+
+def headed(
+    backbone: nn.Module, data: Any, protocol: Protocol, seed: int, say: Callable[[str], None] = lambda line: None
+) -> nn.Module:
+    """What a protocol trains of a network: with the weights that it starts from and its task's head."""
     if protocol.start_from:
-        start_from(network, protocol.start_from, say)
+        start_from(backbone, protocol.start_from, say)
+    return task_class(protocol.task).network(backbone, data, protocol, seed)
 
 
 def image_of(space: Space[Any], genome: Any) -> Shape:
@@ -139,7 +130,7 @@ def image_of(space: Space[Any], genome: Any) -> Shape:
 
 
 def check_image_size(image: Shape, protocol: Protocol) -> None:
-    """Refuses a genome for other images than the protocol's: its costs would not be those of the search.
+    """Refuses a classifier for other images than the protocol's: its costs would not be those of the search.
 
     Args:
         image: (C, H, W) of the images that the genome's network takes.
@@ -149,7 +140,7 @@ def check_image_size(image: Shape, protocol: Protocol) -> None:
         TrainingError: the sizes differ.
     """
     _, height, width = image
-    if protocol.image_size and (height, width) != (protocol.image_size,) * 2:
+    if protocol.task == "classification" and protocol.image_size and (height, width) != (protocol.image_size,) * 2:
         made_for = f"{height} px" if height == width else f"{width} x {height} px"
         raise TrainingError(
             f"the genome's skeleton is made for images of {made_for} and the protocol trains with "

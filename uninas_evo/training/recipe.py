@@ -32,19 +32,20 @@ def make_optimizer(network: nn.Module, protocol: Protocol) -> Optimizer:
 def make_schedule(optimizer: Optimizer, protocol: Protocol, steps_per_epoch: int) -> Any:
     """The schedule of timm with linear warm-up, step by step; call `step_update(steps_done)`.
 
-    An exponential one is timm's steps that are one update long.
+    An exponential one is timm's steps that are one update long, a linear one its polynomial of power 1.
     """
-    smooth = protocol.schedule == "exponential"
+    smooth, linear = protocol.schedule == "exponential", protocol.schedule == "linear"
     epochs = 1 / steps_per_epoch if smooth else protocol.decay_epochs
     schedule, _ = need("timm.scheduler").create_scheduler_v2(
         optimizer,
-        sched="step" if smooth else protocol.schedule,
+        sched={"exponential": "step", "linear": "poly"}.get(protocol.schedule, protocol.schedule),
         num_epochs=protocol.epochs - protocol.cooldown_epochs,
-        warmup_epochs=protocol.warmup_epochs,
+        warmup_epochs=protocol.warmup_steps / steps_per_epoch if protocol.warmup_steps else protocol.warmup_epochs,
         warmup_lr=protocol.warmup_lr,
         min_lr=protocol.min_lr,
         decay_epochs=epochs,
-        decay_rate=protocol.decay_rate ** (epochs / protocol.decay_epochs),
+        decay_milestones=protocol.decay_at,
+        decay_rate=1.0 if linear else protocol.decay_rate ** (epochs / protocol.decay_epochs),
         step_on_epochs=False,
         updates_per_epoch=steps_per_epoch,
     )

@@ -132,6 +132,8 @@ class OwnSpace(ChoiceSpace[Chosen]):
         budget: Budget | None = None,
         start: Mapping[str, Value] | None = None,
     ) -> None:
+        if not table:
+            raise SpaceError("a space needs a choice, got an empty table; name one such as {'depth': [2, 3, 4]}")
         self.entries = tuple(_entry(name, given) for name, given in table.items())
         self.when = {name: {on: tuple(values) for on, values in (when or {})[name].items()} for name in when or {}}
         self._build, self._cost, self._valid = build, cost, valid

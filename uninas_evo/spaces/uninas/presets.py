@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from uninas_evo.errors import GenomeError
+from uninas_evo.mistakes import nearest
 from uninas_evo.spaces.uninas.genome import Genome
 from uninas_evo.spaces.uninas.skeleton import Skeleton
 from uninas_evo.spaces.uninas.text import parse_chain
@@ -48,7 +49,7 @@ def preset(name: str, skeleton: Skeleton | None = None) -> Genome:
         GenomeError: there is no preset of this name, or its block does not fit the skeleton.
     """
     if name not in PRESETS:
-        raise GenomeError(f"unknown preset {name!r}; use one of {', '.join(PRESETS)}")
+        raise GenomeError(f"unknown preset {name!r}; use one of {', '.join(PRESETS)}{nearest(name, PRESETS)}")
     skeleton = replace(Skeleton(), channels=_CHANNELS[name]) if skeleton is None else skeleton
     stages = len(skeleton.channels)
     return Genome.of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,16 @@ from uninas_evo.errors import GenomeError, MissingExtraError
 from uninas_evo.files import write_atomically
 
 
-def export_onnx(network: Any, path: Path) -> None:
+def export_onnx(
+    network: Any, path: Path, size: tuple[int, int] | None = None, outputs: Sequence[str] = ("logits",)
+) -> None:
     """Writes a network in evaluation mode as one ONNX file: input `image` (N, 3, H, W), output `logits` (N, K).
 
     Args:
-        network: one with a `genome` whose skeleton has an `image_size`; is left as it is.
+        network: is left as it is.
         path: the file to write.
+        size: H and W; None takes the `image_size` of its genome's skeleton.
+        outputs: names of what it gives.
 
     Raises:
         MissingExtraError: onnx or onnxscript is not installed.
@@ -26,17 +31,17 @@ def export_onnx(network: Any, path: Path) -> None:
         import onnxscript  # noqa: F401
     except ImportError:
         raise MissingExtraError("onnxscript", "train") from None
-    size = network.genome.skeleton.image_size
+    height, width = size or (network.genome.skeleton.image_size,) * 2
     device = next(network.parameters()).device
     training = network.training
     network.eval()
     try:
         program = torch.onnx.export(
             network,
-            (torch.zeros(2, 3, size, size, device=device),),
+            (torch.zeros(2, 3, height, width, device=device),),
             None,
             input_names=["image"],
-            output_names=["logits"],
+            output_names=list(outputs),
             dynamic_shapes=({0: torch.export.Dim("batch")},),
             dynamo=True,
             verbose=False,
