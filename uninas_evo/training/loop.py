@@ -149,7 +149,7 @@ class _Training:
             return
         theirs = checkpoint.load_json(path)
         if isinstance(known := theirs.get("protocol"), dict):  # a training that began when there was no such setting
-            theirs["protocol"] = {"threads": self.fit.protocol.threads} | known
+            theirs["protocol"] = {"patience": 0, "threads": self.fit.protocol.threads} | known
         if differing := [key for key in mine if theirs.get(key) != mine[key]]:
             raise TrainingError(
                 f"folder {self.folder} holds a training with another {' and '.join(differing)}: a training is only "
@@ -169,7 +169,7 @@ class _Training:
         self._resume()
         fit = self.fit
         for epoch in range(len(self.history), fit.protocol.epochs):
-            if self.history and time.monotonic() + self.history[-1]["seconds"] > until:
+            if self.history and (self._hopeless or time.monotonic() + self.history[-1]["seconds"] > until):
                 break
             self._record(fit.epoch(epoch))
         best = self._load_best()
@@ -188,6 +188,12 @@ class _Training:
             checkpoint.save_json(path, asdict(result))
         fit.process.wait()
         return result
+
+    @property
+    def _hopeless(self) -> bool:
+        """Whether the protocol's patience is over: the best epoch lies too far back."""
+        accuracies = [line["val_accuracy"] for line in self.history]
+        return 0 < self.fit.protocol.patience < len(accuracies) - accuracies.index(max(accuracies))
 
     @staticmethod
     def _recorded(path: Path) -> TrainResult:
