@@ -1,7 +1,7 @@
 """Evolutionary neural-architecture search in the UniNAS space.
 
 Searching:
-    solve: from data to a trained network within a clock.
+    solve: from data to a trained network within a clock; ImageClassifier: the same as an estimator of scikit-learn.
     search: a whole search in one call; `SearchResult` is what it gives.
     Loop, Journal: the loop of ask, score and tell, and its record, for driving a search by hand.
 
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from uninas_evo.problems.search import SearchProblem
     from uninas_evo.problems.uninas import UninasProblem
     from uninas_evo.report.results import importance, plot
+    from uninas_evo.solving.classifier import ImageClassifier
     from uninas_evo.solving.solve import solve
     from uninas_evo.spaces.choices import ChoiceSpace, Real, Whole
     from uninas_evo.spaces.load import build, load_genome, load_space
@@ -88,6 +89,7 @@ _HOMES = {
     "uninas_evo.engine.results": ("SearchResult",),
     "uninas_evo.api": ("search",),
     "uninas_evo.solving": ("solve",),
+    "uninas_evo.solving.classifier": ("ImageClassifier",),
     "uninas_evo.predictors.bank": ("load_bank",),
     "uninas_evo.draw.notebook": ("show",),
     "uninas_evo.report.results": ("importance", "plot"),
@@ -103,6 +105,7 @@ __all__ = [
     "ChoiceSpace",
     "Cost",
     "Genome",
+    "ImageClassifier",
     "Journal",
     "Loop",
     "Objective",

@@ -212,7 +212,7 @@ class _Training:
         self._resume()
         fit = self.fit
         for epoch in range(len(self.history), fit.protocol.epochs):
-            if self.history and time.monotonic() + self.history[-1]["seconds"] > until:
+            if self.history and (self._hopeless or time.monotonic() + self.history[-1]["seconds"] > until):
                 break
             self._record(fit.epoch(epoch))
         best = self._load_best()
@@ -229,6 +229,12 @@ class _Training:
             checkpoint.save_json(path, result.as_json())
         fit.process.wait()
         return result
+
+    @property
+    def _hopeless(self) -> bool:
+        """Whether the protocol's patience is over: the best epoch lies too far back."""
+        accuracies = [line["val_accuracy"] for line in self.history]
+        return 0 < self.fit.protocol.patience < len(accuracies) - accuracies.index(max(accuracies))
 
     @staticmethod
     def _recorded(path: Path) -> TrainResult:

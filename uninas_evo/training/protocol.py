@@ -68,6 +68,10 @@ class Protocol(pydantic.BaseModel):
     )
     val_fraction: float = Field(0.1, gt=0, lt=1, description="of the training part, where there is no val part")
 
+    patience: int = Field(
+        0, ge=0, le=100_000, description="epochs without a better validation accuracy that end a training; 0 for none"
+    )
+
     optimizer: Literal["adamw", "sgd"] = "adamw"
     lr: float = Field(gt=0, le=1e6)
     weight_decay: Amount = 0.05
