@@ -33,7 +33,8 @@ def handover(
 ) -> None:
     """Trains a search's winners, presets at its budget and random networks alike, and prints who is better.
 
-    With --task they are backbones, compared by what the task measures. Options that are not given come from `[train]` in the run file. The same command goes on where it stopped.
+    With --task they are backbones, compared by what the task measures. Options that are not given come from `[train]`
+    in the run file. The same command goes on where it stopped.
 
     Example: `uninas-evo handover runs/my-search --data /usr/share/datasets/fashion-mnist --seeds 3`
     """
@@ -42,8 +43,8 @@ def handover(
     from uninas_evo.training.tasks import task_class
 
     given = {
-        "data": data, "task": task, "protocol": protocol, "top": top, "random": random, "seeds": seeds, "device": device,
-        "workers": workers, "threads": threads, "settings": changes(change, None) if change else None,
+        "data": data, "task": task, "protocol": protocol, "top": top, "random": random, "seeds": seeds,
+        "device": device, "workers": workers, "threads": threads, "settings": changes(change, None) if change else None,
     }  # fmt: skip
     options = _options(run_dir, {name: value for name, value in given.items() if value is not None})
     shown = task_class(protocol_for(options.task, options.protocol).task).shown
