@@ -22,11 +22,16 @@ def cost(
         str | None,
         typer.Option(metavar="HxW", help="As a backbone: what the maps of an image of so many pixels cost."),
     ] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(help="With --image: measure images a second under this protocol's head, such as coco, here."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Parameters, FLOPs, further costs of its space, and nodes of a network, from formulas.
 
-    With --image it is the network without its classifier's head, as detectors and segmentation use it.
+    With --image it is the network without its classifier's head, as detectors and segmentation use it; with --protocol
+    too, how many such images the whole detector or segmentation network takes a second on this CPU.
 
     Example: `uninas-evo cost coatnet --image 800x1280`
     """
@@ -36,7 +41,8 @@ def cost(
     digest = hashlib.sha256(space.encode(loaded).encode()).hexdigest()[:12]
     nodes = {"nodes": len(loaded)} if hasattr(loaded, "__len__") else {}
     costs = space.cost(loaded) if image is None else _backbone_cost(space, loaded, image)
-    values: dict[str, float | str] = {**costs, **nodes, "id": digest}
+    measured = {} if image is None or protocol is None else {"images_per_s": _speed(space, loaded, image, protocol)}
+    values: dict[str, float | str] = {**costs, **measured, **nodes, "id": digest}
     if as_json:
         print(json.dumps(values))
         return
@@ -56,6 +62,31 @@ def _backbone_cost(space: Space[Any], genome: Any, image: str) -> Cost:
         )
     height, width = image_size(image)
     return space.backbone_cost(genome, height, width)
+
+
+def _speed(space: Space[Any], genome: Any, image: str, name: str) -> float:
+    """Images a second, one after the other, of a network under a protocol's head; two are run before."""
+    import time
+
+    import torch
+
+    from uninas_evo.threads import fixed_threads
+    from uninas_evo.training.protocol import load_protocol
+    from uninas_evo.training.tasks import task_class
+
+    height, width = image_size(image)
+    protocol = load_protocol(name).replace(image_size=min(height, width))
+    network = task_class(protocol.task).assembled(space.build(genome), space.classes, protocol, seed=0).eval()
+    pixels = torch.rand(3, height, width)
+    images = [pixels] if protocol.task == "detection" else pixels[None]
+    with torch.inference_mode(), fixed_threads(protocol.threads):
+        for _ in range(2):
+            network(images)
+        start, count = time.perf_counter(), 0
+        while (passed := time.perf_counter() - start) < 1:
+            network(images)
+            count += 1
+    return round(count / passed, 2)
 
 
 def image_size(text: str) -> tuple[int, int]:

@@ -66,6 +66,8 @@ def test_the_command() -> None:
     """`cost --image` takes height x width; spaces without formulas and other texts are one message."""
     done = CliRunner().invoke(app, ["cost", "resnet", "--image", "512x512", "--json"])
     assert json.loads(done.stdout)["flops"] == 47_281_864_704
+    done = CliRunner().invoke(app, ["cost", "resnet", "--image", "64x96", "--protocol", "detection-small", "--json"])
+    assert json.loads(done.stdout)["images_per_s"] > 0
     for arguments, message in (
         (["resnet", "--image", "512"], "height x width of 10 to 99999 pixels, got '512'; such as 800x1280"),
         (["mobilenet_v2", "--image", "64x64"], "those of UniNAS and UniNet, got one of StagesSpace; leave it out"),

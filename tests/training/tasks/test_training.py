@@ -14,14 +14,18 @@ from typer.testing import CliRunner
 
 import uninas_evo
 from uninas_evo.cli import app
+from uninas_evo.compare.train_and_compare import Entrant, compare
 from uninas_evo.errors import TrainingError
-from uninas_evo.spaces.uninas import Genome, Skeleton, preset
+from uninas_evo.scoring.subject import GenomeSubject
+from uninas_evo.scoring.training import TrainScorer
+from uninas_evo.spaces.uninas import Genome, Skeleton, UninasSpace, preset
 from uninas_evo.spaces.uninas.load import resized
 from uninas_evo.spaces.uninas.network import build
 from uninas_evo.training import fit
 from uninas_evo.training.checkpoint import load_tensors
 from uninas_evo.training.formats import export, save_weights
 from uninas_evo.training.genomes import headed, train_genome
+from uninas_evo.training.options import TrainOptions
 from uninas_evo.training.process import Process
 from uninas_evo.training.protocol import Protocol
 from uninas_evo.training.tasks import task_class
@@ -222,3 +226,31 @@ def test_the_command(genome: Genome, scenes: Path, tmp_path: Path, monkeypatch: 
         done = run(*arguments)
         assert done.exit_code == 2
         assert message in " ".join(done.stderr.split())
+
+
+def test_a_search_may_maximize_what_the_backbone_is_used_for(
+    genome: Genome, scenes: Path, tmp_path: Path, segmentation: Protocol
+) -> None:
+    """The objective `train` with a task gives its validation metric, equal for equal seeds."""
+    text = 'base = "segmentation-small"\nimage_size = 64\nbatch_size = 4\n[segmentation]\nwidth = 16\n'
+    (tmp_path / "p.toml").write_text(text)
+    scorer = TrainScorer(data=str(scenes), protocol=str(tmp_path / "p.toml"), task="segmentation", epochs=1, images=32)
+    space = UninasSpace(genome)
+    values = [scorer.score(GenomeSubject(genome, space), "cpu")["train"] for _ in range(2)]
+    assert values[0] == values[1]
+    assert 0 <= values[0] <= 1
+    with pytest.raises(TrainingError, match="is of segmentation and the task is detection"):
+        TrainScorer(data=str(scenes), protocol=str(tmp_path / "p.toml"), task="detection")
+
+
+def test_winners_are_compared_by_a_task(genome: Genome, scenes: Path, tmp_path: Path, segmentation: Protocol) -> None:
+    """The table is of the task's metric, and with one seed has leads without intervals."""
+    entrants = [Entrant("winner 1", genome), Entrant("random 1", preset("efficientnet", genome.skeleton))]
+    protocol = segmentation.replace(epochs=1)
+    data = task_class("segmentation").read(scenes, protocol)
+    options = TrainOptions(data=str(scenes), task="segmentation", device="cpu")
+    rows = compare(UninasSpace(genome), entrants, data, protocol, tmp_path, options)
+    text = (tmp_path / "table.md").read_text()
+    assert "| mean IoU (1 seed) |" in text
+    assert rows[1].gap is not None
+    assert rows[1].gap_low is None
