@@ -57,9 +57,7 @@ class SizeCost:
         return {SIZE: cost.params * self.bits / 8e6}
 
 
-def costed(
-    space: Space[Any], costs: Mapping[str, CostOptions], budget: Budget, *, move_start: bool = False
-) -> Any:
+def costed(space: Space[Any], costs: Mapping[str, CostOptions], budget: Budget, *, move_start: bool = False) -> Any:
     """A space with the costs of a run file, inside its budget.
 
     Args:
