@@ -158,11 +158,11 @@ class NASBench201Problem(SearchProblem):
 
 _FIX = (
     "give the path of a CSV with the columns architecture, cifar10_test_accuracy_percent and "
-    "cifar100_test_accuracy_percent, exported from the benchmark (NATS-Bench TSS), as problem.table"
+    "cifar100_test_accuracy_percent, exported from the benchmark (NATS-Bench TSS)"
 )
 _SHORT_FIX = (
     "give the path of a CSV with the columns architecture, cifar10_validation_accuracy_12_epochs_percent and "
-    "training_seconds_12_epochs as problem.table_12_epochs"
+    "training_seconds_12_epochs"
 )
 GUESSING = {"cifar10": 10.0, "cifar100": 1.0}
 """Accuracy of guessing, in percent."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -11,8 +12,12 @@ from typing import Any, ClassVar
 from pydantic import BaseModel
 
 from uninas_evo.contracts import Budget, Problem, Progress, Rebudgeted, Scorer, Space
+from uninas_evo.errors import RunFileError
+from uninas_evo.problems.settings import with_training
+from uninas_evo.scoring.function import FunctionScorer
 from uninas_evo.scoring.named import ConstraintOptions, Scorers, Written
 from uninas_evo.scoring.subject import GenomeSubject, repeatable
+from uninas_evo.spaces.choices.own import Table
 
 
 class SearchProblem(Problem):
@@ -28,6 +33,8 @@ class SearchProblem(Problem):
         proxies: settings of proxies and scorers by their names.
         aggregate: proxies that are joined into the objective "aggregate" (see `scoring.aggregate`).
         constraints: bounds on values that scoring gives (see `ConstraintOptions`).
+        training: settings of the training that genomes decide beside their network, with the values of each: genomes
+            are `Joint` ones then, of a `JointSpace` over the given space.
 
     Attributes:
         scorers: one of a kind, in the order in which they score.
@@ -50,6 +57,7 @@ class SearchProblem(Problem):
         proxies: Mapping[str, Mapping[str, Any]] | None = None,
         aggregate: Sequence[str] = (),
         constraints: Sequence[ConstraintOptions | Mapping[str, Any]] = (),
+        training: Table | None = None,
     ) -> None:
         bounds = [ConstraintOptions.model_validate(one) for one in constraints]
         self.space = space
@@ -64,6 +72,8 @@ class SearchProblem(Problem):
             constrained=[one.name for one in bounds],
         )
         self.scorers, self.objectives = tuple(found.scorers), found.objectives
+        if training:
+            self.space = with_training(space, training, self.scorers)
         self.constraints = tuple(one.constraint() for one in bounds)
         self.sources = (
             *(file for scorer in self.scorers for file in scorer.sources),
@@ -74,8 +84,15 @@ class SearchProblem(Problem):
 
     @classmethod
     def from_options(cls, options: Any, seed: int) -> Problem:
-        """Subclasses of a space make theirs of a run file's `[problem]` table."""
-        raise NotImplementedError(f"{cls.__name__} cannot be named in a run file: it is made in Python, of a space")
+        """Subclasses of a space make theirs of a run file's `[problem]` table.
+
+        Raises:
+            RunFileError: this one is of any space, which a run file cannot hold.
+        """
+        raise RunFileError(
+            f"{cls.__name__} cannot be named in a run file: it is made in Python, of a space; "
+            f"name a space's own problem (`uninas-evo list problems`), or register a subclass with a from_options"
+        )
 
     def make_ready(self, folder: Path | None, device: str, progress: Progress) -> None:
         """Has every scorer make what all its scores share; fresh seeds change nothing of it."""
@@ -105,7 +122,9 @@ class SearchProblem(Problem):
         return values
 
     def _repeatable(self) -> Any:
-        return nullcontext() if all(scorer.is_pure for scorer in self.scorers) else repeatable()
+        light = all(scorer.is_pure or isinstance(scorer, FunctionScorer) for scorer in self.scorers)
+        # torch is half a gigabyte, which functions of plain Python need not load.
+        return nullcontext() if light and "torch" not in sys.modules else repeatable()
 
 
 def _example(space: Space[Any]) -> Any:

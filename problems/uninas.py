@@ -12,7 +12,9 @@ from uninas_evo.devices import costed
 from uninas_evo.problems.options import BudgetOptions, ScoringOptions, folder_of, scoring
 from uninas_evo.problems.search import SearchProblem
 from uninas_evo.scoring.named import ConstraintOptions, ObjectiveOptions
+from uninas_evo.spaces.choices import Table
 from uninas_evo.spaces.uninas import PRESETS, Skeleton, StepRule, UninasSpace, load_genome
+from uninas_evo.spaces.uninas.vary import Part
 
 __all__ = ["BudgetOptions", "ObjectiveOptions", "UninasOptions", "UninasProblem"]
 
@@ -29,7 +31,23 @@ class UninasOptions(ScoringOptions):
         None,
         description="image_size, classes, stem, channels, depths of a preset; unset: the paper's 224 px skeleton",
     )
+    vary: list[Part] = Field(
+        [],
+        description="parts of the skeleton that the search may change by rare steps, with exact costs: width, depth, "
+        "image, stem (its stride); none keeps it as given",
+    )
+    fill: bool = Field(
+        False,
+        description="gives every genome the widths that spend the budget before it is scored, so that all compare at "
+        "equal cost; needs max_params, max_flops or another upper bound",
+    )
     step: StepRule = Field(default_factory=StepRule, description="how a search step is drawn")
+
+    @model_validator(mode="after")
+    def _filled_up(self) -> Self:
+        if self.fill and not any(field.startswith("max_") for field in self.budget.model_dump(exclude_none=True)):
+            raise ValueError("fill widens to the budget, which has no upper bound here: add max_params or max_flops")
+        return self
 
     @model_validator(mode="after")
     def _one_skeleton(self) -> Self:
@@ -63,6 +81,7 @@ class UninasProblem(SearchProblem):
         proxies: settings of a proxy by its name.
         aggregate: proxies that are joined into the objective "aggregate" (see `scoring.aggregate`).
         constraints: bounds on values that scoring gives, such as ``{"name": "latency_ms", "max": 5}``.
+        training: settings of the training that genomes decide, too (see `SearchProblem`).
 
     Raises:
         ObjectiveError: an objective does not exist, stands there twice, or a proxy has no such setting.
@@ -81,6 +100,7 @@ class UninasProblem(SearchProblem):
         proxies: Mapping[str, Mapping[str, Any]] | None = None,
         aggregate: Sequence[str] = (),
         constraints: Sequence[ConstraintOptions | Mapping[str, Any]] = (),
+        training: Table | None = None,
     ) -> None:
         super().__init__(
             space,
@@ -90,11 +110,13 @@ class UninasProblem(SearchProblem):
             proxies=proxies,
             aggregate=aggregate,
             constraints=constraints,
+            training=training,
         )
 
     @classmethod
     def from_options(cls, options: UninasOptions, seed: int) -> Self:
         """The problem of a run file's `[problem]` table."""
-        whole = UninasSpace(load_genome(options.start, options.skeleton), rule=options.step)
+        start = load_genome(options.start, options.skeleton)
+        whole = UninasSpace(start, rule=options.step, vary=tuple(options.vary), fill=options.fill)
         space = costed(whole, options.costs, options.budget.budget())
         return cls(space, options.objectives, seed=seed, **scoring(options))

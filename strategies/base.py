@@ -32,6 +32,8 @@ MAX_REPEATS = 1000
 INFEASIBLE = 1e30
 """The fitness of what violates a constraint is below minus this: no objective comes near it, and a float still tells
 violations apart."""
+LARGEST = 1e150
+"""Fitness beyond counts as that: its square is finite. No score that means anything comes near."""
 MAX_TRIES = 100
 """Draws of an operator for a genome that was not asked before; drawing is cheap, scoring is not."""
 
@@ -91,9 +93,11 @@ class SearchStrategy(Strategy):
         space: builds and varies genomes.
         objectives: what is followed.
         seed: of all draws.
+        fidelities: how many the problem has; only strategies that climb are told.
         options: the fields of `Options`.
 
     Attributes:
+        rungs: fidelities to climb, at least the full one.
         repeats_end: how many candidates in a row that were asked before end the search; None where asking again is
             part of the method, as a policy's converged samples are.
 
@@ -104,8 +108,11 @@ class SearchStrategy(Strategy):
 
     repeats_end: ClassVar[int | None] = MAX_REPEATS
 
-    def __init__(self, space: Space[Any], objectives: Sequence[Objective], *, seed: int, **options: Any) -> None:
+    def __init__(
+        self, space: Space[Any], objectives: Sequence[Objective], *, seed: int, fidelities: int = 0, **options: Any
+    ) -> None:
         check_objectives(type(self), objectives)
+        self.rungs = max(fidelities, 1)
         self.space = space
         self.objectives = tuple(objectives)
         self.options = made(self.Options, options, type(self).__name__)
@@ -204,6 +211,7 @@ class SearchStrategy(Strategy):
     def values(self, result: Result) -> tuple[float, ...]:
         """A value for each objective, greater is better, whatever the constraints say; minus infinity for a failure."""
         values = tuple(result.values.get(one.name, math.nan) * one.sign for one in self.objectives)
+        values = tuple(max(-LARGEST, min(LARGEST, value)) if math.isfinite(value) else value for value in values)
         if not result.ok or not all(map(math.isfinite, values)) or self.violation(result) == math.inf:
             return (-math.inf,) * len(self.objectives)
         return values

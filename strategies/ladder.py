@@ -90,11 +90,8 @@ class Ladder(SteadyState):
     objectives_allowed = "one"
     climbs: ClassVar[bool] = True
 
-    def __init__(
-        self, space: Space[Any], objectives: Sequence[Objective], *, seed: int, fidelities: int = 0, **options: Any
-    ) -> None:
+    def __init__(self, space: Space[Any], objectives: Sequence[Objective], *, seed: int, **options: Any) -> None:
         super().__init__(space, objectives, seed=seed, **options)
-        self.rungs = max(fidelities, 1)
         self.members: list[Member] = []
         self._order: list[Member] = []
         self.breeder = Breeder(space, self.rng)

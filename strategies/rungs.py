@@ -74,11 +74,8 @@ class Halving(Generational):
     objectives_allowed = "one"
     climbs: ClassVar[bool] = True
 
-    def __init__(
-        self, space: Space[Any], objectives: Sequence[Objective], *, seed: int, fidelities: int = 0, **options: Any
-    ) -> None:
+    def __init__(self, space: Space[Any], objectives: Sequence[Objective], *, seed: int, **options: Any) -> None:
         super().__init__(space, objectives, seed=seed, **options)
-        self.rungs = max(fidelities, 1)
         self._rising: list[Candidate] = []
         self._rung = 0
         self._brackets = 0
@@ -171,11 +168,8 @@ class Asha(SteadyState):
     objectives_allowed = "one"
     climbs: ClassVar[bool] = True
 
-    def __init__(
-        self, space: Space[Any], objectives: Sequence[Objective], *, seed: int, fidelities: int = 0, **options: Any
-    ) -> None:
+    def __init__(self, space: Space[Any], objectives: Sequence[Objective], *, seed: int, **options: Any) -> None:
         super().__init__(space, objectives, seed=seed, **options)
-        self.rungs = max(fidelities, 1)
         self._rungs = [_Rung() for _ in range(self.rungs)]
 
     def propose(self) -> Draft:

@@ -14,8 +14,9 @@ SKELETONS = (
     Skeleton(image_size=32, classes=7, stem=(8, 12), channels=(32, 64, 128), depths=(1, 1, 1)),
     Skeleton(image_size=64, classes=2, stem=(3, 64), channels=(64,), depths=(3,)),
     Skeleton(),
+    Skeleton((16, 24), 3, (8, 8), (32, 64), (1, 1), image_channels=1, stem_stride=1),
 )
-"""Small ones first; the last is the paper's."""
+"""Small ones first; the last but one is the paper's, the last is for gray images that are no squares."""
 
 
 def random_genome(start: Genome, steps: int, seed: int, split: float = 0.1) -> Genome:

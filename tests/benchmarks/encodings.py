@@ -25,6 +25,7 @@ from typing import Any
 from conditions import conditions
 
 from uninas_evo import Budget, Objective, Result, Skeleton, UninasProblem, UninasSpace, preset
+from uninas_evo.contracts import numbered
 from uninas_evo.spaces.uninas import compose, space
 
 SKELETON = Skeleton(image_size=32, classes=10, stem=(8, 16), channels=(32, 64), depths=(1, 1))
@@ -81,12 +82,13 @@ def best_so_far(
     strategy = entry.load()(SPACE, [Objective("score", "maximize")], seed=seed, **options)
     known: dict[Any, float] = {}
     curve: list[float] = []
+    asked = itertools.count()
     while len(curve) < limit:
-        for candidate in strategy.ask():
-            if candidate.genome not in known:
-                known[candidate.genome] = score(candidate.genome)
-                curve.append(max(known[candidate.genome], curve[-1] if curve else -math.inf))
-            strategy.tell([Result(candidate, {"score": known[candidate.genome]})])
+        for draft in strategy.ask():
+            if draft.genome not in known:
+                known[draft.genome] = score(draft.genome)
+                curve.append(max(known[draft.genome], curve[-1] if curve else -math.inf))
+            strategy.tell([Result(numbered(draft, next(asked)), {"score": known[draft.genome]})])
             if len(curve) == limit:
                 break
     return curve

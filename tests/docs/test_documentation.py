@@ -55,6 +55,8 @@ TINY = {
     "proxies.py": "--cases 1 --batch 16 --repeats 1",
     "reliability.py": "--networks 2 --seeds 2 --only default",
     "training.py": "--images 64 --rounds 1",
+    "slurm_dask.py": """--local --set evaluations=3 --set 'problem.objectives=["params"]'""",
+    "submitit_seeds.py": """--local --set evaluations=3 --set 'problem.objectives=["params"]'""",
     "walk.py": "--steps 500 --package-steps 1",
 }
 """Options that make a command or a benchmark quick, by its name; of an option given twice the last counts."""

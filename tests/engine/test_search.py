@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -220,7 +221,7 @@ def test_fields_that_are_new_get_their_defaults(folder: Path) -> None:
     older = {"problem": {"name": "toy", "noise": 0.5}, "strategy": {"name": "toy"}}
     (folder / "journal.jsonl").unlink()
     journal = Journal(folder / "journal.jsonl")
-    journal.append(header.model_copy(update={"run": header.run | older}), *events)
+    journal.append(replace(header, run=header.run | older), *events)
     journal.close()
     resume(folder, ["evaluations=31"], quiet=True)
     assert len((folder / "journal.jsonl").read_text().splitlines()) > len(lines)

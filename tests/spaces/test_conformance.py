@@ -5,6 +5,7 @@ from __future__ import annotations
 from uninas_evo.contracts import Budget
 from uninas_evo.spaces.nasbench201.space import NASBench201Space
 from uninas_evo.spaces.uninas import Skeleton, UninasSpace, preset
+from uninas_evo.spaces.uninas.vary import PARTS
 from uninas_evo.testing import Bits, SpaceConformance
 
 START = preset("coatnet", Skeleton(image_size=16, classes=10, stem=(8, 8), channels=(16, 32), depths=(1, 1)))
@@ -12,6 +13,10 @@ START = preset("coatnet", Skeleton(image_size=16, classes=10, stem=(8, 8), chann
 
 class TestUninas(SpaceConformance):
     space = UninasSpace(START, Budget(max_params=2 * START.params, max_flops=2 * START.flops))
+
+
+class TestUninasWithItsSkeleton(SpaceConformance):
+    space = UninasSpace(START, Budget(max_params=2 * START.params, max_flops=2 * START.flops), vary=PARTS, fill=True)
 
 
 class TestNASBench201(SpaceConformance):

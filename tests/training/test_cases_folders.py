@@ -182,3 +182,18 @@ def test_wrong_tables_of_labels(tmp_path: Path, text: str, message: str) -> None
     """A wrong row is told by its line."""
     with pytest.raises(DataError, match=message):
         read_splits(write_table(tmp_path, text), 0.1)
+
+
+def test_class_folders_without_parts_have_test_data_split_off(tmp_path: Path) -> None:
+    """A fifth of each class, the same each time, told in a note; a folder without images is no class."""
+    for label, count in (("ant", 10), ("bee", 20)):
+        (tmp_path / label).mkdir()
+        for number in range(count):
+            Image.fromarray(np.full((4, 4), number, np.uint8)).save(tmp_path / label / f"{number}.png")
+    (tmp_path / "notes").mkdir()
+    splits = read_splits(tmp_path, 0.2)
+    assert splits.classes == ("ant", "bee")
+    assert np.bincount(splits.test.labels).tolist() == [2, 4]
+    assert not set(splits.test.images) & set(splits.train.images) | set(splits.test.images) & set(splits.val.images)
+    assert read_splits(tmp_path, 0.2).test.images == splits.test.images
+    assert any("0.2 of each class are split off as test data" in note for note in splits.notes)

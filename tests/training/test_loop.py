@@ -116,6 +116,24 @@ def test_killed_while_writing_is_exact(
         assert same(weights(tmp_path / "cut", name), weights(tmp_path / "whole", name))
 
 
+def test_patience_ends_a_training(
+    splits: Splits, protocol: Protocol, make_net: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After so many epochs without a better validation accuracy; the best epoch's weights are the result."""
+    values = iter([0.5, 0.7, 0.6, 0.7, 0.9, 0.9])
+    monkeypatch.setattr(fit.Fit, "epoch", lambda self, epoch: {
+        "epoch": epoch + 1, "loss": 1.0, "lr": 0.1, "val_loss": 1.0, "val_accuracy": next(values),
+        "images_per_s": 1.0, "seconds": 1.0,
+    })  # fmt: skip
+    patient = protocol.replace(epochs=6, patience=2)
+    result = loop.train(make_net(), splits, patient, tmp_path / "patient", image_size=16)
+    assert (result.best_epoch, result.val_accuracy) == (2, 0.7)
+    assert len(metrics(tmp_path / "patient")) == 4
+    values = iter([0.5, 0.7, 0.6, 0.7, 0.9, 0.9])
+    whole = loop.train(make_net(), splits, protocol.replace(epochs=6), tmp_path / "whole", image_size=16)
+    assert whole.best_epoch == 5
+
+
 def test_workers_change_nothing(splits: Splits, protocol: Protocol, make_net: Make, tmp_path: Path) -> None:
     """Two loader processes and none give the same weights; another seed gives others."""
     protocol = protocol.replace(epochs=2)
@@ -312,3 +330,12 @@ def test_a_damaged_folder_is_told(splits: Splits, protocol: Protocol, make_net: 
         with pytest.raises(TrainingError, match=name):
             loop.train(make_net(), splits, settings, tmp_path, image_size=16)
         (tmp_path / name).write_text(good)
+
+
+def test_a_training_ends_by_its_time_with_what_it_reached(
+    make_net: Make, splits: Splits, protocol: Protocol, tmp_path: Path
+) -> None:
+    """At least one epoch is trained; none begins that the last one's length says would end too late."""
+    result = loop.train(make_net(), splits, protocol, tmp_path, image_size=16, time_limit_s=0)
+    assert result.best_epoch == 1
+    assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 1

@@ -19,7 +19,7 @@ from uninas_evo.cli._app import app
 __all__ = ["app", "main"]
 
 _GROUPS = {
-    "Search": ("run", "resume", "verify", "list"),
+    "Search": ("solve", "run", "resume", "verify", "list"),
     "Look at a run": ("report", "plot", "pick"),
     "Compare": ("compare", "audit", "walk", "export-study"),
     "Train": ("scenes", "train", "handover", "predict", "export"),

@@ -33,8 +33,8 @@ def handover(
 ) -> None:
     """Trains a search's winners, presets at its budget and random networks alike, and prints who is better.
 
-    With --task they are backbones, compared by what the task measures. Options that are not given come from `[train]`
-    in the run file. The same command goes on where it stopped.
+    With --task they are backbones, compared by what the task measures. Options that are not given come
+    from `[train]` in the run file. The same command goes on where it stopped.
 
     Example: `uninas-evo handover runs/my-search --data /usr/share/datasets/fashion-mnist --seeds 3`
     """

@@ -23,8 +23,8 @@ def predict(
 
     Example: `uninas-evo predict trained-detection/3f0c/seed-0 photos --out found`
     """
+    from uninas_evo.training.predict import predict
     from uninas_evo.training.process import device_of
-    from uninas_evo.training.tasks.predict import predict
 
     for path in predict(source, images, out, score=score, device=str(device_of(device))):
         print(path)

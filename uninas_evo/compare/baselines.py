@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,8 @@ from uninas_evo.engine.search import reopen
 from uninas_evo.errors import BudgetError, JournalError, RunFileError
 from uninas_evo.report.record import genome_id, record_of
 from uninas_evo.spaces.uninas import HEAD_WIDTH, Genome, Skeleton, UninasSpace, load_genome, preset
+from uninas_evo.spaces.uninas.resize import CHANNEL_STEP, widest
 
-CONV_STEP = 8
-"""Widths of stages without attention are multiples of it: the group sizes that convolutions are fast at."""
 ATTENTION_STEP = HEAD_WIDTH
 """Widths of stages with attention are multiples of a head's."""
 
@@ -61,53 +59,29 @@ def scaled_preset(name: str, skeleton: Skeleton, budget: Budget) -> Genome:
     """A preset as wide as the budget admits, with the image size, classes, stem and depths of a skeleton.
 
     All stages are widened by one factor, rounded down to multiples of `ATTENTION_STEP` where they attend and of
-    `CONV_STEP` elsewhere; then, while that fits, by single steps, last stage first and none beyond its successor.
+    `CHANNEL_STEP` elsewhere; then, while that fits, by single steps, last stage first and none beyond its successor.
 
     Raises:
         BudgetError: even the narrowest lies above the budget.
     """
-    narrow = _with_widths(name, skeleton, [1] * len(skeleton.channels))
-    if not _fits(narrow, budget):
+    steps = _steps(name, len(skeleton.channels))
+
+    def make(channels: tuple[int, ...]) -> Genome:
+        return preset(name, replace(skeleton, channels=channels))
+
+    found = widest(make, skeleton.channels, steps, lambda genome: _fits(genome, budget))
+    if found is None:
+        narrow = make(tuple(steps))
         raise BudgetError(
             f"preset {name} does not fit the budget on this skeleton: at its narrowest it has {narrow.params:,} "
             f"params and {narrow.flops:,} FLOPs, got {budget}; widen the budget or leave the preset out"
         )
-    low, high = 0.0, 1.0
-    while _fits(_scaled(name, skeleton, high), budget) and high < 2**10:
-        low, high = high, 2 * high
-    for _ in range(20):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _fits(_scaled(name, skeleton, middle), budget) else (low, middle)
-    best = _scaled(name, skeleton, low)
-    while (wider := next((g for g in _one_step_wider(name, best.skeleton) if _fits(g, budget)), None)) is not None:
-        best = wider
-    return best
-
-
-def _one_step_wider(name: str, skeleton: Skeleton) -> Iterator[Genome]:
-    """The preset with one stage a step wider, last stage first."""
-    steps = _steps(name, len(skeleton.channels))
-    for stage in reversed(range(len(steps))):
-        widths = list(skeleton.channels)
-        widths[stage] += steps[stage]
-        if stage + 1 == len(widths) or widths[stage] <= widths[stage + 1]:
-            yield preset(name, replace(skeleton, channels=tuple(widths)))
+    return found
 
 
 def _steps(name: str, stages: int) -> list[int]:
     attends = {"vit": range(stages), "coatnet": range((stages + 1) // 2, stages)}.get(name, range(0))
-    return [ATTENTION_STEP if stage in attends else CONV_STEP for stage in range(stages)]
-
-
-def _scaled(name: str, skeleton: Skeleton, factor: float) -> Genome:
-    steps = _steps(name, len(skeleton.channels))
-    return _with_widths(name, skeleton, [int(factor * c / s) for c, s in zip(skeleton.channels, steps, strict=True)])
-
-
-def _with_widths(name: str, skeleton: Skeleton, multiples: Sequence[int]) -> Genome:
-    steps = _steps(name, len(multiples))
-    widths = tuple(step * max(1, multiple) for step, multiple in zip(steps, multiples, strict=True))
-    return preset(name, replace(skeleton, channels=widths))
+    return [ATTENTION_STEP if stage in attends else CHANNEL_STEP for stage in range(stages)]
 
 
 def _fits(genome: Genome, budget: Budget) -> bool:

@@ -20,8 +20,9 @@ from uninas_evo.files import write_text
 from uninas_evo.report.record import genome_id
 from uninas_evo.spaces.sized import random_networks
 from uninas_evo.spaces.uninas import Genome
+from uninas_evo.stats.tests import proportions_interval
 from uninas_evo.training.checkpoint import save_json
-from uninas_evo.training.genomes import check_image_size, image_of, train_in_space
+from uninas_evo.training.genomes import check_image_size, train_in_space
 from uninas_evo.training.options import TrainOptions
 from uninas_evo.training.process import Process, device_of
 from uninas_evo.training.protocol import Protocol, protocol_for
@@ -93,7 +94,7 @@ def train_and_compare(run_dir: str | Path, options: TrainOptions, report: Report
     data = task_class(protocol.task).read(options.data, protocol)
     space, best = baselines.winners(run_dir, options.top)
     entrants = field_of(space, best, options, report)
-    check_image_size(image_of(space, best[0]), protocol)
+    check_image_size(space.image_of(best[0]), protocol)
     folder = "train" if protocol.task == "classification" else f"train-{protocol.task}"
     return compare(space, entrants, data, protocol, Path(run_dir) / folder, options, report)
 
@@ -150,7 +151,7 @@ def compare(
             )
             accuracies.append(result.value)
             report(f"{entrant.label}, seed {seed}: {result.value:.2%} in {result.seconds:.0f} s")
-        speed = throughput(space.build(genome), image_of(space, genome), process.device)
+        speed = throughput(space.build(genome), space.image_of(genome), process.device)
         rows.append(Row(entrant.label, genome_id(text), cost, speed, tuple(accuracies)))
     task = task_class(protocol.task)
     images = len(data.test) if protocol.task == "classification" else 0
@@ -179,7 +180,7 @@ def with_gap(row: Row, winner: Row, images: int) -> Row:
     """The row with the winner's lead over it and the lead's 95 % interval.
 
     With several seeds the interval is Student's on the differences seed by seed, so that it holds the luck of
-    training; with one it only holds that of drawing `images` test images (normal, unpaired: on the safe side), and
+    training; with one it only holds that of drawing `images` test images (Newcombe's, unpaired: on the safe side), and
     where the values are no shares of images (0) there is none.
     """
     a, b = np.asarray(winner.accuracies), np.asarray(row.accuracies)
@@ -187,12 +188,11 @@ def with_gap(row: Row, winner: Row, images: int) -> Row:
     if len(a) > 1:
         error = float((a - b).std(ddof=1)) / len(a) ** 0.5
         half_width = error * float(stats.t.ppf((1 + CONFIDENCE) / 2, len(a) - 1))
-    elif not images:
+        return replace(row, gap=gap, gap_low=gap - half_width, gap_high=gap + half_width)
+    if not images:
         return replace(row, gap=gap)
-    else:
-        variance = sum(float(p[0] * (1 - p[0])) for p in (a, b)) / images
-        half_width = variance**0.5 * float(stats.norm.ppf((1 + CONFIDENCE) / 2))
-    return replace(row, gap=gap, gap_low=gap - half_width, gap_high=gap + half_width)
+    low, high = proportions_interval(float(a[0]), float(b[0]), images, CONFIDENCE)
+    return replace(row, gap=gap, gap_low=low, gap_high=high)
 
 
 @torch.inference_mode()

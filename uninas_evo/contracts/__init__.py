@@ -30,6 +30,7 @@ from uninas_evo.contracts.space import (
     Shape,
     Space,
     Started,
+    Trained,
     Variation,
     Varied,
 )
@@ -71,6 +72,7 @@ __all__ = [
     "Strategy",
     "Subject",
     "Supernet",
+    "Trained",
     "Variation",
     "Varied",
     "Weights",

@@ -69,6 +69,10 @@ class Space(ABC, Generic[G]):
             cost = cost.extended(**model(genome, cost))
         return cost
 
+    def image_of(self, genome: G) -> Shape:
+        """(C, H, W) of the images that a genome's network takes; the space's own, unless the search changes them."""
+        return self.image
+
     def with_costs(self, costs: Sequence[CostModel[G]], budget: Budget) -> Self:
         """The same space with further named costs, inside a budget that may bound them.
 
@@ -145,6 +149,14 @@ class Started(Protocol):
 
     def starts(self) -> Sequence[Any]:
         """Genomes inside the budget, the best guess first."""
+
+
+@runtime_checkable
+class Trained(Protocol):
+    """The capability of spaces whose genomes decide how their networks are trained, too."""
+
+    def training(self, genome: Any) -> Mapping[str, Any]:
+        """The settings of the training protocol that a genome decides, by name."""
 
 
 @runtime_checkable

@@ -95,15 +95,19 @@ class Pool(ABC):
         return time.monotonic()
 
     def map(self, jobs: Iterable[Job]) -> Iterator[Done]:
-        """Scores jobs, each given back when it is done, in whatever order they end."""
-        waiting, busy = deque(jobs), 0
+        """Scores jobs, each given back when it is done, in whatever order they end.
+
+        What still ran before, as where a search's time was over, is dropped when it ends.
+        """
+        waiting, busy = deque(jobs), set[Job]()
         while waiting or busy:
             while waiting and self.idle > 0:
+                busy.add(waiting[0])
                 self.submit(waiting.popleft())
-                busy += 1
             for done in self.wait():
-                busy -= 1
-                yield done
+                if done.job in busy:
+                    busy.remove(done.job)
+                    yield done
 
     def close(self) -> None:  # noqa: B027 - nothing to end in the calling process
         """Ends the workers, also those that are busy."""
@@ -123,7 +127,7 @@ def cause(error: BaseException) -> str:
     """Why an executor's task or process ended, in one line."""
     text = message(error)
     if codes := re.search(r"exit codes of the workers are \{(.+?)\}", text):
-        return f"exit code {codes[1]}"
+        return "exit code " + re.sub(r"EXIT\((\d+)\)", r"\1", codes[1])
     if type(error).__name__ in ("TerminatedWorkerError", "BrokenProcessPool"):
         return "exit code unknown"
     return printable(f"{type(error).__name__}: {text}")[:400]

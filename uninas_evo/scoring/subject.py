@@ -37,7 +37,7 @@ class GenomeSubject:
     @property
     def image(self) -> Shape:
         """(C, H, W) of the images that the network takes."""
-        return self.space.image
+        return self.space.image_of(self.genome)
 
     def network(self) -> nn.Module:
         """A network of the scorer's own, freshly initialized by the seed, on the CPU and in training mode."""

@@ -20,7 +20,7 @@ from uninas_evo.files import write_text
 from uninas_evo.scoring.subject import GenomeSubject
 
 if TYPE_CHECKING:
-    from uninas_evo.training.cache import BatchCache
+    from uninas_evo.training.batches import Reader
     from uninas_evo.training.protocol import Protocol
 
 PEERS_SEED = 0x5EED
@@ -119,7 +119,8 @@ class TrainScorer(Scorer):
 
     Under `task` its network is the backbone of a detector or a segmentation network, and the value their metric.
     The test part is never read. Equal genomes, seeds and fidelities give equal values, whatever was trained before.
-    Batches are decoded and augmented once for all candidates of a worker that train with the same seed.
+    Batches are decoded and augmented once for all candidates of a worker that train with the same seed. Settings that
+    a genome decides itself (see `contracts.Trained`) replace the protocol's.
 
     Hopeless candidates are pruned in two ways, both by bars that are found once a run, before the workers start, since
     bars of earlier candidates would make a value depend on what was scored before and by which worker. With `peers`,
@@ -150,11 +151,10 @@ class TrainScorer(Scorer):
         ]
         self.fidelities = tuple(one.model_dump() for one in options.fidelities)
         named = [Path(name) for name in (options.protocol, options.data) if name]
-        self.sources = tuple(path for path in named if path.is_file())
+        self.sources = tuple(path for path in named if path.exists())
         self.data, self.peers, self.stop, self.cache_mb = options.data, options.peers, options.stop, options.cache_mb
         self.bars: list[list[float]] | None = None if self.peers else [[] for _ in rungs]
         self.limit = None if self.stop else math.inf
-        self._caches: dict[Shape, BatchCache] = {}
 
     def make_ready(self, space: Space[Any], seed: int, folder: Path | None, device: str, progress: Progress) -> None:
         """Trains the peers and the start's first steps, or reads what the run folder keeps of them."""
@@ -209,9 +209,8 @@ class TrainScorer(Scorer):
         """Trains up to the first epoch that ends below the bar, or the first look at a loss above the limit."""
         import torch
 
-        from uninas_evo.training.batches import batches
         from uninas_evo.training.fit import Fit
-        from uninas_evo.training.genomes import headed
+        from uninas_evo.training.genomes import headed, trained_by
         from uninas_evo.training.process import Process
 
         schedule, curve = self.schedules[index], Curve(limit)
@@ -220,12 +219,12 @@ class TrainScorer(Scorer):
         fit = Fit(
             headed(network, splits, schedule.protocol, seed),
             splits,
-            schedule.protocol,
+            trained_by(subject.space, subject.genome, schedule.protocol),
             subject.image,
             seed,
             Process(torch.device(device)),
             progress=curve.look,
-            reader=self._cache(subject.image) or batches,
+            reader=self._reader,
             checked=subject.image in self._checked,
         )
         self._checked.add(subject.image)
@@ -241,13 +240,13 @@ class TrainScorer(Scorer):
                 raise  # else it diverged late, and keeps what it had reached
         return curve
 
-    def _cache(self, image: Shape) -> BatchCache | None:
-        """The shared batches of an image size."""
+    @cached_property
+    def _reader(self) -> Reader:
+        """Reads batches, those that several candidates see only once."""
+        from uninas_evo.training.batches import batches
         from uninas_evo.training.cache import BatchCache
 
-        if image not in self._caches and self.cache_mb:
-            self._caches[image] = BatchCache(int(self.cache_mb * 1e6))
-        return self._caches.get(image)
+        return BatchCache(int(self.cache_mb * 1e6)) if self.cache_mb else batches
 
     @cached_property
     def _checked(self) -> set[Shape]:
@@ -273,8 +272,7 @@ class TrainScorer(Scorer):
 
     def __getstate__(self) -> dict[str, Any]:
         """Data and batches stay behind: each worker reads its own."""
-        kept = {key: value for key, value in self.__dict__.items() if key not in ("_splits", "_checked")}
-        return kept | {"_caches": {}}
+        return {key: value for key, value in self.__dict__.items() if key not in ("_splits", "_checked", "_reader")}
 
 
 class StoppedError(Exception):

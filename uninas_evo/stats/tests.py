@@ -118,6 +118,29 @@ def mean_interval(values: FloatArray, confidence: float = 0.95) -> tuple[float, 
     return (mean, float(interval.low), float(interval.high))
 
 
+def proportions_interval(p: float, q: float, count: int, confidence: float = 0.95) -> tuple[float, float]:
+    """The interval of p − q, two shares of `count` independent trials each.
+
+    Newcombe's hybrid score interval (Statistics in Medicine 17, 1998, method 10): it is no point where nothing, or
+    everything, succeeded.
+    """
+    from scipy.stats import norm
+
+    z = float(norm.ppf((1 + confidence) / 2))
+    (p_low, p_high), (q_low, q_high) = (_score_interval(share, count, z) for share in (p, q))
+    return (
+        p - q - ((p - p_low) ** 2 + (q_high - q) ** 2) ** 0.5,
+        p - q + ((p_high - p) ** 2 + (q - q_low) ** 2) ** 0.5,
+    )
+
+
+def _score_interval(share: float, count: int, z: float) -> tuple[float, float]:
+    """Wilson's score interval of a share."""
+    center = (share + z**2 / (2 * count)) / (1 + z**2 / count)
+    half = z * (share * (1 - share) / count + (z / (2 * count)) ** 2) ** 0.5 / (1 + z**2 / count)
+    return max(0.0, center - half), min(1.0, center + half)
+
+
 def filled(finals: Mapping[str, FloatArray], goal: Goal) -> dict[str, FloatArray]:
     """Finals (S,) of each strategy with the worst value that any run reached in place of NaN; NaN where all are."""
     known = np.concatenate(list(finals.values()))

@@ -29,6 +29,14 @@ class PoolConformance:
             assert done[job.number].values == problem.evaluate(problem.space.decode(job.genome), "cpu")
             assert done[job.number].seconds >= 0
 
+    def test_what_was_submitted_before_is_no_result_of_a_map(self) -> None:
+        """A search whose time ends leaves workers busy; its finalists get their own results all the same."""
+        problem = BitsProblem()
+        before, *jobs = _jobs(problem, 4)
+        with self.open(problem) as pool:
+            pool.submit(Job(1, before.genome, seed=7))
+            assert sorted(done.job.number for done in pool.map(jobs)) == [job.number for job in jobs]
+
     def test_failures_are_data(self) -> None:
         """What raises or is not a number fails with its reason, and the others are scored."""
         for accident, reason in (("raise", "ValueError: the first bit is set"), ("nan", "must be finite")):
@@ -68,6 +76,15 @@ class PoolConformance:
             assert pool.idle == before
             assert pool.wait(timeout_s=0) == []
             assert len(pool.activity()) == len(pool.devices) >= 1
+
+    def test_map_gives_back_its_own_jobs_alone(self) -> None:
+        """What was submitted before is dropped, and nothing is taken for something else."""
+        problem = BitsProblem()
+        earlier, *jobs = _jobs(problem, 4)
+        with self.open(problem) as pool:
+            pool.submit(Job(0, earlier.genome))
+            done = {one.job: one.values for one in pool.map(jobs)}
+            assert done == {job: problem.evaluate(problem.space.decode(job.genome), "cpu") for job in jobs}
 
     def test_it_can_be_closed_twice(self) -> None:
         """Closing ends the workers; once more does nothing."""

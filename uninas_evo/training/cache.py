@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from typing import IO, Any
 
 import numpy as np
@@ -15,8 +15,8 @@ from uninas_evo.training.batches import Plan, Read, ReadImages, batches
 from uninas_evo.training.images import ImageSet
 from uninas_evo.training.pixels import Pixels
 
-Key = tuple[int, int, int]
-"""Which images, which plans, how many: enough to tell the epochs of a process apart."""
+Key = tuple[int, Hashable, int, int]
+"""Which images, which transform, which plans, how many: enough to tell the epochs of a process apart."""
 
 
 class BatchCache:
@@ -24,9 +24,6 @@ class BatchCache:
 
     The files have no name: they are gone with the process, however it ends. Where there is no room for an epoch, the
     oldest ones make it; an epoch that never fits is read anew each time.
-
-    One cache serves one transform for each set of images, so that trainings that share it must share their protocol
-    and image size.
 
     Args:
         limit_bytes: what all files together may hold.
@@ -45,7 +42,7 @@ class BatchCache:
         if not isinstance(read, ReadImages):  # other tasks' images have sizes of their own
             yield from batches(read, plans, device, workers)
             return
-        key = (id(read.images), hash(tuple(plans)), len(plans))
+        key = (id(read.images), read.transform.key, hash(tuple(plans)), len(plans))
         if key in self._epochs:
             self._epochs.move_to_end(key)
             yield from self._kept(key, plans, device)

@@ -77,6 +77,7 @@ class Fit:
         layout = torch.channels_last if protocol.channels_last else torch.contiguous_format
         self.network = network.to(process.device, memory_format=layout)  # type: ignore[call-overload]
         recipe.set_drop_path(network, protocol.drop_path)
+        recipe.set_dropout(network, protocol.dropout)
         self.optimizer = recipe.make_optimizer(network, protocol)
         self.schedule = recipe.make_schedule(self.optimizer, protocol, self.steps)
         self.average = recipe.make_average(network, protocol)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from uninas_evo.errors import DataError
-from uninas_evo.training.images import ImageSet
+from uninas_evo.training.images import ImageSet, stratified
 from uninas_evo.training.pixels import endings, is_image, shown
 
 PART_NAMES = {
@@ -21,6 +21,8 @@ PART_NAMES = {
     "test": ("test", "testing"),
 }
 """Names under which each part is looked for, in capital or small letters."""
+TEST_FRACTION = 0.2
+"""Of each class, where a data set has no parts."""
 SYSTEM = {"thumbs.db", "desktop.ini", "__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found"}
 """Files and folders, in small letters, that systems put beside a user's; those that begin with a dot are theirs too."""
 
@@ -83,17 +85,45 @@ def read_folders(path: Path) -> Source:
                 f"{folders['train'].name}/ and {folder.name}/ must hold the same class folders, but one alone has "
                 f"{shown(', '.join(differing[:10]))}; add or remove them"
             )
-        files, labels = [], []
-        for label, name in enumerate(names):
-            images = sorted(_images(found[name], f"{shown(folder.name)}/{shown(name)}", left_out))
-            files += images
-            labels += [label] * len(images)
+        parts[part] = _part(found, names, shown(folder.name), left_out)
         if loose := sum(not p.is_dir() for p in _entries(folder)):
             left_out[f"{shown(folder.name)}/, in no class folder"] = loose
-        parts[part] = ImageSet(files, np.asarray(labels, dtype=np.int64))
     if others := [shown(p.name) for p in _entries(path) if p.is_dir() and p not in folders.values()]:
         left_out[f"folders beside {folders['train'].name}/: {', '.join(sorted(others)[:10])}"] = len(others)
-    return Source(parts, tuple(map(shown, names)), [f"left out: {n:,} of {where}" for where, n in left_out.items()])
+    return Source(parts, tuple(map(shown, names)), _told(left_out))
+
+
+def read_classes(path: Path) -> Source | None:
+    """The images of class folders that lie in no parts: a part of each class is split off as test data.
+
+    Returns:
+        None where fewer than two folders hold images.
+    """
+    classes = _class_folders(path) if path.is_dir() else {}
+    names = tuple(name for name in sorted(classes) if next(_images(classes[name], "", Counter()), None))
+    if len(names) < 2:
+        return None
+    left_out: Counter[str] = Counter()
+    whole = _part(classes, names, shown(path.name), left_out)
+    tested = stratified(whole.labels, TEST_FRACTION)
+    parts = {"train": whole.subset(np.flatnonzero(~tested)), "test": whole.subset(np.flatnonzero(tested))}
+    note = f"there are no parts: {TEST_FRACTION:.3g} of each class are split off as test data"
+    return Source(parts, tuple(map(shown, names)), [note, *_told(left_out)])
+
+
+def _part(classes: Mapping[str, Path], names: Sequence[str], where: str, left_out: Counter[str]) -> ImageSet:
+    """The images of class folders, labeled in the order of the names."""
+    files: list[str] = []
+    labels: list[int] = []
+    for label, name in enumerate(names):
+        images = sorted(_images(classes[name], f"{where}/{shown(name)}", left_out))
+        files += images
+        labels += [label] * len(images)
+    return ImageSet(files, np.asarray(labels, dtype=np.int64))
+
+
+def _told(left_out: Counter[str]) -> list[str]:
+    return [f"left out: {n:,} of {where}" for where, n in left_out.items()]
 
 
 def image_files(folder: Path) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterable, Sequence
 from copy import deepcopy
@@ -12,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from uninas_evo.contracts import Shape
 from uninas_evo.errors import GenomeError, TrainingError
 from uninas_evo.files import write_atomically
 from uninas_evo.spaces.load import build
@@ -76,7 +78,7 @@ def save_weights(
 
 def _preparation(network: Any, protocol: Protocol, classes: Sequence[str]) -> Preparation:
     return Preparation(
-        (3, *_size(network)), protocol.mean, protocol.std, protocol.crop_mode, protocol.crop_pct, tuple(classes)
+        _image(network), protocol.mean, protocol.std, protocol.crop_mode, protocol.crop_pct, tuple(classes)
     )
 
 
@@ -145,7 +147,7 @@ def export(
         source: a network, or what `load` takes.
         folder: where the files go.
         forms: "onnx" (checked with onnxruntime) and "torch" (a `torch.export` program); both take batches of any
-            size N: (N, 3, H, W) to logits (N, K), of a segmentation (N, K, H, W).
+            size N: (N, C, H, W) to logits (N, K), of a segmentation (N, K, H, W).
         maps: the backbone alone, whose outputs are its stage maps.
 
     Returns:
@@ -180,12 +182,12 @@ def export(
 
 
 class _Maps(nn.Module):
-    """A backbone for images (N, 3, H, W) of the size that a network was trained with: a tuple of its maps."""
+    """A backbone for images (N, C, H, W) of the size that a network was trained with: a tuple of its maps."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.backbone = network.backbone if isinstance(network, Headed) else Backbone(network)
-        self.size = _size(network)
+        self.image = _image(network)
         self.preparation: Any = getattr(network, "preparation", None)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
@@ -193,12 +195,14 @@ class _Maps(nn.Module):
         return tuple(self.backbone(images))
 
 
-def _size(network: Any) -> tuple[int, int]:
-    """Height and width of the images that a network is exported for."""
+def _image(network: Any) -> Shape:
+    """(C, H, W) of the images that a network is exported for."""
     if isinstance(network, _Maps):
-        return network.size
-    side = network.protocol.image_size if isinstance(network, Headed) else network.genome.skeleton.image_size
-    return side, side
+        return network.image
+    if isinstance(network, Headed):
+        return (3, network.protocol.image_size, network.protocol.image_size)
+    image: Shape = network.genome.skeleton.image
+    return image
 
 
 def _tell(form: str, path: Path, prepared: Preparation) -> None:
@@ -216,8 +220,8 @@ def _tell(form: str, path: Path, prepared: Preparation) -> None:
 
 
 def _probe(network: Any) -> Tensor:
-    """Three random images (3, 3, H, W): another batch than the one the export has seen."""
-    return torch.randn(3, 3, *_size(network), generator=torch.Generator().manual_seed(0))
+    """Three random images (3, C, H, W): another batch than the one the export has seen."""
+    return torch.randn(3, *_image(network), generator=torch.Generator().manual_seed(0))
 
 
 Outputs = Tensor | tuple[Tensor, ...]
@@ -225,7 +229,7 @@ Outputs = Tensor | tuple[Tensor, ...]
 
 def _write_onnx(network: Any, path: Path) -> Outputs:
     names = [f"map{stride}" for stride in network.backbone.strides] if isinstance(network, _Maps) else ["logits"]
-    export_onnx(network, path, _size(network), names)
+    export_onnx(network, path, _image(network), names)
     session = need("onnxruntime").InferenceSession(str(path), providers=["CPUExecutionProvider"])
     return tuple(torch.from_numpy(one) for one in session.run(None, {"image": _probe(network).numpy()}))
 
@@ -233,8 +237,10 @@ def _write_onnx(network: Any, path: Path) -> Outputs:
 def _write_program(network: Any, path: Path) -> Outputs:
     batch = torch.export.Dim("batch")
     plain = deepcopy(network).to(memory_format=torch.contiguous_format)
-    program = torch.export.export(plain, (torch.zeros(2, 3, *_size(network)),), dynamic_shapes=({0: batch},))
-    torch.export.save(program, path)
+    program = torch.export.export(plain, (torch.zeros(2, *_image(network)),), dynamic_shapes=({0: batch},))
+    content = io.BytesIO()
+    torch.export.save(program, content)
+    write_atomically(path, lambda file: file.write(content.getbuffer()), TrainingError)
     outputs: Any = torch.export.load(path).module()(_probe(network))
     return outputs  # type: ignore[no-any-return]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from uninas_evo.contracts import Shape, Space
+from uninas_evo.contracts import Shape, Space, Trained
 from uninas_evo.errors import TrainingError
 from uninas_evo.proxies import Scorable
 from uninas_evo.spaces.uninas import Genome, UninasSpace
@@ -34,6 +35,7 @@ def train_genome(
     workers: int = 0,
     progress: Progress | None = None,
     say: Callable[[str], None] = lambda line: None,
+    time_limit_s: float = math.inf,
 ) -> TrainResult:
     """Builds a genome's network with the seed's weights and trains it into a folder, or resumes that.
 
@@ -56,6 +58,7 @@ def train_genome(
         workers=workers,
         progress=progress,
         say=say,
+        time_limit_s=time_limit_s,
     )
 
 
@@ -71,16 +74,19 @@ def train_in_space(
     workers: int = 0,
     progress: Progress | None = None,
     say: Callable[[str], None] = lambda line: None,
+    time_limit_s: float = math.inf,
 ) -> TrainResult:
     """Trains the network of a genome of any space that builds networks, or resumes that; see `train_genome`.
 
+    Settings of the training that the genome decides replace the protocol's.
     Where the network knows its genome, as those of UniNAS and UniNet do, the folder also holds what `uninas_evo.load`
     reads; of others the checkpoints of `train`.
 
     Raises:
         DataError, TrainingError, MissingExtraError: as `train_genome`.
     """
-    image = image_of(space, genome)
+    protocol = trained_by(space, genome, protocol)
+    image = space.image_of(genome)
     check_image_size(image, protocol)
     network = headed(initialized(space, genome, seed), data, protocol, seed, say)
     result = train(
@@ -95,10 +101,20 @@ def train_in_space(
         workers=workers,
         progress=progress,
         say=say,
+        time_limit_s=time_limit_s,
     )
     if hasattr(network, "genome") and (process is None or process.first):
         save_weights(network, folder, protocol, data.classes)
     return result
+
+
+def trained_by(space: Space[Any], genome: Any, protocol: Protocol) -> Protocol:
+    """The protocol with the settings that a genome decides.
+
+    Raises:
+        TrainingError: they do not fit together.
+    """
+    return protocol.replace(**space.training(genome)) if isinstance(space, Trained) else protocol
 
 
 def initialized(space: Space[Any], genome: Any, seed: int) -> nn.Module:
@@ -120,13 +136,6 @@ def headed(
     if protocol.start_from:
         start_from(backbone, protocol.start_from, say)
     return task_class(protocol.task).network(backbone, data, protocol, seed)
-
-
-def image_of(space: Space[Any], genome: Any) -> Shape:
-    """(C, H, W) of the images that a genome's network takes."""
-    if isinstance(genome, Genome):
-        return (3, genome.skeleton.image_size, genome.skeleton.image_size)
-    return space.image
 
 
 def check_image_size(image: Shape, protocol: Protocol) -> None:

@@ -7,6 +7,8 @@ and, at the end, `result.json`.
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
@@ -107,6 +109,7 @@ def train(
     workers: int = 0,
     progress: Progress | None = None,
     say: Callable[[str], None] = lambda line: None,
+    time_limit_s: float = math.inf,
 ) -> TrainResult:
     """Trains a network of the protocol's task in place, or goes on where a training in the folder stopped.
 
@@ -127,6 +130,8 @@ def train(
         workers: processes that read images ahead; the result does not depend on them.
         progress: called now and then.
         say: is told before the first epoch what the data is and what is done to it, a line each.
+        time_limit_s: no epoch begins that would end, if it took as long as the last one, later than so many seconds
+            after this call; what was trained until then is the result. At least one epoch is trained.
 
     Raises:
         DataError: the data is wrong.
@@ -135,7 +140,10 @@ def train(
     """
     process = process or Process(torch.device("cpu"))
     with fixed_threads(protocol.threads):
-        return _train(network, data, protocol, Path(folder), image_size, seed, name, process, workers, progress, say)
+        until = time.monotonic() + time_limit_s
+        return _train(
+            network, data, protocol, Path(folder), image_size, seed, name, process, workers, progress, say, until
+        )
 
 
 def _train(
@@ -150,6 +158,7 @@ def _train(
     workers: int,
     progress: Progress | None,
     say: Callable[[str], None],
+    until: float,
 ) -> TrainResult:
     fit = Fit(network, data, protocol, image_size, seed, process, workers, progress)
     with checkpoint.owned(folder) if process.first else nullcontext():
@@ -158,7 +167,7 @@ def _train(
             say(line)
         if process.first and process.device.type == "cpu":
             say(f"threads: {protocol.threads} (set threads=N to change)")
-        return training.result()
+        return training.result(until)
 
 
 class _Training:
@@ -190,8 +199,12 @@ class _Training:
                 "resumed with all settings unchanged; give another folder or remove this one"
             )
 
-    def result(self) -> TrainResult:
-        """The result; trains what is left to be trained, or loads the weights and reads no test image again."""
+    def result(self, until: float) -> TrainResult:
+        """The result; trains what is left to be trained, or loads the weights and reads no test image again.
+
+        Args:
+            until: no epoch begins that would end later on the clock `time.monotonic`.
+        """
         path = self.folder / "result.json"
         if path.is_file():
             self._load_best()
@@ -199,6 +212,8 @@ class _Training:
         self._resume()
         fit = self.fit
         for epoch in range(len(self.history), fit.protocol.epochs):
+            if self.history and (self._hopeless or time.monotonic() + self.history[-1]["seconds"] > until):
+                break
             self._record(fit.epoch(epoch))
         best = self._load_best()
         result = TrainResult(
@@ -214,6 +229,12 @@ class _Training:
             checkpoint.save_json(path, result.as_json())
         fit.process.wait()
         return result
+
+    @property
+    def _hopeless(self) -> bool:
+        """Whether the protocol's patience is over: the best epoch lies too far back."""
+        accuracies = [line["val_accuracy"] for line in self.history]
+        return 0 < self.fit.protocol.patience < len(accuracies) - accuracies.index(max(accuracies))
 
     @staticmethod
     def _recorded(path: Path) -> TrainResult:

@@ -18,7 +18,7 @@ import pydantic
 from pydantic import Field
 
 from uninas_evo.errors import TrainingError
-from uninas_evo.mistakes import check
+from uninas_evo.mistakes import check, nearest
 from uninas_evo.training.tables import DetectionTable, SegmentationTable
 
 _FOLDER = Path(__file__).parent / "protocols"
@@ -68,6 +68,10 @@ class Protocol(pydantic.BaseModel):
     )
     val_fraction: float = Field(0.1, gt=0, lt=1, description="of the training part, where there is no val part")
 
+    patience: int = Field(
+        0, ge=0, le=100_000, description="epochs without a better validation accuracy that end a training; 0 for none"
+    )
+
     optimizer: Literal["adamw", "sgd"] = "adamw"
     lr: float = Field(gt=0, le=1e6)
     weight_decay: Amount = 0.05
@@ -105,6 +109,7 @@ class Protocol(pydantic.BaseModel):
     mixup: Amount = Field(0.0, description="alpha of the beta distribution")
     cutmix: Amount = Field(0.0, description="alpha of the beta distribution")
     drop_path: Fraction = Field(0.0, description="of the last block; grows linearly from 0 at the first")
+    dropout: Fraction = Field(0.0, description="of what the network's last linear layer reads")
     ema_decay: Fraction = 0.0
     ema_warmup: bool = Field(False, description="start from a short average (timm's use_warmup)")
 
@@ -128,6 +133,12 @@ class Protocol(pydantic.BaseModel):
     auto_augment: str = Field("", description="timm's configuration string, such as rand-m9-mstd0.5")
     frozen_norms: bool = Field(
         False, description="batch norms of the backbone keep their statistics: usual where a batch has few images"
+    )
+    augment: int = Field(
+        0,
+        ge=0,
+        le=9,
+        description="strength of random augmentation, short for auto_augment = rand-mSTRENGTH-inc1; recipes have 9",
     )
     interpolation: Literal["bilinear", "bicubic", "random"] = "bicubic"
     crop_mode: CropMode = Field(
@@ -201,12 +212,26 @@ class Protocol(pydantic.BaseModel):
             )
         return self
 
+    @pydantic.model_validator(mode="after")
+    def _augments_once(self) -> Self:
+        if self.augment and self.auto_augment:
+            raise ValueError(
+                f"augment is short for an auto_augment, got augment {self.augment} and auto_augment "
+                f"{self.auto_augment!r}; drop one"
+            )
+        return self
+
     @classmethod
     def defaults(cls) -> dict[str, Any]:
         """The settings that need not be stated, as JSON has them."""
         fields = cls.model_fields
         whole = cls(epochs=1, batch_size=2, lr=1.0).model_dump(mode="json")
         return {name: value for name, value in whole.items() if not fields[name].is_required()}
+
+    @property
+    def augmentation(self) -> str:
+        """Timm's string of `auto_augment` or `augment`; empty for none. Higher strengths change images more (inc1)."""
+        return f"rand-m{self.augment}-inc1" if self.augment else self.auto_augment
 
     def replace(self, **changes: Any) -> Protocol:
         """The protocol with some settings changed, checked again; fewer epochs shorten the warm-up alike.
@@ -248,8 +273,11 @@ def _settings(name: str, chain: tuple[str, ...] = ()) -> dict[str, Any]:
     try:
         path = path if path.is_file() else Path(name)
         if not path.is_file():
-            known = ", ".join(sorted(p.stem for p in _FOLDER.glob("*.toml")))
-            raise TrainingError(f"there is no protocol {name!r:.200}: give one of {known}, or the path of a TOML file")
+            known = sorted(p.stem for p in _FOLDER.glob("*.toml"))
+            raise TrainingError(
+                f"there is no protocol {name!r:.200}: give one of {', '.join(known)}, or the path of a TOML file"
+                f"{nearest(str(name), known)}"
+            )
         if path.stat().st_size > MOST_BYTES:
             raise TrainingError(f"protocol {name!r} has more than {MOST_BYTES:,} bytes; it is no protocol")
         settings = tomllib.loads(path.read_text(encoding="utf-8-sig"))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from uninas_evo.errors import DataError
 from uninas_evo.training.arrays import is_idx, read_idx, read_npz
-from uninas_evo.training.folders import Source, find_parts, read_folders
+from uninas_evo.training.folders import Source, find_parts, read_classes, read_folders
 from uninas_evo.training.images import Splits, make_splits
 from uninas_evo.training.labelfile import find_label_file, read_label_file
 from uninas_evo.training.pixels import shown
@@ -15,7 +15,8 @@ from uninas_evo.training.pixels import shown
 def read_splits(path: str | Path, val_fraction: float) -> Splits:
     """Reads a data set and splits a validation part off the training part where it has none.
 
-    Accepted are a folder with `train/` and `val/` (and `test/`) of one folder a class; a folder with a file
+    Accepted are a folder with `train/` and `val/` (and `test/`) of one folder a class; a folder of class folders alone,
+    of which test data is split off; a folder with a file
     `labels.csv` (or such a file itself) of the columns file, label and, if wanted, part; a folder with the four
     IDX files of MNIST and its kin; an `.npz` file with `x_train, y_train, x_test, y_test` (Keras's names) or
     `train_images, train_labels, ...` (MedMNIST's). Without `test/`, `val/` is the test data, as on ImageNet.
@@ -51,8 +52,10 @@ def _source(path: Path) -> Source:
         return read_folders(path)
     if is_idx(path):
         return read_idx(path)
+    if source := read_classes(path):
+        return source
     raise DataError(
         f"there is no data at {shown(repr(str(path)))}: give a folder with train/ and val/ of one folder a class, one "
-        "with a labels.csv, one with the IDX files of MNIST or Fashion-MNIST, or an .npz file of x_train, y_train, "
-        "x_test, y_test"
+        "of class folders alone, one with a labels.csv, one with the IDX files of MNIST or Fashion-MNIST, or an .npz "
+        "file of x_train, y_train, x_test, y_test"
     )

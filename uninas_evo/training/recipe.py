@@ -7,8 +7,10 @@ from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.optim import Optimizer
 
+from uninas_evo.errors import TrainingError
 from uninas_evo.training.extras import need
 from uninas_evo.training.protocol import Protocol
 
@@ -84,3 +86,21 @@ def set_drop_path(network: nn.Module, rate: float) -> None:
     setter = getattr(network, "set_drop_path", None)
     if callable(setter):
         setter(rate)
+
+
+def set_dropout(network: nn.Module, rate: float) -> None:
+    """Has the network's last linear layer read its input through dropout while training.
+
+    Raises:
+        TrainingError: it has no linear layer.
+    """
+    if not rate:
+        return
+    layers = [module for module in network.modules() if isinstance(module, nn.Linear)]
+    if not layers:
+        raise TrainingError("dropout acts before the last linear layer, and the network has none; set dropout = 0")
+
+    def drop(module: nn.Module, given: tuple[Tensor]) -> tuple[Tensor]:
+        return (functional.dropout(given[0], rate, module.training),)
+
+    layers[-1].register_forward_pre_hook(drop)

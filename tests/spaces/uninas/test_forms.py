@@ -125,7 +125,7 @@ def test_a_wrong_chain_is_placed_and_explained(text: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("uninas 1", "uninas 2", "begins with the line 'uninas 1', got 'uninas 2'"),
+        ("uninas 1", "uninas 3", "begins with the line 'uninas 1' or 'uninas 2', got 'uninas 3'"),
         ("image 32", "image", "line 2: 'image' takes 1 whole number"),
         ("image 32", "image 32\nimage 32", "line 3: 'image' is given twice"),
         ("classes 10\n", "", "has no line 'classes'"),

@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 
 from uninas_evo.contracts import Budget, Reducible, Started, Varied
 from uninas_evo.errors import GenomeError
-from uninas_evo.spaces.uninas import Genome, Skeleton, StepRule, UninasSpace, load_genome, preset, walk_nodes
+from uninas_evo.spaces.uninas import (
+    OPERATIONS,
+    Genome,
+    Skeleton,
+    StepRule,
+    UninasSpace,
+    load_genome,
+    preset,
+    walk_nodes,
+)
 from uninas_evo.spaces.uninas.chain import node
 from uninas_evo.spaces.uninas.motifs import MOTIFS
 from uninas_evo.spaces.uninas.substitution import kin
@@ -171,4 +180,5 @@ def test_features_count_operations_by_stage(space: UninasSpace) -> None:
     found = space.features(with_first("gelu conv_exp4(gelu gelu)"))
     assert found["1.gelu"] == 3
     assert found["1.conv_exp4"] == 1
-    assert found.keys() == {"log params", "log flops", "1.gelu", "1.conv_exp4"}
+    assert found.keys() == {"log params", "log flops", *(f"1.{name}" for name in OPERATIONS)}
+    assert sum(count for name, count in found.items() if name.startswith("1.")) == 4

@@ -1,6 +1,7 @@
 """The UniNAS space: genomes, the search step, crossover, exact cost, presets and file forms (no torch).
 
 - `Genome`, `Skeleton`: a network, and what the search does not change of it
+- `scale`, `compound`: a deeper, wider network for other images
 - `preset`, `PRESETS`, `load_genome`: hand-crafted networks; a genome from a name, a file or a text
 - `genome_to_json`, `genome_to_package`: the JSON forms, ours and that of the authors' package `uninas`
 - `UninasSpace`, `StepRule`: the space as a search sees it, and how a search step is drawn
@@ -15,6 +16,7 @@ from uninas_evo.spaces.uninas.json_form import genome_to_json
 from uninas_evo.spaces.uninas.load import load_genome
 from uninas_evo.spaces.uninas.operations import ADDABLE, HEAD_CHAINS, HEAD_WIDTH, OPERATIONS, Operation
 from uninas_evo.spaces.uninas.presets import PRESETS, preset
+from uninas_evo.spaces.uninas.resize import compound, scale
 from uninas_evo.spaces.uninas.skeleton import Skeleton
 from uninas_evo.spaces.uninas.space import UninasSpace
 from uninas_evo.spaces.uninas.step import StepRule, step
@@ -32,10 +34,12 @@ __all__ = [
     "Skeleton",
     "StepRule",
     "UninasSpace",
+    "compound",
     "genome_to_json",
     "genome_to_package",
     "load_genome",
     "preset",
+    "scale",
     "step",
     "walk_nodes",
 ]

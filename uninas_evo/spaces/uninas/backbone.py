@@ -23,8 +23,8 @@ def backbone_cost(genome: Genome, height: int, width: int) -> Cost:
         width: of the image in pixels.
     """
     s = genome.skeleton
-    h, w = -(-height // 2), -(-width // 2)
-    skeleton, seen = s.stem_cost(h * w), s.stem_convolutions(h * w)
+    _, (h, w) = s.stem_sizes(height, width)
+    skeleton, seen = s.stem_cost(height, width), s.stem_convolutions(height, width)
     chains = 0
     for index, (stage, place) in enumerate(s.blocks):
         area_before = h * w

@@ -10,7 +10,7 @@ from typing import Literal
 
 from uninas_evo.errors import GenomeError
 from uninas_evo.spaces.uninas.chain import Chain, Node
-from uninas_evo.spaces.uninas.genome import TEXT_HEADER, Genome
+from uninas_evo.spaces.uninas.genome import HEADERS, Genome
 from uninas_evo.spaces.uninas.operations import HEAD_CHAINS
 from uninas_evo.spaces.uninas.text import parse_chain
 
@@ -70,14 +70,17 @@ def text_edits(before: str, after: str) -> tuple[Edit, ...]:
         GenomeError: the skeletons differ, or a text is not canonical.
     """
     first, second = before.splitlines(), after.splitlines()
-    if len(first) != len(second) or not first or first[0] != TEXT_HEADER:
+    if len(first) != len(second) or not first or first[0] not in HEADERS:
         raise _other_skeleton()
     found: list[Edit] = []
-    stage = block = channels = size = 0
+    stage = block = channels = 0
+    sides, stride = (0, 0), 2
     for a, b in zip(first, second, strict=True):
-        words = a.split(maxsplit=2)
+        words = a.split(maxsplit=4)
         if words[0] == "image":
-            size = int(words[1])
+            sides = int(words[-2]) if len(words) == 4 else int(words[1]), int(words[-1])
+        elif words[0] == "stem":
+            stride = int(words[3]) if len(words) == 4 else stride
         elif words[0] == "stage":
             stage, block, channels = stage + 1, 0, int(words[1])
         chain = {"1:": 1, "2:": 2}.get(words[0], 0)
@@ -85,8 +88,8 @@ def text_edits(before: str, after: str) -> tuple[Edit, ...]:
         if a != b:
             if not chain:
                 raise _other_skeleton()
-            side = size >> (stage + 1)
-            old, new = (_parsed(line[5:], (channels, side, side)) for line in (a, b))
+            height, width = (side // (stride * 2**stage) for side in sides)
+            old, new = (_parsed(line[5:], (channels, height, width)) for line in (a, b))
             name = f"{stage}.{block}.{chain}"
             found += _chain_edits(old, new, name, name, 1)[1]
     return tuple(found)
@@ -112,6 +115,10 @@ def _chain_edits(a: Chain, b: Chain, place_a: str, place_b: str, copies: int) ->
         same += 1
     while same < min(rows, columns) and a.nodes[rows - 1].text == b.nodes[columns - 1].text:
         rows, columns = rows - 1, columns - 1
+    if same in (rows, columns):  # most search steps add or remove one node
+        gone = [_whole("removed", a.nodes[i], f"{place_a}/{i + 1}", copies) for i in range(same, rows)]
+        new = [_whole("added", b.nodes[j], f"{place_b}/{j + 1}", copies) for j in range(same, columns)]
+        return _joined(*gone, *new)
     best: list[list[_Found]] = [[(0, ())] * (columns + 1) for _ in range(rows + 1)]
     for i, j in product(range(rows, same - 1, -1), range(columns, same - 1, -1)):
         options: list[_Found] = []
@@ -167,7 +174,7 @@ def _whole(change: Literal["added", "removed"], node: Node, place: str, copies: 
 
 
 def _joined(*parts: _Found) -> _Found:
-    return sum(cost for cost, _ in parts), tuple(edit for _, own in parts for edit in own)
+    return sum([cost for cost, _ in parts]), tuple([edit for _, own in parts for edit in own])
 
 
 def _size(found: _Found) -> tuple[int, int]:

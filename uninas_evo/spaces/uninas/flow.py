@@ -22,9 +22,8 @@ def flow_graph(genome: Genome) -> networkx.DiGraph:
     """
     flow = _Flow()
     s = genome.skeleton
-    image = (3, s.image_size, s.image_size)
     # The parts of the skeleton's cost are not told apart here: the stem node carries them all.
-    last = flow.add("stem", "", "stem", "skeleton", image, s.cost)
+    last = flow.add("stem", "", "stem", "skeleton", s.image, s.cost)
     for index, (stage, place) in enumerate(s.blocks):
         for number in range(2):
             name = f"{stage + 1}.{place + 1}.{number + 1}"

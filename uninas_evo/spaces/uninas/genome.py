@@ -13,6 +13,10 @@ from uninas_evo.spaces.uninas.skeleton import Skeleton
 
 TEXT_HEADER = "uninas 1"
 """First line of the text form: its name and version."""
+TEXT_HEADER_2 = "uninas 2"
+"""The same of networks for images that are no colored squares, or with another stem stride than 2: the line of the
+image has its channels, height and width, that of the stem its stride too."""
+HEADERS = (TEXT_HEADER, TEXT_HEADER_2)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,13 +74,13 @@ class Genome:
 
     @property
     def text(self) -> str:
-        """The canonical text: the skeleton, then one line for each chain."""
+        """The canonical text: the skeleton, then one line for each chain; version 1 wherever that can tell it."""
         s = self.skeleton
         lines = [
-            TEXT_HEADER,
-            f"image {s.image_size}",
+            TEXT_HEADER if s.is_plain else TEXT_HEADER_2,
+            _line("image", s.image[1:2] if s.is_plain else s.image),
             f"classes {s.classes}",
-            f"stem {s.stem[0]} {s.stem[1]}",
+            _line("stem", s.stem if s.is_plain else (*s.stem, s.stem_stride)),
         ]
         for index, (stage, place) in enumerate(s.blocks):
             if place == 0:
@@ -106,3 +110,7 @@ class Genome:
 
     def __repr__(self) -> str:
         return f"<Genome {self.id}: {len(self)} nodes, {self.params:,} params, {self.flops:,} FLOPs>"
+
+
+def _line(name: str, numbers: Sequence[int]) -> str:
+    return " ".join([name, *map(str, numbers)])

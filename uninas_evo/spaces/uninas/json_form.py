@@ -10,8 +10,8 @@ from uninas_evo.spaces.uninas.genome import Genome
 from uninas_evo.spaces.uninas.skeleton import Skeleton
 from uninas_evo.spaces.uninas.text import parse_chain
 
-VERSION = 1
-"""Version of the JSON form."""
+VERSIONS = (1, 2)
+"""Versions of the JSON form, as those of the text: 2 tells the image's sides and channels and the stem's stride."""
 
 
 def genome_to_json(genome: Genome) -> str:
@@ -20,10 +20,12 @@ def genome_to_json(genome: Genome) -> str:
     stages: list[dict[str, Any]] = [{"channels": c, "blocks": []} for c in s.channels]
     for index, (stage, _) in enumerate(s.blocks):
         stages[stage]["blocks"].append([c.text for c in genome.chains[2 * index : 2 * index + 2]])
+    further = {} if s.is_plain else {"image_channels": s.image_channels, "stem_stride": s.stem_stride}
     data = {
         "format": "uninas-evo genome",
-        "version": VERSION,
-        "image_size": s.image_size,
+        "version": 2 if further else 1,
+        "image_size": s.image_size if s.is_plain else s.image[1:],
+        **further,
         "classes": s.classes,
         "stem": s.stem,
         "stages": stages,
@@ -37,19 +39,21 @@ def genome_from_data(data: dict[str, Any]) -> Genome:
     Raises:
         GenomeError: a version of the future, or data that is not of this form; the message names the place.
     """
-    if data.get("version") != VERSION:
+    version = data.get("version")
+    if version not in VERSIONS:
         raise GenomeError(
-            f"the genome's JSON has version {data.get('version')!r}, this program reads {VERSION}; "
+            f"the genome's JSON has version {version!r}, this program reads 1 and 2; "
             "write it again with `uninas-evo convert` of a matching version"
         )
     stages = _field(data, "stages", list)
     blocks = [_field(stage, "blocks", list, f"stages[{i}].") for i, stage in enumerate(stages)]
     skeleton = Skeleton(
-        _field(data, "image_size", int),
+        _field(data, "image_size", int) if version == 1 else tuple(_field(data, "image_size", list)),
         _field(data, "classes", int),
         tuple(_field(data, "stem", list)),
         tuple(_field(stage, "channels", int, f"stages[{i}].") for i, stage in enumerate(stages)),
         tuple(len(own) for own in blocks),
+        *(_field(data, key, int) for key in (("image_channels", "stem_stride") if version == 2 else ())),
     )
     chains = []
     for stage, own in enumerate(blocks):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import replace
 from pathlib import Path
 
 from uninas_evo.errors import GenomeError
+from uninas_evo.files import parse_json
 from uninas_evo.spaces.load import read_source
 from uninas_evo.spaces.uninas.authors_json import genome_from_package
-from uninas_evo.spaces.uninas.genome import TEXT_HEADER, Genome
+from uninas_evo.spaces.uninas.genome import HEADERS, Genome
 from uninas_evo.spaces.uninas.json_form import genome_from_data
 from uninas_evo.spaces.uninas.presets import PRESETS, preset
+from uninas_evo.spaces.uninas.resize import on_skeleton
 from uninas_evo.spaces.uninas.skeleton import Skeleton
 from uninas_evo.spaces.uninas.text import parse_genome
 
@@ -29,7 +31,7 @@ def load_genome(source: str | Path, skeleton: Skeleton | None = None) -> Genome:
     text = str(source)
     if text in PRESETS:
         return preset(text, skeleton)
-    if "\n" in text or text.lstrip().startswith(("{", TEXT_HEADER)):
+    if "\n" in text or text.lstrip().startswith(("{", *HEADERS)):
         return parse(text)
     content = read_source(text, PRESETS)
     try:
@@ -44,10 +46,15 @@ def resized(genome: Genome, image_size: int | None = None, classes: int | None =
     Raises:
         GenomeError: the image size is not divisible as the stages need it, or there is no class.
     """
-    skeleton = genome.skeleton
-    text = genome.text.replace(f"image {skeleton.image_size}\n", f"image {image_size or skeleton.image_size}\n", 1)
-    count = skeleton.classes if classes is None else classes
-    return parse_genome(text.replace(f"classes {skeleton.classes}\n", f"classes {count}\n", 1))
+    old = genome.skeleton
+    return on_skeleton(
+        genome,
+        replace(
+            old,
+            image_size=old.image_size if image_size is None else image_size,
+            classes=old.classes if classes is None else classes,
+        ),
+    )
 
 
 def parse(text: str) -> Genome:
@@ -56,10 +63,11 @@ def parse(text: str) -> Genome:
     Raises:
         GenomeError: the text is no genome; the message says where and why.
     """
+    text = text.removeprefix("\ufeff")  # the mark of some editors
     if not text.lstrip().startswith(("{", "[")):
         return parse_genome(text)
     try:
-        data = json.loads(text)
+        data = parse_json(text)
     except (ValueError, RecursionError) as error:
         raise GenomeError(f"the genome's JSON cannot be read: {error}; fix the file") from None
     if not isinstance(data, dict):

@@ -14,8 +14,8 @@ from uninas_evo.errors import GenomeError
 from uninas_evo.spaces.uninas.chain import Chain
 from uninas_evo.spaces.uninas.genome import Genome
 from uninas_evo.spaces.uninas.operations import Shape
+from uninas_evo.spaces.uninas.presets import block_chain
 from uninas_evo.spaces.uninas.step import StepRule
-from uninas_evo.spaces.uninas.text import parse_chain
 
 MOTIFS = (
     "conv3 batchnorm gelu",
@@ -71,7 +71,7 @@ def insert_motif(genome: Genome, budget: Budget, rule: StepRule, rng: random.Ran
 def _on(text: str, shape: Shape) -> Chain | None:
     """A motif on a shape; None where one of its operations cannot stand there."""
     try:
-        return parse_chain(text, shape)
+        return block_chain(text, shape)
     except GenomeError:
         return None
 

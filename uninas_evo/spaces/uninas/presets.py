@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from uninas_evo.errors import GenomeError
+from uninas_evo.mistakes import nearest
+from uninas_evo.spaces.uninas.chain import Chain
 from uninas_evo.spaces.uninas.genome import Genome
+from uninas_evo.spaces.uninas.operations import Shape
+from uninas_evo.spaces.uninas.operations.attention import RELPOSBIAS
 from uninas_evo.spaces.uninas.skeleton import Skeleton
 from uninas_evo.spaces.uninas.text import parse_chain
 
@@ -36,6 +40,17 @@ def block_texts(name: str, stage: int = 0, stages: int = 1) -> tuple[str, str]:
     return _BLOCKS[name]
 
 
+def block_chain(text: str, shape: Shape, where: str = "chain") -> Chain:
+    """A known piece on a shape, without relative position biases where these need a square and it is none.
+
+    Raises:
+        GenomeError: an operation cannot stand there.
+    """
+    _, height, width = shape
+    area = height * width
+    return parse_chain(text if RELPOSBIAS.admits((1, area, area)) else text.replace("relposbias ", ""), shape, where)
+
+
 def preset(name: str, skeleton: Skeleton | None = None) -> Genome:
     """A hand-crafted network.
 
@@ -45,16 +60,17 @@ def preset(name: str, skeleton: Skeleton | None = None) -> Genome:
             first half of the stages (the middle one of an odd number included), the ViT block in the others.
 
     Raises:
-        GenomeError: there is no preset of this name, or its block does not fit the skeleton.
+        GenomeError: there is no preset of this name, or its block does not fit the skeleton; relative position biases
+            alone are left out where it has no squares.
     """
     if name not in PRESETS:
-        raise GenomeError(f"unknown preset {name!r}; use one of {', '.join(PRESETS)}")
+        raise GenomeError(f"unknown preset {name!r}; use one of {', '.join(PRESETS)}{nearest(name, PRESETS)}")
     skeleton = replace(Skeleton(), channels=_CHANNELS[name]) if skeleton is None else skeleton
     stages = len(skeleton.channels)
     return Genome.of(
         skeleton,
         [
-            parse_chain(text, shape, f"preset {name}, stage {stage + 1}")
+            block_chain(text, shape, f"preset {name}, stage {stage + 1}")
             for (stage, _), shape in zip(skeleton.blocks, skeleton.shapes, strict=True)
             for text in block_texts(name, stage, stages)
         ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
@@ -15,16 +15,18 @@ from uninas_evo.spaces.uninas.backbone import backbone_cost
 from uninas_evo.spaces.uninas.chain import walk_nodes
 from uninas_evo.spaces.uninas.compose import FAR, NEAR, compose
 from uninas_evo.spaces.uninas.crossover import cross
-from uninas_evo.spaces.uninas.genome import TEXT_HEADER, Genome
-from uninas_evo.spaces.uninas.load import load_genome, parse
+from uninas_evo.spaces.uninas.genome import HEADERS, Genome
+from uninas_evo.spaces.uninas.load import load_genome, parse, resized
 from uninas_evo.spaces.uninas.motifs import insert_motif
 from uninas_evo.spaces.uninas.operations import OPERATIONS
 from uninas_evo.spaces.uninas.presets import PRESETS
 from uninas_evo.spaces.uninas.reduce import reduced
+from uninas_evo.spaces.uninas.resize import fill, on_skeleton
 from uninas_evo.spaces.uninas.skeleton import Skeleton
 from uninas_evo.spaces.uninas.starts import starts
 from uninas_evo.spaces.uninas.step import StepRule, step
 from uninas_evo.spaces.uninas.substitution import substitute
+from uninas_evo.spaces.uninas.vary import Part, vary
 
 if TYPE_CHECKING:
     from torch import nn
@@ -32,6 +34,14 @@ if TYPE_CHECKING:
 PATIENCE = 100
 """Attempts before a mutation or crossover gives up. Between a third and all attempts succeed except in a corner of a
 tight budget, where a hundred cost a millisecond."""
+VARIED = 0.1
+"""Share of the steps that change the skeleton, where it may change: such a step changes more than any other."""
+_FIELDS: Mapping[Part, tuple[str, ...]] = {
+    "width": ("stem", "channels"),
+    "depth": ("depths",),
+    "image": ("image_size",),
+    "stem": ("stem_stride",),
+}
 
 
 @dataclass(frozen=True)
@@ -44,11 +54,14 @@ class UninasSpace(Space[Genome]):
         rule: probabilities and limits of a search step.
         edits: how many edits `compose` may make.
         costs: what gives further named costs.
-        image: (3, H, W) of the skeleton.
+        vary: parts of the skeleton that may change, by rare steps (see `uninas_evo.spaces.uninas.vary`).
+        fill: whether every genome, the start included, gets the widths that spend the budget, so that all compare at
+            equal cost; operators then change the topology whatever its size, and the widths follow.
+        image: (C, H, W) of the skeleton.
         classes: outputs of the skeleton's head.
 
     Raises:
-        BudgetError: the start network lies outside the budget.
+        BudgetError: the start network lies outside the budget, or nothing bounds what is to be filled.
     """
 
     start: Genome
@@ -56,6 +69,8 @@ class UninasSpace(Space[Genome]):
     rule: StepRule = field(default_factory=StepRule)
     edits: tuple[str, ...] = FAR
     costs: tuple[CostModel[Genome], ...] = ()
+    vary: tuple[Part, ...] = ()
+    fill: bool = False
     image: Shape = field(init=False, repr=False, compare=False)
     classes: int = field(init=False, repr=False, compare=False)
 
@@ -66,8 +81,10 @@ class UninasSpace(Space[Genome]):
                 f"UninasSpace(preset(NAME, skeleton))"
             )
         skeleton = self.start.skeleton
-        object.__setattr__(self, "image", (3, skeleton.image_size, skeleton.image_size))
+        object.__setattr__(self, "image", skeleton.image)
         object.__setattr__(self, "classes", skeleton.classes)
+        if self.fill and self._is_bounded:
+            object.__setattr__(self, "start", self._filled(self.start) or self.start)
         if not self.admits(self.start):
             raise BudgetError(
                 f"the start network must lie inside the budget; it has {_told(self.cost(self.start))}, "
@@ -88,7 +105,9 @@ class UninasSpace(Space[Genome]):
 
     def compose(self, choose: Choose) -> Genome:
         """Applies an edit script to the start network (see `uninas_evo.spaces.uninas.compose`)."""
-        return compose(self.start, choose, self.budget, self.rule, self.edits, self.admits if self.costs else None)
+        admits = self.admits if self.costs and not self.fill else None
+        composed = compose(self.start, choose, self._sizes, self.rule, self.edits, admits)
+        return self._inside(composed) or self.start
 
     def mutate(self, genome: Genome, rng: random.Random) -> Genome | None:
         """One search step inside the budget, or None where none was found in `PATIENCE` attempts."""
@@ -96,47 +115,72 @@ class UninasSpace(Space[Genome]):
 
     def attempt(self, genome: Genome, rng: random.Random) -> Genome | None:
         """One search step, None where what was drawn is not feasible."""
-        return self._inside(self._attempt(genome, rng))
+        return self._inside(self._attempt(genome, rng), genome)
 
     def _attempt(self, genome: Genome, rng: random.Random) -> Genome | None:
         rule = self.rule
+        if self.vary and rng.random() < VARIED:
+            return vary(genome, self.vary, rng)
         if rule.motifs or rule.substitutions:
             drawn = rng.random()
             if drawn < rule.motifs:
                 return insert_motif(genome, self._sizes, rule, rng)
             if drawn < rule.motifs + rule.substitutions:
                 return substitute(genome, self._sizes, rule, rng)
-        return step(genome, self.budget, rule, rng)
+        return step(genome, self._sizes, rule, rng)
 
     @property
     def _sizes(self) -> Budget:
-        """The bounds on parameters and FLOPs, which genomes know of themselves."""
-        own = self.budget
+        """The bounds on parameters and FLOPs, which genomes know of themselves; none where widths see to them."""
+        own = Budget() if self.fill else self.budget
         return Budget(own.min_params, own.max_params, own.min_flops, own.max_flops) if own.bounds else own
 
-    def _inside(self, child: Genome | None) -> Genome | None:
-        """The child unless its further costs, which a step does not see, leave the budget."""
-        return child if child is None or not self.costs or self.admits(child) else None
+    def _inside(self, child: Genome | None, *parents: Genome) -> Genome | None:
+        """The child, filled where that is asked for, unless it leaves the budget or is a parent then."""
+        if child is None or not (self.costs or self._is_free):
+            return child
+        if self.fill:
+            child = self._filled(child)
+        return child if child is not None and child not in parents and self.admits(child) else None
+
+    def _filled(self, genome: Genome) -> Genome | None:
+        ceiling = self.budget.ceiling
+        return fill(genome, lambda one: ceiling.admits(self.cost(one)))
+
+    @property
+    def _is_bounded(self) -> bool:
+        return self.budget.ceiling != Budget()
+
+    @property
+    def _is_free(self) -> bool:
+        """Whether genomes may have other skeletons than the start."""
+        return bool(self.vary or self.fill)
 
     def variations(self) -> Mapping[str, Variation]:
-        """Motifs put in whole, and operations substituted by others of their kind."""
-        budget, rule, inside = self._sizes, self.rule, self._inside
-        return {
-            "motif": lambda genome, rng: _patiently(lambda: inside(insert_motif(genome, budget, rule, rng))),
-            "substitution": lambda genome, rng: _patiently(lambda: inside(substitute(genome, budget, rule, rng))),
+        """Motifs put in whole, operations substituted by others of their kind, and changes of the skeleton."""
+        operators: dict[str, Variation] = {
+            "motif": lambda genome, rng: insert_motif(genome, self._sizes, self.rule, rng),
+            "substitution": lambda genome, rng: substitute(genome, self._sizes, self.rule, rng),
         }
+        if self.vary:
+            operators["skeleton"] = lambda genome, rng: vary(genome, self.vary, rng)
+        return {name: self._patient(operator) for name, operator in operators.items()}
+
+    def _patient(self, operator: Variation) -> Variation:
+        """An operator that tries until a child is inside."""
+        return lambda genome, rng: _patiently(lambda: self._inside(operator(genome, rng), genome))
 
     def starts(self) -> Sequence[Genome]:
         """The space's start, the presets, and their crosses by stage (see `uninas_evo.spaces.uninas.starts`)."""
-        found = dict.fromkeys([self.start, *starts(self.start.skeleton, self._sizes)])
-        return [genome for genome in found if self._inside(genome) is not None]
+        found = [self.start, *starts(self.start.skeleton, self._sizes)]
+        return list(dict.fromkeys(genome for one in found if (genome := self._inside(one)) is not None))
 
-    def reduced(self, genome: Genome) -> tuple[str, ...]:
-        """The chains without nodes that have no effect (see `uninas_evo.spaces.uninas.reduce`)."""
-        return reduced(genome)
+    def reduced(self, genome: Genome) -> tuple[Hashable, ...]:
+        """The chains without nodes that have no effect (see `uninas_evo.spaces.uninas.reduce`), and the skeleton."""
+        return (genome.skeleton, *reduced(genome)) if self._is_free else reduced(genome)
 
     def features(self, genome: Genome) -> dict[str, float]:
-        """Logarithms of the costs, and how often each operation stands in each stage."""
+        """Logarithms of the costs, how often each operation stands in each stage, and a skeleton that may change."""
         found = {"log params": math.log1p(genome.params), "log flops": math.log1p(genome.flops)}
         stages = range(1, len(genome.skeleton.channels) + 1)
         found |= {f"{stage}.{name}": 0.0 for stage in stages for name in OPERATIONS}
@@ -145,14 +189,29 @@ class UninasSpace(Space[Genome]):
             for node, _ in walk_nodes(chain):
                 name = f"{stage}.{node.operation.name}"
                 found[name] += 1
+        return found | self._skeleton_features(genome.skeleton)
+
+    def _skeleton_features(self, skeleton: Skeleton) -> dict[str, float]:
+        if not self._is_free:
+            return {}
+        found = {"log image": math.log(skeleton.image[1]), "log stem stride": math.log(skeleton.stem_stride)}
+        for stage, (width, depth) in enumerate(zip(skeleton.channels, skeleton.depths, strict=True), 1):
+            found |= {f"{stage}.log width": math.log(width), f"{stage}.log depth": math.log(depth)}
         return found
 
     def crossover(self, a: Genome, b: Genome, rng: random.Random) -> Genome | None:
         """Blocks of the same stage exchanged: a child inside the budget that equals neither parent, or None."""
+        donor = b
+        if a.skeleton != b.skeleton and self._is_free:
+            try:
+                donor = on_skeleton(b, a.skeleton)
+            except GenomeError:
+                return None
         for _ in range(PATIENCE):
-            child = cross(a, b, rng)
-            if child not in (a, b) and self.admits(child):
-                return child
+            child = cross(a, donor, rng)
+            inside = self._inside(child, a, b) if child not in (a, donor) else None
+            if inside is not None and self.admits(inside):
+                return inside
         return None
 
     def cost(self, genome: Genome) -> Cost:
@@ -177,10 +236,13 @@ class UninasSpace(Space[Genome]):
         """The genome of a text in any form.
 
         Raises:
-            GenomeError: the text is no genome, or one of another skeleton.
+            GenomeError: the text is no genome, or one of a skeleton that no step leads to.
         """
         genome = parse(text)
-        if genome.skeleton != self.start.skeleton:
+        own = self.start.skeleton
+        varied = {"width", *self.vary} if self.fill else set(self.vary)
+        free = {name: getattr(genome.skeleton, name) for part in varied for name in _FIELDS[part]}
+        if len(genome.skeleton.channels) != len(own.channels) or genome.skeleton != replace(own, **free):
             raise GenomeError(
                 f"the genome has another skeleton than this space: {genome.skeleton}, the space's is "
                 f"{self.start.skeleton}; decode it in a space of its own"
@@ -205,9 +267,10 @@ def _load(source: str, skeleton: Skeleton | None = None) -> tuple[UninasSpace, G
 
 
 ENTRY = SpaceEntry(
-    begins=(TEXT_HEADER, "{"),
+    begins=(*HEADERS, "{"),
     load=_load,
     presets=PRESETS,
     space_of=lambda genome: UninasSpace(genome) if isinstance(genome, Genome) else None,
+    resized=resized,
 )
 """How the texts of the space are known; a text that begins with a brace is JSON, ours or that of `uninas`."""

@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from uninas_evo.contracts import Budget
 from uninas_evo.errors import GenomeError
 from uninas_evo.spaces.uninas.genome import Genome
-from uninas_evo.spaces.uninas.presets import PRESETS, block_texts, preset
+from uninas_evo.spaces.uninas.presets import PRESETS, block_chain, block_texts, preset
 from uninas_evo.spaces.uninas.skeleton import Skeleton
-from uninas_evo.spaces.uninas.text import parse_chain
 
 BLOCKS = ("resnet", "efficientnet", "vit")
 """The presets that have a block of their own; CoAtNet is one of their crosses."""
@@ -43,7 +42,7 @@ def _crosses(skeleton: Skeleton) -> Iterator[Genome]:
             yield Genome.of(
                 skeleton,
                 [
-                    parse_chain(text, shape)
+                    block_chain(text, shape)
                     for (stage, _), shape in zip(skeleton.blocks, skeleton.shapes, strict=True)
                     for text in chosen[stage]
                 ],

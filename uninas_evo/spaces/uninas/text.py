@@ -12,11 +12,12 @@ of heads that differ are separated by ``|`` and headed by the places of their he
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from uninas_evo.errors import GenomeError
 from uninas_evo.spaces.uninas.chain import EMPTY, Chain, Node, attention_node, chain, empty, find_operation, node
-from uninas_evo.spaces.uninas.genome import TEXT_HEADER, Genome
+from uninas_evo.spaces.uninas.genome import HEADERS, TEXT_HEADER, TEXT_HEADER_2, Genome
 from uninas_evo.spaces.uninas.operations import HEAD_CHAINS, HEAD_WIDTH, Operation, Shape
 from uninas_evo.spaces.uninas.skeleton import Skeleton
 
@@ -26,6 +27,13 @@ MAX_DEPTH = 200
 _TOKEN = re.compile(r"\s*([A-Za-z0-9_-]+|[(),:|])")
 _PLACES = re.compile(r"(\d{1,6})(?:-(\d{1,6}))?")
 _CHAIN_LINE = re.compile(r"([12]):\s*(.*)")
+_bare = lru_cache(2**12)(node)
+"""Operations without branches: the same few on the same few shapes, thousands of times."""
+_known: dict[tuple[str, Shape, int], Node] = {}
+"""Pairs that were read: a child's chain holds most of those of its parent's. The depth counts, since it has a bound."""
+MOST_KNOWN = 2**12
+MOST_CHARACTERS = 1000
+"""Of a pair that is kept; looking for longer ones would cost more than reading them."""
 
 
 def parse_chain(text: str, shape: Shape, where: str = "chain") -> Chain:
@@ -51,22 +59,28 @@ class _Parser:
 
     def __init__(self, text: str, where: str) -> None:
         self.where = where
-        self.tokens: list[tuple[str, int]] = []
+        self.text = text.rstrip()
         self.next = 0
-        position = 0
-        stripped = text.rstrip()
-        while position < len(stripped):
-            match = _TOKEN.match(stripped, position)
-            if not match:
-                start = position + len(stripped[position:]) - len(stripped[position:].lstrip())
-                self.tokens, self.next = [(stripped[start], start)], 0
-                raise self.error(f"{stripped[start]!r} cannot stand in a chain; use operation names, ( ) , : | and -")
-            self.tokens.append((match[1], match.start(1)))
-            position = match.end()
-        self.end = len(stripped)
+        found = [(match[1], match.start(1)) for match in _TOKEN.finditer(self.text)]
+        self.tokens = [token for token, _ in found] + [""]
+        self.starts = [start for _, start in found] + [len(self.text)]
+        self.closing: dict[int, int] = {}
+        """The place of each opening parenthesis -> that of the one which closes it."""
+        opened: list[int] = []
+        end = 0
+        for place, (token, start) in enumerate(zip(self.tokens, self.starts, strict=True)):
+            if start > end and not self.text[end:start].isspace():
+                first = start - len(self.text[end:start].lstrip())
+                self.next, self.starts = 0, [first]
+                raise self.error(f"{self.text[first]!r} cannot stand in a chain; use operation names, ( ) , : | and -")
+            end = start + len(token)
+            if token == "(":
+                opened.append(place)
+            elif token == ")" and opened:
+                self.closing[opened.pop()] = place
 
     def peek(self) -> str:
-        return self.tokens[self.next][0] if self.next < len(self.tokens) else ""
+        return self.tokens[self.next]
 
     def take(self, expected: str = "") -> str:
         token = self.peek()
@@ -76,8 +90,7 @@ class _Parser:
         return token
 
     def error(self, message: str) -> GenomeError:
-        column = self.tokens[self.next][1] if self.next < len(self.tokens) else self.end
-        return GenomeError(f"{self.where}, column {column + 1}: {message}")
+        return GenomeError(f"{self.where}, column {self.starts[self.next] + 1}: {message}")
 
     def chain(self, shape: Shape, depth: int) -> Chain:
         if depth > MAX_DEPTH:
@@ -95,12 +108,19 @@ class _Parser:
     def node(self, shape: Shape, depth: int) -> Node:
         try:
             operation = find_operation(self.peek())
-            bare = node(operation.name, shape)
+            bare = _bare(operation.name, shape)
         except GenomeError as error:
             raise self.error(str(error)) from None
+        begin = self.starts[self.next]
         self.take()
         if self.peek() != "(":
             return bare
+        end = self.closing.get(self.next, len(self.tokens) - 1)
+        key = self.text[begin : min(self.starts[end] + 1, begin + MOST_CHARACTERS + 1)], shape, depth
+        known = _known.get(key)
+        if known is not None:
+            self.next = end + 1
+            return known
         if operation.branches is None:
             raise self.error(f"{operation.name} is no coupled pair and takes no branches; remove the parentheses")
         self.take("(")
@@ -109,6 +129,10 @@ class _Parser:
         else:
             made = self.pair(operation, shape, operation.branches(shape), depth + 1)
         self.take(")")
+        if len(key[0]) <= MOST_CHARACTERS:
+            if len(_known) >= MOST_KNOWN:
+                _known.clear()
+            _known[key] = made
         return made
 
     def pair(self, operation: Operation, shape: Shape, shapes: Sequence[Shape], depth: int) -> Node:
@@ -176,9 +200,12 @@ def parse_genome(text: str) -> Genome:
     """
     lines = [(number, line.split("#")[0].strip()) for number, line in enumerate(text.splitlines(), 1)]
     lines = [(number, line) for number, line in lines if line]
-    if not lines or lines[0][1] != TEXT_HEADER:
+    if not lines or lines[0][1] not in HEADERS:
         got = lines[0][1][:40] if lines else ""
-        raise GenomeError(f"a genome's text begins with the line {TEXT_HEADER!r}, got {got!r}; add that line")
+        raise GenomeError(
+            f"a genome's text begins with the line {TEXT_HEADER!r} or {TEXT_HEADER_2!r}, got {got!r}; add that line"
+        )
+    counts = _COUNTS[lines[0][1]]
     fields: dict[str, tuple[int, ...]] = {}
     channels: list[int] = []
     chain_lines: list[list[tuple[int, str, str]]] = []
@@ -188,7 +215,7 @@ def parse_genome(text: str) -> Genome:
                 raise GenomeError(f"line {number}: a chain stands before the first 'stage' line; move it below one")
             chain_lines[-1].append((number, match[1], match[2]))
         else:
-            key, values = _field(number, line)
+            key, values = _field(number, line, counts)
             if key == "stage":
                 channels += values
                 chain_lines.append([])
@@ -196,22 +223,30 @@ def parse_genome(text: str) -> Genome:
                 raise GenomeError(f"line {number}: {key!r} is given twice; remove one of the two lines")
             else:
                 fields[key] = values
+    for key in ("image", "classes", "stem"):
+        if key not in fields:
+            example = " ".join([key, "32", "64", "3"][: 1 + counts[key]])
+            raise GenomeError(f"the genome's text has no line {key!r}; add one such as {example!r}")
     return _assemble(fields, channels, chain_lines)
 
 
-_FIELD_COUNTS = {"image": 1, "classes": 1, "stem": 2, "stage": 1}
+_COUNTS = {
+    TEXT_HEADER: {"image": 1, "classes": 1, "stem": 2, "stage": 1},
+    TEXT_HEADER_2: {"image": 3, "classes": 1, "stem": 3, "stage": 1},
+}
+"""How many numbers each line of the skeleton has, by version."""
 
 
-def _field(number: int, line: str) -> tuple[str, tuple[int, ...]]:
+def _field(number: int, line: str, counts: Mapping[str, int]) -> tuple[str, tuple[int, ...]]:
     key, *words = line.split()
-    if key not in _FIELD_COUNTS:
+    if key not in counts:
         raise GenomeError(
             f"line {number}: {key[:40]!r} begins no line of a genome; use one of "
-            f"{', '.join(_FIELD_COUNTS)}, or '1:' and '2:' for the chains of a block"
+            f"{', '.join(counts)}, or '1:' and '2:' for the chains of a block"
         )
-    if len(words) != _FIELD_COUNTS[key] or not all(w.isascii() and w.isdigit() and len(w) < 10 for w in words):
+    if len(words) != counts[key] or not all(w.isascii() and w.isdigit() and len(w) < 10 for w in words):
         raise GenomeError(
-            f"line {number}: {key!r} takes {_FIELD_COUNTS[key]} whole number(s), got {' '.join(words)[:80]!r}; fix it"
+            f"line {number}: {key!r} takes {counts[key]} whole number(s), got {' '.join(words)[:80]!r}; fix it"
         )
     return key, tuple(int(w) for w in words)
 
@@ -219,11 +254,6 @@ def _field(number: int, line: str) -> tuple[str, tuple[int, ...]]:
 def _assemble(
     fields: dict[str, tuple[int, ...]], channels: list[int], chain_lines: list[list[tuple[int, str, str]]]
 ) -> Genome:
-    for key in ("image", "classes", "stem"):
-        if key not in fields:
-            raise GenomeError(
-                f"the genome's text has no line {key!r}; add one such as {key + ' 32 64'[: 3 * _FIELD_COUNTS[key]]!r}"
-            )
     for stage, rows in enumerate(chain_lines, 1):
         labels = [label for _, label, _ in rows]
         if not rows or labels != ["1", "2"] * (len(rows) // 2):
@@ -231,12 +261,14 @@ def _assemble(
                 f"stage {stage} needs the lines '1:' and '2:' in turn, two for each of its blocks, "
                 f"got {' '.join(labels) or 'none'}; add or reorder its lines"
             )
+    image, stem = fields["image"], fields["stem"]
     skeleton = Skeleton(
-        fields["image"][0],
+        (image[-2], image[-1]) if len(image) == 3 else image[0],
         fields["classes"][0],
-        (fields["stem"][0], fields["stem"][1]),
+        (stem[0], stem[1]),
         tuple(channels),
         tuple(len(rows) // 2 for rows in chain_lines),
+        *((image[0], stem[2]) if len(image) == 3 else ()),
     )
     return Genome.of(
         skeleton,

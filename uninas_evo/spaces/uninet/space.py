@@ -152,5 +152,6 @@ ENTRY = SpaceEntry(
     load=_load,
     presets=PRESETS,
     space_of=lambda genome: UninetSpace(genome) if isinstance(genome, Genome) else None,
+    resized=Genome.resized,
 )
 """How the texts of the space are known, whatever their version."""

@@ -127,7 +127,7 @@ class Network(nn.Module):
 
     Attributes:
         genome: what it was built from.
-        stem: two convolutions; halves the resolution.
+        stem: two convolutions; halves the resolution, unless its stride is another.
         stages: lists of blocks; the first block of each halves the resolution.
         norm: layer norm before the pooling.
         head: linear, C → K.
@@ -139,10 +139,10 @@ class Network(nn.Module):
         s = genome.skeleton
         self.genome = genome
         self.stem = nn.Sequential(
-            nn.Conv2d(3, s.stem[0], 3, stride=2, padding=1, bias=False),
+            nn.Conv2d(s.image_channels, s.stem[0], 3, stride=s.stem_strides[0], padding=1, bias=False),
             nn.BatchNorm2d(s.stem[0]),
             nn.GELU(),
-            nn.Conv2d(s.stem[0], s.stem[1], 3, padding=1, bias=False),
+            nn.Conv2d(s.stem[0], s.stem[1], 3, stride=s.stem_strides[1], padding=1, bias=False),
         )
         builder = _Builder()
         self.stages = nn.ModuleList(nn.ModuleList() for _ in s.channels)
@@ -180,7 +180,10 @@ class Network(nn.Module):
         initialize(self, seed)
 
     def forward_features(self, x: Tensor) -> list[Tensor]:
-        """(N, 3, H, W) to one map for each stage, at strides 4, 8, …: for detection and segmentation."""
+        """(N, C, H, W) to one map for each stage, for detection and segmentation.
+
+        Their strides are 4, 8, … behind a stem of stride 2, the paper's.
+        """
         # Channels last in memory, the layout of layer norms; torch.func.vmap does not take `channels_last` itself.
         x = self.stem(x.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2))
         maps = []
@@ -196,7 +199,7 @@ class Network(nn.Module):
         return pooled if pre_logits else self.head(pooled)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, 3, H, W) to logits (N, K)."""
+        """(N, C, H, W) to logits (N, K)."""
         return self.forward_head(self.forward_features(x)[-1])
 
     @property
@@ -207,10 +210,10 @@ class Network(nn.Module):
     @property
     def feature_info(self) -> list[dict[str, int | str]]:
         """For each map of `forward_features` its channels, stride and module, as timm tells them."""
-        channels = self.genome.skeleton.channels
+        skeleton = self.genome.skeleton
         return [
-            {"num_chs": width, "reduction": 2 ** (stage + 2), "module": f"stages.{stage}"}
-            for stage, width in enumerate(channels)
+            {"num_chs": width, "reduction": skeleton.stem_stride * 2 ** (stage + 1), "module": f"stages.{stage}"}
+            for stage, width in enumerate(skeleton.channels)
         ]
 
     def get_classifier(self) -> nn.Module:

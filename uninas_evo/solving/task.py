@@ -1,0 +1,248 @@
+"""A plan being carried out, stage by stage; what is done is written down and never done again."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+from uninas_evo.compare.train_and_compare import Row, with_gap
+from uninas_evo.config.runfile import AfterOptions
+from uninas_evo.engine import journal as journals
+from uninas_evo.engine.display import Display
+from uninas_evo.engine.journal import ResultEvent, read_journal
+from uninas_evo.engine.loop import Loop
+from uninas_evo.engine.preflight import Preflight
+from uninas_evo.engine.results import SearchResult
+from uninas_evo.engine.search import execute, plan_from
+from uninas_evo.files import write_text
+from uninas_evo.formats import duration
+from uninas_evo.report.record import genome_id
+from uninas_evo.solving.clock import Clock
+from uninas_evo.solving.plan import MOST_EPOCHS, SHARES, Plan, reserve_s
+from uninas_evo.solving.solution import SOLUTION, Solution, read_table, sentence
+from uninas_evo.solving.workers import final_training, short_accuracy, side_by_side, timed
+
+DONE = "stages.json"
+"""What the stages that are over came to."""
+PROTOCOL = "protocol.toml"
+"""The protocol of all trainings."""
+CACHE_MB = 500.0
+"""Decoded images that a worker keeps, in files."""
+KEPT = 0.85
+"""Share of a final training's time that its epochs are planned to fill: speed changes where others work too."""
+STOP = 0.2
+"""Nats above the start's first loss at which a candidate is given up, as in the measurement (docs/truth.md)."""
+
+
+class Task:
+    """A plan being carried out, stage by stage; what is done is written down and never done again."""
+
+    def __init__(
+        self, folder: Path, asked: Mapping[str, Any], plan: Plan, places: Sequence[str], display: Display
+    ) -> None:
+        self.folder, self.asked, self.plan, self.places, self.display = folder, asked, plan, places, display
+        self.clock = Clock(folder / "clock.json", 3600 * plan.hours)
+        self.clock.keep()
+        self.done: dict[str, Any] = read_table(folder / DONE) if (folder / DONE).is_file() else {}
+
+    def solution(self) -> Solution:
+        """Carries out what is left."""
+        from uninas_evo.report.runpage import report
+        from uninas_evo.training.formats import export
+
+        preset, text = self._preset()
+        found = self._search(text)
+        results = self._trained({"preset": text, "winner": found["winner"]})
+        values = {label: _best(own)["val_accuracy"] for label, own in results.items()}
+        chosen: Literal["winner", "preset"] = "winner" if values["winner"] > values["preset"] else "preset"
+        network = self.folder / _best(results[chosen])["folder"]
+        (onnx,) = export(network, self.folder, ["onnx"])
+        page = report(self.folder / "search", self.folder / "report.html")
+        solution = self._told(preset, found, results, chosen, network, onnx, page)
+        write_text(self.folder / SOLUTION, json.dumps(asdict(solution), indent=1) + "\n")
+        self.clock.keep()
+        return solution
+
+    def _told(
+        self,
+        preset: str,
+        found: Mapping[str, Any],
+        results: Mapping[str, list[dict[str, Any]]],
+        chosen: Literal["winner", "preset"],
+        network: Path,
+        onnx: Path,
+        page: Path,
+    ) -> Solution:
+        accuracies = {label: [one["test_accuracy"] for one in own] for label, own in results.items()}
+        rows = {label: Row(label, "", {}, 0.0, tuple(own)) for label, own in accuracies.items()}
+        row = with_gap(rows["preset"], rows["winner"], self.done["test_images"])
+        same = results["winner"] is results["preset"]
+        gap, low, high = (0.0, 0.0, 0.0) if same else (row.gap or 0.0, row.gap_low or 0.0, row.gap_high or 0.0)
+        seconds = {label: sum(one["seconds"] for one in own) / len(own) for label, own in results.items()}
+        facts: dict[str, Any] = {
+            "network": str(network),
+            "onnx": str(onnx),
+            "page": str(page),
+            "chosen": chosen,
+            "accuracy": rows[chosen].accuracy,
+            "winner_accuracy": rows["winner"].accuracy,
+            "preset_accuracy": rows["preset"].accuracy,
+            "preset": preset,
+            "gap": gap,
+            "gap_low": low,
+            "gap_high": high,
+            "search_s": found["seconds"],
+            "training_s": 0.0 if same else seconds["winner"],
+            "preset_s": seconds["preset"],
+            "candidates": found["candidates"],
+        }
+        return Solution(**facts, sentence=sentence(facts, len(accuracies["winner"]), same))
+
+    def _preset(self) -> tuple[str, str]:
+        """The best of the scaled presets by short training: its name and text."""
+        if "presets" not in self.done:
+            texts = self.plan.presets
+            fidelity = min(1, len(self.plan.fidelities) - 1)
+            self.display.say(f"training {len(texts)} scaled presets shortly")
+            call = {"settings": self._settings(), "fidelity": fidelity, "seed": self.asked["seed"]}
+            calls = [{"text": text, **call} for text in texts.values()]
+            values = side_by_side(short_accuracy, calls, self.places, self.clock.tick)
+            self._keep(presets=dict(zip(texts, values, strict=True)))
+            for label, value in sorted(self.done["presets"].items(), key=lambda pair: -pair[1]):
+                self.display.say(f"{label}: {value:.2%}")
+        accuracies: dict[str, float] = self.done["presets"]
+        best = max(accuracies, key=lambda label: accuracies[label])
+        return best, self.plan.presets[best]
+
+    def _search(self, start: str) -> dict[str, Any]:
+        """The search, and its finalists under fresh seeds; `winner` is the start where nothing was found."""
+        if "search" in self.done:
+            return dict(self.done["search"])
+        out = self.folder / "search"
+        resumed = (out / journals.FILE_NAME).is_file()
+        until = (SHARES["presets"] + SHARES["search"]) * self.clock.limit_s
+        content = {
+            "seed": self.asked["seed"],
+            "time_limit_s": max(until - self.clock.spent_s, 1.0) + (_elapsed(out) if resumed else 0.0),
+            "pool": {"devices": list(self.places), "threads": 1},
+            "after": AfterOptions(rescore=self.plan.finalist_seeds, plot=False).model_dump(),
+        }
+        problem = {
+            "name": "uninas",
+            "start": start,
+            "objective": "train",
+            "vary": self.asked["vary"],
+            "budget": {"max_params": self.plan.max_params, "max_flops": self.plan.max_flops},
+            "proxies": {"train": self._settings()},
+        }
+        watched = _Ticking(self.display, self.clock)
+        result = execute(plan_from(problem, "ladder", content), out, display=watched, resume=resumed)
+        if result.end.kind == "interrupted":
+            self.clock.keep()
+            raise KeyboardInterrupt
+        best = result.best
+        self._keep(
+            search={
+                "winner": start if best is None else best.text,
+                "candidates": len(result.evaluations),
+                "seconds": self.clock.spent_s,
+                "fresh": _fresh(result),
+            }
+        )
+        return dict(self.done["search"])
+
+    def _trained(self, texts: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
+        """The final trainings of the winner and the preset, side by side or in turn; the same time for each."""
+        if "trained" not in self.done:
+            calls = [
+                {"text": text, "seed": 1000 + self.asked["seed"] + number}
+                for text in dict.fromkeys(texts.values())
+                for number in range(self.plan.seeds)
+            ]
+            rounds = math.ceil(len(calls) / len(self.places))
+            common = {"data": self.asked["data"], "protocol": dict(self.plan.protocol)}
+            epochs = self._epochs(list(dict.fromkeys(texts.values())), rounds, common)
+            begin, seconds = time.time(), self._left_s / rounds
+            for index, call in enumerate(calls):
+                place = self.folder / "trained" / genome_id(call["text"]) / f"seed-{call['seed']}"
+                until = begin + (index // len(self.places) + 1) * seconds
+                call.update(common | {"epochs": epochs[call["text"]], "folder": str(place), "until": until})
+            self.display.say(f"final trainings: {len(calls)}, {duration(seconds)} each")
+            trained = side_by_side(final_training, calls, self.places, self.clock.tick)
+            found: dict[str, list[dict[str, Any]]] = {call["text"]: [] for call in calls}
+            for call, result in zip(calls, trained, strict=True):
+                found[call["text"]].append(result | {"folder": str(Path(call["folder"]).relative_to(self.folder))})
+            self._keep(trained=found, test_images=self._test_images())
+        kept: dict[str, list[dict[str, Any]]] = self.done["trained"]
+        return {label: kept[text] for label, text in texts.items()}
+
+    def _epochs(self, texts: Sequence[str], rounds: int, common: Mapping[str, Any]) -> dict[str, int]:
+        """Epochs by genome, so that all take the same time: they are timed in turn, in one process."""
+        if "epochs" not in self.done:
+            (each,) = side_by_side(timed, [{"texts": texts, **common}], self.places, self.clock.tick)
+            seconds = KEPT * self._left_s / rounds
+            fitting = [min(max(round(seconds / one), 1), MOST_EPOCHS) for one in each]
+            self._keep(epochs=dict(zip(texts, fitting, strict=True)))
+        return dict(self.done["epochs"])
+
+    @property
+    def _left_s(self) -> float:
+        """Seconds for the final trainings."""
+        return max(self.clock.left_s - reserve_s(self.clock.limit_s), 1.0)
+
+    def _test_images(self) -> int:
+        from uninas_evo.training.readers import read_splits
+
+        return len(read_splits(self.asked["data"], self.plan.protocol["val_fraction"]).test)
+
+    def _settings(self) -> dict[str, Any]:
+        """Of the scorer `train`."""
+        return {
+            "data": self.asked["data"],
+            "protocol": str((self.folder / PROTOCOL).absolute()),
+            "fidelities": [dict(one) for one in self.plan.fidelities],
+            "stop": STOP,
+            "cache_mb": CACHE_MB,
+        }
+
+    def _keep(self, **results: Any) -> None:
+        self.done |= results
+        write_text(self.folder / DONE, json.dumps(self.done, indent=1) + "\n")
+        self.clock.keep()
+
+
+class _Ticking(Display):
+    """Shows what another display shows, and tells the clock."""
+
+    def __init__(self, shown: Display, clock: Clock) -> None:
+        self.shown, self.clock = shown, clock
+        self.say, self.ended = shown.say, shown.ended  # type: ignore[method-assign]
+
+    def started(self, loop: Loop, before: Preflight) -> None:
+        """The workers are ready."""
+        self.clock.tick()
+        self.shown.started(loop, before)
+
+    def update(self, loop: Loop) -> None:
+        """Something changed."""
+        self.clock.tick()
+        self.shown.update(loop)
+
+
+def _best(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    return max(results, key=lambda one: float(one["val_accuracy"]))
+
+
+def _fresh(result: SearchResult) -> dict[str, list[float]] | None:
+    return None if result.rescored is None else dict(result.rescored.values)
+
+
+def _elapsed(folder: Path) -> float:
+    """Seconds that a search has taken so far, as its journal tells."""
+    _, events = read_journal(folder)
+    return max((one.measured.at for one in events if isinstance(one, ResultEvent)), default=0.0)
