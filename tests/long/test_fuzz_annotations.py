@@ -137,7 +137,7 @@ def read(root: Path, form: str) -> Any:
 
 
 def outcome(form: str, number: int) -> str:
-    """`refused`, `same` counts, `told` (a right file whose other counts the notes say) or `silent`; else it raises."""
+    """`refused`, `same` counts, `told` (other counts, which the notes say) or `silent`; else it raises."""
     rng = random.Random(f"{form}/{number}")
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
