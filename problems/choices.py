@@ -8,21 +8,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo
+from pydantic import Field, ValidationInfo, model_validator
 from pydantic import field_validator as validator
 
 from uninas_evo.contracts import Budget, Shape
-from uninas_evo.problems.options import ScoringOptions, folder_of, located, scoring
+from uninas_evo.devices import costed
+from uninas_evo.problems.options import Listed, ScoringOptions, TableOptions, folder_of, located, scoring, table_of
 from uninas_evo.problems.search import SearchProblem
 from uninas_evo.scoring.counted import CountedCost
 from uninas_evo.scoring.function import UserFunction
-from uninas_evo.spaces.choices.own import Chosen, OwnSpace, Real, Table, Value, When, Whole
+from uninas_evo.spaces.choices.own import Chosen, OwnSpace, Table, Value, When
 
 if TYPE_CHECKING:
     from torch import nn
-
-Listed = Any
-"""A text, number or truth value, as TOML has it; the space checks it."""
 
 
 def choices(
@@ -63,28 +61,13 @@ def choices(
     )
 
 
-class RangeOptions(BaseModel):
-    """A number of a run file's `[problem.space]` table."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    low: float = Field(description="the least value")
-    high: float = Field(description="the greatest value")
-    log: bool = Field(False, description="equal ratios are equal steps")
-    whole: bool = Field(False, description="whole numbers alone")
-
-    def range(self) -> Whole | Real:
-        """As Python has it."""
-        if self.whole and self.low.is_integer() and self.high.is_integer():
-            return Whole(int(self.low), int(self.high), self.log)
-        return Whole(self.low, self.high, self.log) if self.whole else Real(self.low, self.high, self.log)  # type: ignore[arg-type]
-
-
 class ChoicesOptions(ScoringOptions):
     """The `[problem]` table of a run file for a space of one's own."""
 
-    space: dict[str, RangeOptions | list[Listed]] = Field(
-        min_length=1, description="for each choice a list of values, or a range such as {low = 16, high = 256}"
+    space: TableOptions = Field(
+        default_factory=dict,
+        description="for each choice a list of values, or a range such as {low = 16, high = 256}; none for a fixed "
+        "network, whose `training` is searched",
     )
     build: str = Field(
         description='what builds the network of a genome: "file.py:function" or "package.module:function"'
@@ -98,6 +81,12 @@ class ChoicesOptions(ScoringOptions):
     valid: str = Field("", description="a function that tells whether a genome is a network at all; unset: all are")
     cost: str = Field("", description="a function that gives params and flops by name; unset: counted on the network")
     start: dict[str, Listed] = Field(default_factory=dict, description="values where walks begin; unset: nowhere")
+
+    @model_validator(mode="after")
+    def _decides(self) -> Self:
+        if not (self.space or self.training):
+            raise ValueError("nothing is decided; give choices in `space`, or settings in `training`")
+        return self
 
     @validator("build", "valid", "cost")
     @classmethod
@@ -146,16 +135,17 @@ class ChoicesProblem(SearchProblem):
             for what in ("build", "valid", "cost")
             if (reference := getattr(options, what))
         }
-        space = choices(
-            {name: one.range() if isinstance(one, RangeOptions) else one for name, one in options.space.items()},
-            named.pop("build"),
+        whole = choices(
+            table_of(options.space),
+            named["build"],
             image=options.image,
             classes=options.classes,
             when=options.when,
-            budget=options.budget.budget(),
+            valid=named.get("valid"),
+            cost=named.get("cost"),
             start=options.start or None,
-            **named,
         )
+        space = costed(whole, options.costs, options.budget.budget())
         problem = cls(space, options.objectives, seed=seed, **scoring(options))
         files = (UserFunction(one).file for one in (options.build, options.valid, options.cost) if one)
         problem.sources = tuple(dict.fromkeys([*problem.sources, *(Path(file) for file in files if file)]))

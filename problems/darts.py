@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationInfo, field_validator
 
 from uninas_evo.devices import costed
-from uninas_evo.errors import BudgetError, GenomeError
+from uninas_evo.errors import GenomeError
 from uninas_evo.problems.options import folder_of, scoring
 from uninas_evo.problems.shared_weights import MacsOptions, SharedWeightsProblem
 from uninas_evo.spaces.darts.genome import Genome, Skeleton
@@ -48,10 +48,8 @@ class DartsProblem(SharedWeightsProblem):
         """The problem of a run file's `[problem]` table."""
         skeleton = Skeleton(options.image, options.classes, options.channels, options.cells)
         start = _start(options.start, skeleton)
-        budget = options.budget.budget()
-        space = costed(DartsSpace(skeleton, options.rule, start=start), options.costs, budget)
-        if space.start != start:
-            raise BudgetError(f"the start {options.start[:80]!r} must be inside {budget}; widen it or start elsewhere")
+        whole = DartsSpace(skeleton, options.rule, start=start)
+        space = costed(whole, options.costs, options.budget.budget())
         more: dict[str, Any] = scoring(options) | {"supernet": options.supernet}
         return cls(space, options.objectives, seed=seed, **more)
 

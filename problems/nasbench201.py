@@ -136,7 +136,9 @@ class NASBench201Problem(SearchProblem):
         self.own = (TableScorer(self.accuracy, short, seconds, tuple(tables)), *shared_scorers(supernet))
         self.lookup = supernet is None
         known = {name: CostOptions.model_validate(one) for name, one in (costs or {}).items()}
-        space = costed(NASBench201Space(10 if dataset == "cifar10" else 100), known, budget or Budget())
+        space = costed(
+            NASBench201Space(10 if dataset == "cifar10" else 100), known, budget or Budget(), move_start=True
+        )
         super().__init__(space, objectives, seed=seed, **scoring)
 
     @classmethod
@@ -158,11 +160,11 @@ class NASBench201Problem(SearchProblem):
 
 _FIX = (
     "give the path of a CSV with the columns architecture, cifar10_test_accuracy_percent and "
-    "cifar100_test_accuracy_percent, exported from the benchmark (NATS-Bench TSS), as problem.table"
+    "cifar100_test_accuracy_percent, exported from the benchmark (NATS-Bench TSS)"
 )
 _SHORT_FIX = (
     "give the path of a CSV with the columns architecture, cifar10_validation_accuracy_12_epochs_percent and "
-    "training_seconds_12_epochs as problem.table_12_epochs"
+    "training_seconds_12_epochs"
 )
 GUESSING = {"cifar10": 10.0, "cifar100": 1.0}
 """Accuracy of guessing, in percent."""

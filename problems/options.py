@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from uninas_evo.contracts import Budget
 from uninas_evo.devices.costs import SIZE, CostOptions
 from uninas_evo.mistakes import nearest
+from uninas_evo.problems.settings import check_training
 from uninas_evo.scoring.cost import COSTS
 from uninas_evo.scoring.named import (
     ConstraintOptions,
@@ -20,8 +21,39 @@ from uninas_evo.scoring.named import (
     check_settings,
     parts_of_aggregate,
 )
+from uninas_evo.spaces.choices.own import Real, Table, Whole
 
 Bound = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+Listed = Any
+"""A text, number or truth value, as TOML has it; the space checks it."""
+
+
+class RangeOptions(BaseModel):
+    """A number of a table of choices."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    low: float = Field(description="the least value")
+    high: float = Field(description="the greatest value")
+    log: bool = Field(False, description="equal ratios are equal steps")
+    whole: bool = Field(False, description="whole numbers alone")
+
+    def range(self) -> Whole | Real:
+        """As Python has it."""
+        if self.whole and self.low.is_integer() and self.high.is_integer():
+            return Whole(int(self.low), int(self.high), self.log)
+        return Whole(self.low, self.high, self.log) if self.whole else Real(self.low, self.high, self.log)  # type: ignore[arg-type]
+
+
+TableOptions = dict[str, RangeOptions | list[Listed]]
+"""A table of choices, as TOML has it."""
+
+
+def table_of(options: TableOptions) -> Table:
+    """The table of choices, as Python has it."""
+    return {name: one.range() if isinstance(one, RangeOptions) else one for name, one in options.items()}
 
 
 class BudgetOptions(BaseModel):
@@ -89,6 +121,11 @@ class ScoringOptions(BaseModel):
         [],
         description='bounds on values that scoring gives, such as `[{name = "latency_ms", max = 5}]`; what is known '
         "before scoring (params, flops) is bounded in `budget`",
+    )
+    training: TableOptions = Field(
+        default_factory=dict,
+        description="settings of the protocol that genomes decide beside their network, such as "
+        "`lr = {low = 1e-4, high = 1e-1, log = true}` or `optimizer = ['adamw', 'sgd']`",
     )
     batch: int = Field(64, ge=1, description="images that proxies score with; 64 as in the proxies' papers")
     proxies: dict[str, dict[str, Any]] = Field(
@@ -172,6 +209,12 @@ class ScoringOptions(BaseModel):
         check_settings(proxies)
         return proxies
 
+    @field_validator("training")
+    @classmethod
+    def _settings(cls, training: TableOptions) -> TableOptions:
+        check_training(table_of(training))
+        return training
+
     @field_validator("constraints")
     @classmethod
     def _beside(cls, constraints: list[ConstraintOptions], info: ValidationInfo) -> list[ConstraintOptions]:
@@ -188,6 +231,14 @@ class ScoringOptions(BaseModel):
         for one in located:
             check_objective(one, known)
         return located
+
+
+class MacsCosts(ScoringOptions):
+    """The same for spaces that count multiply-accumulates, too."""
+
+    @classmethod
+    def _costs(cls, info: ValidationInfo) -> tuple[str, ...]:
+        return (*super()._costs(info), "macs")
 
 
 def folder_of(info: ValidationInfo) -> Path:
@@ -213,4 +264,4 @@ def located(function: str, folder: Path) -> str:
 def scoring(options: ScoringOptions) -> dict[str, Any]:
     """The arguments of `SearchProblem` that the options give, beside its objectives."""
     fields: Sequence[str] = ("batch", "proxies", "aggregate", "constraints")
-    return {field: getattr(options, field) for field in fields}
+    return {field: getattr(options, field) for field in fields} | {"training": table_of(options.training)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -12,8 +13,11 @@ from pydantic import BaseModel
 
 from uninas_evo.contracts import Budget, Problem, Progress, Rebudgeted, Scorer, Space
 from uninas_evo.errors import RunFileError
+from uninas_evo.problems.settings import with_training
+from uninas_evo.scoring.function import FunctionScorer
 from uninas_evo.scoring.named import ConstraintOptions, Scorers, Written
 from uninas_evo.scoring.subject import GenomeSubject, repeatable
+from uninas_evo.spaces.choices.own import Table
 
 
 class SearchProblem(Problem):
@@ -29,6 +33,8 @@ class SearchProblem(Problem):
         proxies: settings of proxies and scorers by their names.
         aggregate: proxies that are joined into the objective "aggregate" (see `scoring.aggregate`).
         constraints: bounds on values that scoring gives (see `ConstraintOptions`).
+        training: settings of the training that genomes decide beside their network, with the values of each: genomes
+            are `Joint` ones then, of a `JointSpace` over the given space.
 
     Attributes:
         scorers: one of a kind, in the order in which they score.
@@ -51,6 +57,7 @@ class SearchProblem(Problem):
         proxies: Mapping[str, Mapping[str, Any]] | None = None,
         aggregate: Sequence[str] = (),
         constraints: Sequence[ConstraintOptions | Mapping[str, Any]] = (),
+        training: Table | None = None,
     ) -> None:
         bounds = [ConstraintOptions.model_validate(one) for one in constraints]
         self.space = space
@@ -65,6 +72,8 @@ class SearchProblem(Problem):
             constrained=[one.name for one in bounds],
         )
         self.scorers, self.objectives = tuple(found.scorers), found.objectives
+        if training:
+            self.space = with_training(space, training, self.scorers)
         self.constraints = tuple(one.constraint() for one in bounds)
         self.sources = (
             *(file for scorer in self.scorers for file in scorer.sources),
@@ -113,7 +122,9 @@ class SearchProblem(Problem):
         return values
 
     def _repeatable(self) -> Any:
-        return nullcontext() if all(scorer.is_pure for scorer in self.scorers) else repeatable()
+        light = all(scorer.is_pure or isinstance(scorer, FunctionScorer) for scorer in self.scorers)
+        # torch is half a gigabyte, which functions of plain Python need not load.
+        return nullcontext() if light and "torch" not in sys.modules else repeatable()
 
 
 def _example(space: Space[Any]) -> Any:

@@ -8,7 +8,7 @@ from typing import Any, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from uninas_evo.contracts import Scorer, Space
-from uninas_evo.problems.options import ScoringOptions, folder_of
+from uninas_evo.problems.options import MacsCosts, ScoringOptions, folder_of
 from uninas_evo.problems.search import SearchProblem
 from uninas_evo.scoring.named import Written
 from uninas_evo.sharing.options import SupernetOptions
@@ -43,12 +43,8 @@ class SharedOptions(ScoringOptions):
         return self
 
 
-class MacsOptions(SharedOptions):
-    """The same for spaces that count MACs too."""
-
-    @classmethod
-    def _costs(cls, info: ValidationInfo) -> tuple[str, ...]:
-        return (*super()._costs(info), "macs")
+class MacsOptions(MacsCosts, SharedOptions):
+    """Both, for the spaces of cells and mobile networks."""
 
 
 def shared_scorers(supernet: SupernetOptions | None) -> tuple[Scorer, ...]:

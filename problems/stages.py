@@ -6,14 +6,15 @@ from typing import Any, Self
 
 from pydantic import Field, field_validator
 
+from uninas_evo.devices import costed
 from uninas_evo.mistakes import nearest
-from uninas_evo.problems.options import ScoringOptions, scoring
+from uninas_evo.problems.options import MacsCosts, scoring
 from uninas_evo.problems.search import SearchProblem
 from uninas_evo.spaces.stages.presets import PRESETS
 from uninas_evo.spaces.stages.space import StagesSpace
 
 
-class StagesOptions(ScoringOptions):
+class StagesOptions(MacsCosts):
     """The `[problem]` table of a run file for the macro space."""
 
     images: list[int] = Field([32], description="pixels of a side to choose among; multiples of 16")
@@ -43,7 +44,6 @@ class StagesProblem(SearchProblem):
         start = options.start
         if isinstance(start, str) and start:
             start = {**PRESETS[start], "image": max(options.images)}
-        space = StagesSpace(
-            options.images, options.classes, options.channels, budget=options.budget.budget(), start=start or None
-        )
+        whole = StagesSpace(options.images, options.classes, options.channels, start=start or None)
+        space = costed(whole, options.costs, options.budget.budget())
         return cls(space, options.objectives, seed=seed, **scoring(options))

@@ -12,6 +12,7 @@ from uninas_evo.devices import costed
 from uninas_evo.problems.options import BudgetOptions, ScoringOptions, folder_of, scoring
 from uninas_evo.problems.search import SearchProblem
 from uninas_evo.scoring.named import ConstraintOptions, ObjectiveOptions
+from uninas_evo.spaces.choices import Table
 from uninas_evo.spaces.uninas import PRESETS, Skeleton, StepRule, UninasSpace, load_genome
 from uninas_evo.spaces.uninas.vary import Part
 
@@ -80,6 +81,7 @@ class UninasProblem(SearchProblem):
         proxies: settings of a proxy by its name.
         aggregate: proxies that are joined into the objective "aggregate" (see `scoring.aggregate`).
         constraints: bounds on values that scoring gives, such as ``{"name": "latency_ms", "max": 5}``.
+        training: settings of the training that genomes decide, too (see `SearchProblem`).
 
     Raises:
         ObjectiveError: an objective does not exist, stands there twice, or a proxy has no such setting.
@@ -98,6 +100,7 @@ class UninasProblem(SearchProblem):
         proxies: Mapping[str, Mapping[str, Any]] | None = None,
         aggregate: Sequence[str] = (),
         constraints: Sequence[ConstraintOptions | Mapping[str, Any]] = (),
+        training: Table | None = None,
     ) -> None:
         super().__init__(
             space,
@@ -107,6 +110,7 @@ class UninasProblem(SearchProblem):
             proxies=proxies,
             aggregate=aggregate,
             constraints=constraints,
+            training=training,
         )
 
     @classmethod

@@ -32,6 +32,8 @@ MAX_REPEATS = 1000
 INFEASIBLE = 1e30
 """The fitness of what violates a constraint is below minus this: no objective comes near it, and a float still tells
 violations apart."""
+LARGEST = 1e150
+"""Fitness beyond counts as that: its square is finite. No score that means anything comes near."""
 MAX_TRIES = 100
 """Draws of an operator for a genome that was not asked before; drawing is cheap, scoring is not."""
 
@@ -209,6 +211,7 @@ class SearchStrategy(Strategy):
     def values(self, result: Result) -> tuple[float, ...]:
         """A value for each objective, greater is better, whatever the constraints say; minus infinity for a failure."""
         values = tuple(result.values.get(one.name, math.nan) * one.sign for one in self.objectives)
+        values = tuple(max(-LARGEST, min(LARGEST, value)) if math.isfinite(value) else value for value in values)
         if not result.ok or not all(map(math.isfinite, values)) or self.violation(result) == math.inf:
             return (-math.inf,) * len(self.objectives)
         return values

@@ -16,6 +16,7 @@ from deap import base, tools
 
 from uninas_evo.contracts import Draft, Objective, Result, Space
 from uninas_evo.errors import StrategyError
+from uninas_evo.stats.means import mean
 from uninas_evo.strategies.base import MOST, Generational
 from uninas_evo.strategies.individual import Individual, fitness_class, global_random, same_genome
 from uninas_evo.strategies.warm_start import FirstDrafts, Proxy, WarmStart
@@ -126,7 +127,7 @@ class Evolution(Generational):
             generation=len(self.logbook),
             candidates=len(offspring),
             failed=len(offspring) - len(scored),
-            mean=math.fsum(values) / len(values) if values else None,
+            mean=mean(values) if values else None,
             best=self.hall_of_fame[0].fitness.values[0] if self.hall_of_fame else None,
         )
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from uninas_evo.contracts import Objective, Space
 from uninas_evo.errors import GenomeError, StrategyError
+from uninas_evo.files import parse_json
 
 
 def past_results(
@@ -47,10 +47,12 @@ def _scored(journal: Path) -> Iterator[tuple[str, Mapping[str, float]]]:
         raise StrategyError(f"start_from must name run folders; {journal} cannot be read: {error}") from None
     for line in lines:
         try:
-            event = json.loads(line)
-        except ValueError:
-            continue  # a torn last line
-        if event.get("event") == "ask" and event.get("genome") and event.get("fidelity") is None:
-            asks[event["number"]] = event["genome"]
-        elif event.get("event") == "result" and event.get("values") and event["number"] in asks:
-            yield asks[event["number"]], event["values"]
+            event = parse_json(line)
+            if event["event"] == "ask" and event.get("genome") and event.get("fidelity") is None:
+                asks[event["number"]] = str(event["genome"])
+            text = asks[event["number"]] if event["event"] == "result" else ""
+            values = {name: float(value) for name, value in (event.get("values") or {}).items()} if text else {}
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+            continue  # a torn last line, or none that a run wrote
+        if values:
+            yield text, values

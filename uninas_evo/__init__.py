@@ -1,11 +1,12 @@
 """Evolutionary neural-architecture search in the UniNAS space.
 
 Searching:
-    solve: from data to a trained network within a clock.
+    solve: from data to a trained network within a clock; ImageClassifier: the same as an estimator of scikit-learn.
     search: a whole search in one call; `SearchResult` is what it gives.
     Loop, Journal: the loop of ask, score and tell, and its record, for driving a search by hand.
 
     show, plot: the drawing of a genome, the figure of a result; notebooks show both.
+    importance: which decisions of genomes mattered.
 
 What is searched:
     SearchProblem: training-free scores, costs, trainings and functions of your own, in any space.
@@ -54,8 +55,9 @@ if TYPE_CHECKING:
     from uninas_evo.problems.choices import choices
     from uninas_evo.problems.search import SearchProblem
     from uninas_evo.problems.uninas import UninasProblem
-    from uninas_evo.report.results import plot
-    from uninas_evo.solving import solve
+    from uninas_evo.report.results import importance, plot
+    from uninas_evo.solving.classifier import ImageClassifier
+    from uninas_evo.solving.solve import solve
     from uninas_evo.spaces.choices import ChoiceSpace, Real, Whole
     from uninas_evo.spaces.load import build, load_genome, load_space
     from uninas_evo.spaces.scaling import scale
@@ -87,9 +89,10 @@ _HOMES = {
     "uninas_evo.engine.results": ("SearchResult",),
     "uninas_evo.api": ("search",),
     "uninas_evo.solving": ("solve",),
+    "uninas_evo.solving.classifier": ("ImageClassifier",),
     "uninas_evo.predictors.bank": ("load_bank",),
     "uninas_evo.draw.notebook": ("show",),
-    "uninas_evo.report.results": ("plot",),
+    "uninas_evo.report.results": ("importance", "plot"),
     "uninas_evo.spaces.scaling": ("scale",),
     "uninas_evo.spaces.uninas": ("Genome", "Skeleton", "UninasSpace", "preset"),
     "uninas_evo.training.formats": ("load",),
@@ -102,6 +105,7 @@ __all__ = [
     "ChoiceSpace",
     "Cost",
     "Genome",
+    "ImageClassifier",
     "Journal",
     "Loop",
     "Objective",
@@ -120,6 +124,7 @@ __all__ = [
     "Whole",
     "build",
     "choices",
+    "importance",
     "load",
     "load_bank",
     "load_genome",

@@ -143,11 +143,13 @@ def _run(
 
 
 def _check_training(options: TrainOptions, folder: Path | None) -> None:
-    from uninas_evo.training import load_protocol, read_splits
+    from uninas_evo.training.protocol import protocol_for
+    from uninas_evo.training.tasks import task_class
 
     if folder is None:
         raise RunFileError("train: trained networks are kept in the run folder, and none is given; set out")
-    read_splits(options.data, load_protocol(options.protocol).val_fraction)
+    protocol = protocol_for(options.task, options.protocol)
+    task_class(protocol.task).read(options.data, protocol)
 
 
 def _follow(plan: Plan, folder: Path, display: Display) -> None:

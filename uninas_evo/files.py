@@ -1,16 +1,39 @@
-"""Writing files whole or not at all, and never through a link; journals, which grow line by line, write their own."""
+"""Writing files whole or not at all, and never through a link; journals, which grow line by line, write their own.
+
+JSON is read here too: no key may stand twice.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import fcntl
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from uninas_evo.errors import JournalError, UninasEvoError
+
+
+def parse_json(text: str | bytes) -> Any:
+    """What a JSON text holds; Python alone would take the last of two equal keys without a word.
+
+    Raises:
+        ValueError: it is not JSON, or a key stands twice in one object.
+        RecursionError: it is nested too deeply.
+    """
+    return json.loads(text, object_pairs_hook=_unique)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {twice[:80]!r} stands twice in one object; remove one of the two")
+    return found
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], Any], error: type[UninasEvoError] = JournalError) -> None:
@@ -31,6 +54,8 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], Any], error: type[U
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir() and not path.is_symlink():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise OSError(errno.EINVAL, "it is a device or pipe, whose place a file would take")
         part.unlink(missing_ok=True)
         with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "wb") as file:
             write(file)

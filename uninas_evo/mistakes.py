@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from uninas_evo.formats import message
 
 Place = tuple[str | int, ...]
 _LARGEST = 10**101
 """Greater numbers than any seed; Python itself refuses to write those of more than 4,300 digits."""
+_OTHER_FORMS = ("string_type", "list_type", "dict_type", "model_type", "literal_error")
+"""Mistakes that say that a value is of another kind than the field."""
 
 
 def check(model: type[BaseModel], content: Mapping[str, Any], place: Place, folder: Path) -> tuple[Any, list[str]]:
@@ -105,8 +108,11 @@ def _told(error: ValidationError, model: type[BaseModel], place: Place) -> list[
     rules: dict[str, list[str]] = {}
     got: dict[str, str] = {}
     hints: dict[str, str] = {}
-    for found in error.errors(include_url=False):
-        where, known = _fields(found["loc"], model)
+    errors = [(*_fields(found["loc"], model), found) for found in error.errors(include_url=False)]
+    meant = [where for where, _, found in errors if found["type"] not in _OTHER_FORMS]
+    for where, known, found in errors:
+        if found["type"] in _OTHER_FORMS and any(one[: len(where)] == where for one in meant):
+            continue  # the field may have another form, and this one was written, with a mistake inside
         name = ".".join(str(part) for part in (*place, *where))
         rule, hint = _rule(dict(found), where, known)
         rules.setdefault(name, []).append(rule)
@@ -126,8 +132,6 @@ def _rule(found: dict[str, Any], where: Place, known: list[str]) -> tuple[str, s
     if found["type"] == "missing":
         return "this field is needed and is missing", ""
     message = found["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    if found["type"] == "string_pattern_mismatch" and found["ctx"]["pattern"].startswith("^(cpu|"):
-        return 'should be a device of torch: "cpu", "cuda", "cuda:1" or "mps"', ""
     message = re.sub(r"valid dictionary( or instance of \w+)?", "table", message)
     expected = str(found.get("ctx", {}).get("expected", "")).replace(" or ", ",")
     return message, nearest(str(found["input"]), [word.strip(" '") for word in expected.split(",")])
@@ -183,6 +187,11 @@ def members(annotation: Any) -> list[Any]:
         found = [one for argument in typing.get_args(annotation) for one in members(argument)]
         return [one for one in found if one is not type(None)]
     return [annotation]
+
+
+def annotated(field: FieldInfo) -> Any:
+    """A field's type with its bounds."""
+    return typing.Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
 
 
 def _names(owner: Any) -> list[str]:

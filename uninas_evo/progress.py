@@ -1,10 +1,12 @@
-"""Seeing a search run: a live table in a terminal, plain lines elsewhere, nothing when quiet."""
+"""Seeing a search run: a live table in a terminal or notebook, plain lines elsewhere, nothing when quiet."""
 
 from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from html import escape
+from typing import TYPE_CHECKING, Any
 
 from uninas_evo.engine.display import Display
 from uninas_evo.formats import duration
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 _LINE_EVERY_S = 10.0
 _DRAW_EVERY_S = 0.1
+_NOTEBOOK_EVERY_S = 0.5
 
 
 class PlainDisplay(Display):
@@ -68,10 +71,51 @@ class RichDisplay(PlainDisplay):
             self._live = None
 
 
+class NotebookDisplay(PlainDisplay):
+    """A bar and the figures as a notebook's output, which is drawn anew in its place."""
+
+    _draw: Callable[[], object] | None = None
+
+    def started(self, loop: Loop, before: Preflight) -> None:
+        """Says what to expect and shows the bar."""
+        from IPython import display
+
+        shown: Any = display
+        self.say(_expectation(loop, before))
+        handle = shown.display(shown.HTML(_bar(loop)), display_id=True)
+        self._draw = lambda: handle.update(shown.HTML(_bar(loop)))
+
+    def update(self, loop: Loop) -> None:
+        """Draws the bar anew, twice a second at most."""
+        if self._draw is not None and time.monotonic() - self._last >= _NOTEBOOK_EVERY_S:
+            self._last = time.monotonic()
+            self._draw()
+
+    def ended(self) -> None:
+        """Draws the bar as it ended."""
+        if self._draw is not None:
+            self._draw()
+            self._draw = None
+
+
+def _bar(loop: Loop) -> str:
+    done, total = _extent(loop)
+    rows = "".join(f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>" for name, value in figures(loop).items())
+    return f'<progress value="{done:.6g}" max="{total:.6g}"></progress><table>{rows}</table>'
+
+
+def _in_notebook() -> bool:
+    """Whether a Jupyter kernel runs this process."""
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
+
+
 def open_display(quiet: bool) -> Display:
-    """The display that fits the terminal."""
+    """The display that fits the terminal or the notebook."""
     if quiet:
         return Display()
+    if _in_notebook():
+        return NotebookDisplay()
     return RichDisplay() if sys.stderr.isatty() else PlainDisplay()
 
 
@@ -94,6 +138,12 @@ def figures(loop: Loop) -> dict[str, str]:
     if left < float("inf"):
         shown["left"] = duration(left)
     return shown
+
+
+def _extent(loop: Loop) -> tuple[float, float]:
+    """How far a run is, and how far it goes: in evaluations where these end it, else in seconds."""
+    limited = loop.evaluations < float("inf")
+    return (loop.scored, loop.evaluations) if limited else (loop.elapsed_s, loop.time_limit_s)
 
 
 def _expectation(loop: Loop, before: Preflight) -> str:
@@ -120,8 +170,7 @@ def live_table(loop: Loop) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
-    limited = loop.evaluations < float("inf")
-    done, total = (loop.scored, loop.evaluations) if limited else (loop.elapsed_s, loop.time_limit_s)
+    done, total = _extent(loop)
     table = Table.grid(padding=(0, 2))
     table.add_row(Text("done", style="dim"), ProgressBar(total=total, completed=done, width=40))
     for name, value in figures(loop).items():

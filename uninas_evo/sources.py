@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import os
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator, Mapping
@@ -30,17 +31,51 @@ def hashes(paths: Iterable[Path]) -> dict[str, str]:
 
 
 def file_hash(path: Path) -> str:
-    """SHA-256 of a file, `MISSING` where there is none."""
+    """SHA-256 of a file, or of the names and contents of all in a folder; `MISSING` where there is neither."""
+    if path.is_dir():
+        return _folder_hash(path)
     if not path.is_file():
         return MISSING
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _folder_hash(folder: Path) -> str:
+    """Of a folder with more than `LARGE_BYTES`, names and sizes stand for the contents; hidden files do not count."""
+    facts = sorted((str(file.relative_to(folder)), file.stat()) for file in _inside(folder))
+    state = repr([(name, one.st_size, one.st_mtime_ns) for name, one in facts])
+    known = _FOLDERS.get(folder)
+    if known is None or known[0] != state:
+        whole = sum(one.st_size for _, one in facts) <= LARGE_BYTES
+        total = hashlib.sha256()
+        for name, one in facts:
+            content = file_hash(folder / name) if whole else str(one.st_size)
+            total.update(f"{name}\0{content}\n".encode(errors="surrogateescape"))
+        known = _FOLDERS[folder] = state, total.hexdigest()
+    return known[1]
+
+
+def _inside(folder: Path) -> Iterator[Path]:
+    """Files below a folder, also behind links, each folder once; no hidden ones."""
+    seen: set[str] = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        folders[:] = [] if real in seen else [name for name in folders if not name.startswith(".")]
+        files = [] if real in seen else [Path(place, name) for name in names if not name.startswith(".")]
+        yield from (file for file in files if file.is_file())
+        seen.add(real)
+
+
+LARGE_BYTES = 4 * 10**9
+"""Reading more at every start would take longer than a person waits."""
+_FOLDERS: dict[Path, tuple[str, str]] = {}
+"""Names, sizes and times of a folder's files, and its hash: a comparison asks for it with every run."""
+
+
 def changed(recorded: Mapping[str, str]) -> list[str]:
-    """Paths whose files are there and are not the recorded ones."""
-    now = {path: file_hash(Path(path)) for path in recorded}
-    return [path for path, digest in recorded.items() if now[path] not in (digest, MISSING)]
+    """Paths whose files are there and are not the recorded ones; folders are for the run to check, not each worker."""
+    now = {path: file_hash(Path(path)) for path in recorded if not Path(path).is_dir()}
+    return [path for path, digest in recorded.items() if now.get(path, MISSING) not in (digest, MISSING)]
 
 
 def closure(file: Path) -> list[Path]:

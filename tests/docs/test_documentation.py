@@ -40,7 +40,9 @@ TINY = {
     "walk": "--steps 300",
     "audit": "--networks 4 --batch 4",
     "train": "--data tiny.npz --protocol tiny.toml",
+    "train --task": "--set epochs=1 --set batch_size=4 --device cpu",
     "handover": "--data tiny.npz --protocol tiny.toml --seeds 1",
+    "handover --task": "--set epochs=1 --set batch_size=4 --seeds 1 --device cpu",
     "bank": "--networks 2 --set problem.proxies.train.data=tiny.npz --set problem.proxies.train.protocol=tiny.toml",
     "bare.py": "--seeds 2 --evaluations 30",
     "devices.py": "--seeds 1 --limit 20 --strategies aging",
@@ -53,6 +55,8 @@ TINY = {
     "proxies.py": "--cases 1 --batch 16 --repeats 1",
     "reliability.py": "--networks 2 --seeds 2 --only default",
     "training.py": "--images 64 --rounds 1",
+    "slurm_dask.py": """--local --set evaluations=3 --set 'problem.objectives=["params"]'""",
+    "submitit_seeds.py": """--local --set evaluations=3 --set 'problem.objectives=["params"]'""",
     "walk.py": "--steps 500 --package-steps 1",
 }
 """Options that make a command or a benchmark quick, by its name; of an option given twice the last counts."""
@@ -98,6 +102,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     rng, labels = np.random.default_rng(0), np.arange(160) % 10
     images = rng.integers(0, 256, (160, 32, 32, 3), dtype=np.uint8)
     np.savez("tiny.npz", x_train=images, y_train=labels, x_test=images[:20], y_test=labels[:20])
+    garments = np.zeros((40, 28, 28), np.uint8)
+    for i, label in enumerate(labels[:40]):
+        garments[i, 4 : 14 + label, 6:22] = 120 + 10 * label
+    np.savez("garments.npz", x_train=garments, y_train=labels[:40], x_test=garments, y_test=labels[:40])
     skeleton = Skeleton(image_size=32, classes=10, stem=(8, 16), channels=(32, 64), depths=(1, 1))
     (tmp_path / "small.txt").write_text(preset("coatnet", skeleton).text)
     (tmp_path / "tiny.toml").write_text('base = "small"\nepochs = 1\nwarmup_epochs = 0\nbatch_size = 16\n')
@@ -135,7 +143,8 @@ def run_command(words: list[str], rule: str) -> None:
         warnings.warn(f"not run, {TABLE} is absent: {shlex.join(words)}", stacklevel=2)
         return
     if words[0] == "uninas-evo":
-        words = [*words, *shlex.split(TINY.get(words[1], "")), *added]
+        name = f"{words[1]} --task" if "--task" in words else words[1]
+        words = [*words, *shlex.split(TINY.get(name, "")), *added]
         result = CliRunner().invoke(app, words[1:])
         assert result.exit_code == 0, f"{shlex.join(words)}\n{result.output}\n{result.exception!r}"
         return

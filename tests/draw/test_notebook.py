@@ -34,3 +34,24 @@ def test_a_genome_is_shown(tmp_path: Path) -> None:
     drawing = uninas_evo.show("coatnet")
     assert drawing._repr_svg_().startswith("<svg")
     assert drawing.save(tmp_path / "net.pdf").read_bytes().startswith(b"%PDF")
+
+
+@pytest.mark.slow
+def test_a_kernel_shows_the_search_run_and_its_result() -> None:
+    """In a Jupyter kernel a search has a bar that ends full, and its result and genome are drawn."""
+    nbclient = pytest.importorskip("nbclient", reason="the extra `notebook` is not installed")
+    nbformat = pytest.importorskip("nbformat", reason="the extra `notebook` is not installed")
+    cells = [
+        "import uninas_evo\n"
+        "result = uninas_evo.search({'start': 'coatnet', 'objective': 'params'}, 'random_walk', evaluations=20,\n"
+        "    pool={'devices': 'in-process'})\n"
+        "result",
+        "uninas_evo.show(result.best.genome)",
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
+    first, second = (cell.outputs for cell in notebook.cells)
+    shown = [output.data.get("text/html", "") for output in first if "data" in output]
+    assert any('<progress value="20" max="20">' in html and "<td>20/20</td>" in html for html in shown)
+    assert any("<th>params</th>" in html for html in shown)
+    assert second[0].data["image/svg+xml"].startswith("<svg")

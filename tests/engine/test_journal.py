@@ -213,7 +213,7 @@ def test_floats_come_back_exactly(tmp_path: Path) -> None:
     """Values are equal bit for bit after a write and a read."""
     journal = Journal(tmp_path / "journal.jsonl")
     values = {"a": 0.1 + 0.2, "b": 1e-310, "c": -1.7976931348623157e308, "d": 3.0, "sum": 1.0}
-    journal.append(HEADER, AskEvent(number=0, genome="g", origin="start", params=1, flops=1))
+    journal.append(HEADER, AskEvent(number=0, genome="g", origin="start", costs={"params": 1, "flops": 1}))
     journal.append(ResultEvent(number=0, values=values, measured=Measured(seconds=0, device="", worker=0, at=0)))
     journal.close()
     (result,) = (event for event in read_journal(tmp_path)[1] if isinstance(event, ResultEvent))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -214,7 +215,7 @@ def test_elapsed_time_goes_on_after_a_resume() -> None:
     loop = make(evaluations=5)
     run(loop)
     results = [event for event in loop.journal.events if isinstance(event, ResultEvent)]
-    late = results[-1].model_copy(update={"measured": results[-1].measured.model_copy(update={"at": 100.0})})
+    late = replace(results[-1], measured=replace(results[-1].measured, at=100.0))
     loop.journal.events = [late if event is results[-1] else event for event in loop.journal.events]
     again = make(journal=loop.journal, evaluations=50, time_limit_s=101)
     assert 100 <= again.elapsed_s < 101

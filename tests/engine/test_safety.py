@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,14 +21,14 @@ from uninas_evo.engine import journal as journals
 from uninas_evo.engine.journal import Header, Journal, ResultEvent, read_journal
 from uninas_evo.engine.verify import verify
 from uninas_evo.engine.versions import git_state
-from uninas_evo.errors import JournalError, RunFileError, SourceError
-from uninas_evo.files import claimed, own_folder, write_atomically, write_text
+from uninas_evo.errors import GenomeError, JournalError, RunFileError, SourceError
+from uninas_evo.files import claimed, own_folder, parse_json, write_atomically, write_text
 from uninas_evo.pool.contract import Job, RunningClock, cause
 from uninas_evo.pool.worker import MOST_VALUES, Settings, Worker, check_sources
 from uninas_evo.problems.nasbench201 import read_table
 from uninas_evo.problems.search import SearchProblem
-from uninas_evo.sources import closure, hashes
-from uninas_evo.spaces.uninas import Skeleton, UninasSpace, preset
+from uninas_evo.sources import changed, closure, file_hash, hashes
+from uninas_evo.spaces.uninas import Skeleton, UninasSpace, load_genome, preset
 
 SKELETON = "{image_size = 32, classes = 10, stem = [8, 16], channels = [32, 64], depths = [1, 1]}"
 RUN = f"""
@@ -279,13 +280,13 @@ RESULT = {"event": "result", "number": 0, "values": {"a": 1.0}, "measured": MEAS
         ([ASK | {"number": 0, "same_as": 0}], "names one that was not asked before it"),
         ([ASK | {"number": 0}], "must have a genome or be the same as an earlier one"),
         ([GENOME, ASK | {"number": 1, "genome": "h", "parents": [7]}], "names one that was not asked before it"),
-        ([GENOME, json.loads(header().model_dump_json())], "a second header"),
+        ([GENOME, json.loads(journals._written(header()) + "}")], "a second header"),
     ],
 )
 def test_a_journal_sealed_anew_must_make_sense(tmp_path: Path, events: list[dict[str, Any]], reason: str) -> None:
     """Right checksums do not make wrong events right."""
     path, chain, lines = tmp_path / "journal.jsonl", "", []
-    for event in [json.loads(header().model_dump_json()), *events]:
+    for event in [json.loads(journals._written(header()) + "}"), *events]:
         body = json.dumps(event, separators=(",", ":"))[:-1]
         chain = journals._link(chain, body.encode())
         lines.append(body + journals._SEAL.format(chain) + "\n")
@@ -444,12 +445,12 @@ def test_why_a_worker_died_is_told_in_a_few_words() -> None:
     """Loky's own text goes on for pages."""
     text = "terminated. The exit codes of the workers are {SIGABRT(-6)}. Detailed tracebacks of the workers should have"
     assert cause(RuntimeError(text)) == "exit code SIGABRT(-6)"
+    assert cause(RuntimeError(text.replace("SIGABRT(-6)", "EXIT(7)"))) == "exit code 7"
     assert cause(type("TerminatedWorkerError", (Exception,), {})("Detailed tracebacks")) == "exit code unknown"
 
 
 def test_git_runs_no_program_of_a_repository(tmp_path: Path) -> None:
     """Filters and monitors that it configures belong to whoever made it."""
-    import subprocess
 
     def git(*arguments: str) -> None:
         subprocess.run(["git", "-c", "user.name=x", "-c", "user.email=a@b", *arguments], cwd=tmp_path, check=True)
@@ -476,3 +477,102 @@ def test_files_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder"]
     with claimed(tmp_path / "c"), pytest.raises(JournalError, match="is in use"), claimed(tmp_path / "c"):
         pass
+
+
+def test_line_ends_are_no_damage(project: Path) -> None:
+    """A checkout that writes CRLF changes no event; the run goes on."""
+    path = project / "r" / "journal.jsonl"
+    before = read_journal(path)
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert read_journal(path) == before
+    resume(project / "r", ["evaluations=6"], quiet=True)
+    assert len(values(project / "r")) == 1
+
+
+def test_no_cut_is_advised_before_the_header(project: Path) -> None:
+    """Nothing would be left."""
+    path = project / "r" / "journal.jsonl"
+    path.write_bytes(path.read_bytes().replace(b'"seed":1', b'"seed":2', 1).replace(b'"seed":0', b'"seed":2', 1))
+    with pytest.raises(JournalError, match="line 1: the line, or one before it, was changed") as caught:
+        read_journal(path)
+    assert "cut it" not in str(caught.value)
+
+
+def test_no_key_stands_twice(tmp_path: Path) -> None:
+    """Neither in events that were sealed anew, nor in genomes or other JSON: Python would take the last one."""
+    first = journals._written(header())
+    doubled = '{"event":"ask","number":0,"genome":"g","genome":"h","parents":[],"origin":"s","costs":{"params":1}'
+    chain, lines = "", []
+    for body in (first, doubled):
+        chain = journals._link(chain, body.encode())
+        lines.append(body + journals._SEAL.format(chain) + "\n")
+    (tmp_path / "journal.jsonl").write_text("".join(lines))
+    with pytest.raises(JournalError, match=r"line 2: not an event of a journal \(the key 'genome' stands twice"):
+        read_journal(tmp_path)
+    with pytest.raises(GenomeError, match="the key 'format' stands twice"):
+        load_genome('{"format": "uninas-evo genome", "format": "x"}')
+    with pytest.raises(ValueError, match="the key 'a' stands twice"):
+        parse_json('[{"b": {"a": 1, "a": 1}}]')
+
+
+def test_events_are_read_one_by_one(project: Path) -> None:
+    """What follows is not looked at: a header is there before a damaged line is."""
+    path = project / "r" / "journal.jsonl"
+    path.write_bytes(path.read_bytes().replace(b'"score":1.0', b'"score":9.0', 1))
+    events = journals.stream(path)
+    assert isinstance(next(events), Header)
+    with pytest.raises(JournalError, match="was changed after it was written"):
+        list(events)
+
+
+def test_nothing_takes_the_place_of_a_device(tmp_path: Path) -> None:
+    """A file that is written by renaming would remove it."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("/dev/null")
+    for name in ("pipe", "link"):
+        with pytest.raises(JournalError, match="it is a device or pipe"):
+            write_text(tmp_path / name, "x")
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["link", "pipe"]
+
+
+def test_a_folder_of_images_is_part_of_a_runs_identity(tmp_path: Path) -> None:
+    """Names and contents count, also behind links; times, places and what systems leave do not."""
+    data, other = tmp_path / "data", tmp_path / "other"
+    (data / "train").mkdir(parents=True)
+    (other / "cat").mkdir(parents=True)
+    (data / "train" / "cat").symlink_to(other / "cat")
+    (other / "cat" / "0.png").write_bytes(b"0")
+    before = file_hash(data)
+    os.utime(other / "cat" / "0.png", (0, 0))
+    (data / ".DS_Store").write_bytes(b"x")
+    assert file_hash(data) == before
+    shutil.copytree(data, tmp_path / "copy")
+    assert file_hash(tmp_path / "copy") == before
+    (other / "cat" / "0.png").write_bytes(b"1")
+    assert file_hash(data) != before
+    (data / "train" / "again").symlink_to(data / "train")
+    assert file_hash(data)
+    assert changed({str(data): before}) == []
+
+
+def test_a_library_that_comes_late_is_seeded(tmp_path: Path) -> None:
+    """The first candidate that imports torch draws and computes as every other one does."""
+    code = """
+import sys
+from pathlib import Path
+from uninas_evo.pool.contract import Job
+from uninas_evo.pool.worker import Settings, Worker
+from uninas_evo.problems.search import SearchProblem
+from uninas_evo.spaces.uninas import Skeleton, UninasSpace, load_genome, preset
+space = UninasSpace(preset("coatnet", Skeleton(32, 10, (8, 16), (32, 64), (1, 1))))
+worker = Worker(SearchProblem(space, [sys.argv[1] + ":score"]), Settings("cpu"))
+assert "torch" not in sys.modules, "a function of plain Python needs none"
+scores = [worker.score(Job(0, space.encode(space.start))) for _ in range(2)]
+assert scores[0].failure is None, scores[0].failure
+assert scores[0].values == scores[1].values
+import torch
+assert torch.get_default_dtype() == torch.float32
+"""
+    own = "def score(genome: 'Genome'):\n    import torch\n    torch.set_default_dtype(torch.float64)\n"
+    (tmp_path / "own.py").write_text(own + "    return float(torch.rand(()))\n")
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "own.py")], check=True)

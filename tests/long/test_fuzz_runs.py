@@ -1,6 +1,6 @@
 """Genomes, run files, compare files, protocols and run folders, each damaged: read or refused, never anything else.
 
-The whole, by hand: `python tests/long/test_fuzz_runs.py KIND COUNT`, KIND being one of genomes, files, folders.
+The whole, by hand: `python tests/long/test_fuzz_runs.py KIND COUNT [SEED]`, KIND being one of genomes, files, folders.
 """
 
 from __future__ import annotations
@@ -139,9 +139,15 @@ def fuzz(kind: str, count: int, seed: int = 0) -> tuple[Counter[str], float, lis
             except UninasEvoError:
                 outcomes["refused"] += 1
             except Exception as error:
+                print(number, repr(error)[:300], flush=True)
                 outcomes["other"] += 1
                 others.append(f"{number}: {error!r:.300}")
-            slowest = max(slowest, time.process_time() - begin)
+            seconds = time.process_time() - begin
+            slowest = max(slowest, seconds)
+            if seconds > SLOW_S:
+                print(number, f"took {seconds:.1f} s", flush=True)
+            if number % 1000 == 999:
+                print(number + 1, dict(outcomes), f"slowest {slowest:.2f} s", flush=True)
     return outcomes, slowest, others
 
 
@@ -154,6 +160,6 @@ def test_damage_is_read_or_refused(kind: str, count: int) -> None:
 
 
 if __name__ == "__main__":
-    found, longest, wrong = fuzz(sys.argv[1], int(sys.argv[2]))
+    found, longest, wrong = fuzz(sys.argv[1], int(sys.argv[2]), seed=int((sys.argv[3:] or ["0"])[0]))
     print(dict(found), f"slowest {longest:.2f} s of CPU")
     print("\n".join(wrong[:40]))

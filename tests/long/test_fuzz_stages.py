@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from spaces.stages.test_stages import check_cost, fuzz
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.timeout(7200)]
 
 
 def test_five_hundred_genomes():

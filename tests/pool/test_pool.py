@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -219,3 +220,52 @@ def test_a_cluster_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch
     options = PoolOptions.model_validate({"devices": {"dask": "tcp://127.0.0.1:9"}})
     with pytest.raises(PoolError, match=r"tcp://127.0.0.1:9' does not answer: timed out; start one"):
         open_pool(options, ToyProblem())
+
+
+class Cluster:
+    """A Dask client whose jobs never end."""
+
+    status = "running"
+
+    def __init__(self, workers: Sequence[str]) -> None:
+        self.workers = dict.fromkeys(workers)
+        self.futures: list[Future[Any]] = []
+
+    def scheduler_info(self, n_workers: int) -> dict[str, Any]:
+        return {"workers": self.workers}
+
+    def get_executor(self, pure: bool) -> Cluster:
+        return self
+
+    def submit(self, *_: Any) -> Future[Any]:
+        self.futures.append(Future())
+        return self.futures[-1]
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+@pytest.mark.parametrize("accident", ["none", "workers", "scheduler", "nonsense"])
+def test_a_cluster_that_dies_ends_the_run(accident: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the start or later, the message says what is missing and how to go on; nobody waits for ever."""
+    distributed = pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
+    cluster = Cluster([] if accident == "none" else ["tcp://a:1"])
+    monkeypatch.setattr(distributed, "Client", lambda address, timeout: cluster)
+    options, problem = PoolOptions.model_validate({"devices": {"dask": "tcp://a:8786"}}), ToyProblem()
+    if accident == "none":
+        with pytest.raises(PoolError, match="has no workers; start some with `dask worker`"):
+            open_pool(options, problem)
+        return
+    with open_pool(options, problem) as pool:
+        pool.submit(Job(0, problem.space.encode(problem.space.start)))
+        if accident == "nonsense":
+            cluster.futures[0].set_result(7)
+            assert pool.wait()[0].failure == "the cluster answered with int"
+            return
+        if accident == "workers":
+            cluster.workers = {}
+        else:
+            cluster.status = "closed"
+        lost = "has no workers any more" if accident == "workers" else "does not answer any more"
+        with pytest.raises(PoolError, match=f"{lost}; start it again, then continue with `uninas-evo resume`"):
+            pool.wait()

@@ -44,7 +44,7 @@ def ask(number: int, genome: Genome | None, parents=(), origin="mutate", same_as
     cost = genome.cost if genome else Cost(1, 1)
     text = genome.text if genome and same_as is None else None
     own = {"params": cost.params, "flops": cost.flops}
-    return AskEvent(number=number, genome=text, same_as=same_as, parents=parents, origin=origin, **own)
+    return AskEvent(number=number, genome=text, same_as=same_as, parents=parents, origin=origin, costs=own)
 
 
 def scored(number: int, values=None, failure=None, *, seconds=1.0, at=None, device="cpu", worker=0) -> ResultEvent:
@@ -222,7 +222,7 @@ def test_other_spaces_have_a_page_without_drawing(tmp_path) -> None:
     events = [header(start="x")]
     for number in range(3):
         asked = ask(number, None, (number - 1,) if number else ())
-        events += [asked.model_copy(update={"genome": f"|nor_conv_3x3~0|+{number}"}), scored(number, {"vkdnw": number})]
+        events += [replace(asked, genome=f"|nor_conv_3x3~0|+{number}"), scored(number, {"vkdnw": number})]
     text = report(folder_of(tmp_path / "run", *events, finished())).read_text()
     assert "Ancestry" in text
     assert "The winner" not in text

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import random
 import sys
+import time
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -222,3 +224,31 @@ def test_latency_waits_for_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
     for kind in ("cpu", "cuda", "mps"):
         _synchronize(kind)()
     assert waited == ["cuda", "mps"]
+
+
+def test_searches_in_two_threads_score_as_one_alone() -> None:
+    """The global generators belong to one candidate at a time."""
+    import random
+
+    from engine_toy import ToyProblem
+
+    from uninas_evo.pool.contract import Job
+    from uninas_evo.pool.worker import Settings, Worker
+
+    class Drawing(ToyProblem):
+        def evaluate(self, genome: Any, device: str) -> dict[str, float]:
+            values = []
+            for _ in range(5):
+                time.sleep(0.001)  # another thread has its turn
+                values.append(random.random())
+            return {"sum": sum(values)}
+
+    texts = [f"{number:08b}" for number in range(12)]
+
+    def scores() -> list[Any]:
+        worker = Worker(Drawing(), Settings("cpu"))
+        return [worker.score(Job(number, text)).values for number, text in enumerate(texts)]
+
+    alone = scores()
+    with ThreadPoolExecutor(2) as threads:
+        assert [one.result() for one in [threads.submit(scores) for _ in range(2)]] == [alone, alone]

@@ -32,7 +32,7 @@ def test_any_genome_is_built():
     for source in (RESNET, RESNET.text):
         network = uninas_evo.build(source)
         assert sum(p.numel() for p in network.parameters()) == NASBench201Space().cost(RESNET).params
-    with pytest.raises(SpaceError, match="a Choices alone does not say for which images"):
+    with pytest.raises(SpaceError, match="must say for which images and classes it is built, got Choices"):
         uninas_evo.build(Choices((0, 1)))
 
 

@@ -14,20 +14,20 @@ import pytest
 import torch
 
 from uninas_evo.spaces.uninas import Skeleton, preset
-from uninas_evo.training.batches import eval_tasks, training_tasks
+from uninas_evo.training.batches import eval_plans, training_plans
 
 
 def test_processes_share_every_batch() -> None:
     """Over the processes each batch holds the images of one process alone; evaluation covers every image once."""
-    alone = training_tasks(50, 8, seed=3, epoch=1)
-    shared = [training_tasks(50, 8, 3, 1, rank, 2) for rank in range(2)]
+    alone = training_plans(50, 8, seed=3, epoch=1)
+    shared = [training_plans(50, 8, 3, 1, rank, 2) for rank in range(2)]
     assert len(alone) == 6
     for whole, *parts in zip(alone, *shared, strict=True):
         assert sorted(whole.indices) == sorted(parts[0].indices + parts[1].indices)
         assert parts[0].key != parts[1].key
-    seen = [i for rank in range(3) for task in eval_tasks(1000, rank, 3) for i in task.indices]
+    seen = [i for rank in range(3) for task in eval_plans(1000, rank, 3) for i in task.indices]
     assert sorted(seen) == list(range(1000))
-    assert training_tasks(50, 8, 3, 2)[0].indices != alone[0].indices
+    assert training_plans(50, 8, 3, 2)[0].indices != alone[0].indices
 
 
 def start(processes: int, *command: str) -> list[str]:

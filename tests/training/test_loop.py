@@ -116,6 +116,24 @@ def test_killed_while_writing_is_exact(
         assert same(weights(tmp_path / "cut", name), weights(tmp_path / "whole", name))
 
 
+def test_patience_ends_a_training(
+    splits: Splits, protocol: Protocol, make_net: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After so many epochs without a better validation accuracy; the best epoch's weights are the result."""
+    values = iter([0.5, 0.7, 0.6, 0.7, 0.9, 0.9])
+    monkeypatch.setattr(fit.Fit, "epoch", lambda self, epoch: {
+        "epoch": epoch + 1, "loss": 1.0, "lr": 0.1, "val_loss": 1.0, "val_accuracy": next(values),
+        "images_per_s": 1.0, "seconds": 1.0,
+    })  # fmt: skip
+    patient = protocol.replace(epochs=6, patience=2)
+    result = loop.train(make_net(), splits, patient, tmp_path / "patient", image_size=16)
+    assert (result.best_epoch, result.val_accuracy) == (2, 0.7)
+    assert len(metrics(tmp_path / "patient")) == 4
+    values = iter([0.5, 0.7, 0.6, 0.7, 0.9, 0.9])
+    whole = loop.train(make_net(), splits, protocol.replace(epochs=6), tmp_path / "whole", image_size=16)
+    assert whole.best_epoch == 5
+
+
 def test_workers_change_nothing(splits: Splits, protocol: Protocol, make_net: Make, tmp_path: Path) -> None:
     """Two loader processes and none give the same weights; another seed gives others."""
     protocol = protocol.replace(epochs=2)
@@ -189,7 +207,7 @@ def test_divergence_stops_with_its_reason(splits: Splits, protocol: Protocol, ma
 
     with pytest.raises(TrainingError, match=r"diverged in epoch 1, step 6: the loss is nan.*Lower lr \(0\.003\)"):
         loop.train(Broken(float("nan")), splits, protocol, tmp_path / "nan", image_size=16)
-    with pytest.raises(TrainingError, match=r"diverged in epoch 2: its mean loss is .*over 3 · ln K = 1\.1"):
+    with pytest.raises(TrainingError, match=r"diverged in epoch 2: its mean loss is .*over 3 times guessing's 1\.1"):
         loop.train(Broken(1e4), splits, protocol, tmp_path / "far", image_size=16)
 
 

@@ -21,7 +21,7 @@ def test_imagenet_is_the_papers() -> None:
     assert p.ema_decay > 0
 
 
-@pytest.mark.parametrize("name", ["imagenet", "deit", "deit-finetune"])
+@pytest.mark.parametrize("name", ["imagenet", "deit", "deit-finetune", "coco", "coco-3x", "ade20k"])
 def test_every_setting_of_a_builtin_has_its_reason(name: str) -> None:
     """Each line of a published protocol that sets a value names its source, or stands under one that does."""
     text = (Path(__file__).parents[2] / f"uninas_evo/training/protocols/{name}.toml").read_text()
@@ -39,6 +39,25 @@ def test_deit_is_uninets() -> None:
     assert (p.repeats, p.clip_grad, p.amp, p.crop_mode, p.crop_pct) == (1, 0, "float16", "center", 224 / 256)
     tuned = load_protocol("deit-finetune")
     assert (tuned.lr, tuned.crop_mode, tuned.mixup) == (5e-6, "squash", p.mixup)
+
+
+def test_coco_and_ade20k_are_the_papers() -> None:
+    """What the papers state: batches of 4 a GPU on 4 GPUs, AdamW, their schedules; 3x changes its length and sizes."""
+    coco, longer, ade = (load_protocol(name) for name in ("coco", "coco-3x", "ade20k"))
+    assert (coco.task, coco.batch_size, coco.optimizer, coco.schedule, coco.hflip) == (
+        "detection", 16, "adamw", "multistep", 0.5
+    )  # fmt: skip
+    assert (ade.task, ade.batch_size, ade.optimizer, ade.schedule) == ("segmentation", 16, "adamw", "linear")
+    assert (longer.epochs, longer.decay_at) == (36, (27, 33))
+    assert longer.detection.sizes[0] == 480
+    assert longer.replace(epochs=12, decay_at=coco.decay_at, detection={"sizes": ()}) == coco
+
+
+def test_a_table_is_changed_setting_by_setting() -> None:
+    """The others of the table stay."""
+    coco = load_protocol("coco")
+    changed = coco.replace(detection={"width": 64})
+    assert (changed.detection.width, changed.detection.leave_out_empty) == (64, True)
 
 
 def test_base_is_extended(tmp_path: Path) -> None:
@@ -81,7 +100,8 @@ def test_base_is_extended(tmp_path: Path) -> None:
         ("base = 3", "has the base 3: it must name another protocol"),
         (
             'base = "large"',
-            "there is no protocol 'large': give one of deit, deit-finetune, imagenet, small, or the path",
+            "there is no protocol 'large': give one of ade20k, coco, coco-3x, deit, deit-finetune, detection-small, "
+            "imagenet, segmentation-small, small, or",
         ),
     ],
 )

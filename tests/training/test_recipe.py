@@ -17,7 +17,7 @@ from timm.scheduler import CosineLRScheduler
 from torch import nn
 
 from uninas_evo.training import recipe, transforms
-from uninas_evo.training.batches import Normalize, training_tasks
+from uninas_evo.training.batches import Normalize, training_plans
 from uninas_evo.training.protocol import Protocol, load_protocol
 from uninas_evo.training.randomness import seeded
 
@@ -217,10 +217,10 @@ def test_cutout_fills_a_square_with_the_mean(protocol: Protocol) -> None:
 
 def test_repeats_show_an_image_several_times_in_its_batch() -> None:
     """As many steps an epoch, fewer images, each so many times in one batch; over two processes in both."""
-    tasks = training_tasks(20, 6, seed=0, epoch=0, repeats=3)
-    assert len(tasks) == len(training_tasks(20, 6, seed=0, epoch=0)) == 3
+    tasks = training_plans(20, 6, seed=0, epoch=0, repeats=3)
+    assert len(tasks) == len(training_plans(20, 6, seed=0, epoch=0)) == 3
     for task in tasks:
         assert sorted(Counter(task.indices).values()) == [3, 3]
-    halves = [training_tasks(20, 4, seed=0, epoch=0, rank=rank, world=2, repeats=2) for rank in (0, 1)]
+    halves = [training_plans(20, 4, seed=0, epoch=0, rank=rank, world=2, repeats=2) for rank in (0, 1)]
     assert [task.indices for task in halves[0]] == [task.indices for task in halves[1]]
     assert [task.key for task in halves[0]] != [task.key for task in halves[1]]

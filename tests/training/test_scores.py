@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,7 @@ def test_a_training_reports_them(
     assert result.test_auc is not None
     assert 0 <= result.test_f1 <= 1
     fit = Fit(make_net(), splits, settings, 16, 0, Process(torch.device("cpu")))
-    assert torch.allclose(fit.loss.weight, torch.ones(3), atol=0.1)
-    accuracy, _ = fit.evaluate(fit.network, splits.test)
-    assert fit.test(fit.network, splits.test)["accuracy"] == pytest.approx(accuracy)
+    assert torch.allclose(fit.task.criterion.weight, torch.ones(3), atol=0.1)
+    watched = replace(splits, val=splits.test)
+    fit = Fit(fit.network, watched, settings, 16, 0, Process(torch.device("cpu")))
+    assert fit.task.test(fit.network)["accuracy"] == pytest.approx(fit.task.validate(fit.network)["val_accuracy"])

@@ -22,7 +22,7 @@ _GROUPS = {
     "Search": ("solve", "run", "resume", "verify", "list"),
     "Look at a run": ("report", "plot", "pick"),
     "Compare": ("compare", "audit", "walk", "export-study"),
-    "Train": ("train", "handover", "export"),
+    "Train": ("scenes", "train", "handover", "predict", "export"),
     "One network": ("draw", "cost", "score", "convert"),
     "Other": ("reference",),
 }

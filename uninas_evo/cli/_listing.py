@@ -12,6 +12,7 @@ from uninas_evo import registry
 from uninas_evo.config.runfile import check_objectives, load_run_file
 from uninas_evo.errors import RunFileError, UninasEvoError
 from uninas_evo.mistakes import nearest
+from uninas_evo.scoring.cost import COSTS, cost_objective
 
 KINDS = ("strategies", "problems", "objectives")
 
@@ -87,7 +88,8 @@ def _proxy(name: str) -> str:
     from uninas_evo.proxies import registry as proxies
 
     found = proxies.find(name)
-    return f"{found.goal}: {_first_line(found.function)}"
+    goal = cost_objective(name).goal if name in COSTS else found.goal  # what a run file gets
+    return f"{goal}: {_first_line(found.function)}"
 
 
 def _scorer(name: str) -> str:

@@ -35,6 +35,5 @@ def finish(result: SearchResult, folder: Path, quiet: bool) -> None:
         raise typer.Exit(INTERRUPTED)
     if not quiet:
         show(summary_table(result))
-        trained = folder / "train" / "table.md"
-        if trained.is_file():
+        for trained in sorted(folder.glob("train*/table.md")):
             typer.echo(trained.read_text(encoding="utf-8"))

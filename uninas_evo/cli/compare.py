@@ -83,7 +83,6 @@ class _Lines:
 
 def _table(comparison: Comparison) -> Table:
     """The final table of one problem."""
-    from rich.markup import escape
     from rich.table import Table
 
     from uninas_evo.compare.page import method, power
@@ -91,7 +90,7 @@ def _table(comparison: Comparison) -> Table:
 
     rows = for_people(final_table(comparison))
     told = f"{method(comparison)} {power(comparison)}"
-    table = Table(*(HEADINGS[key] for key in rows[0]), title=escape(comparison.problem), caption=escape(told))
+    table = Table(*(HEADINGS[key] for key in rows[0]), title=comparison.problem, caption=told)
     for row in rows:
-        table.add_row(*map(escape, row.values()))
+        table.add_row(*row.values())
     return table

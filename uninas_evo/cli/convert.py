@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -29,6 +29,9 @@ def convert(
     image_size: Annotated[
         int | None, typer.Option(min=1, help="The same network for images of so many pixels.")
     ] = None,
+    trim: Annotated[
+        bool, typer.Option("--trim", help="Leave out nodes without effect on a trained network, such as dropout.")
+    ] = False,
     depth: Annotated[float, typer.Option(help="So many times the blocks of every stage.")] = 1.0,
     width: Annotated[float, typer.Option(help="So many times the channels.")] = 1.0,
     compound: Annotated[
@@ -44,20 +47,25 @@ def convert(
     """
     from uninas_evo.errors import GenomeError
     from uninas_evo.files import check_writable, write_atomically
-    from uninas_evo.spaces.load import load_space
+    from uninas_evo.spaces.load import load_space, resized
     from uninas_evo.spaces.scaling import scale
     from uninas_evo.spaces.uninas import Genome, genome_to_json, genome_to_package
     from uninas_evo.spaces.uninas import compound as scale_together
+    from uninas_evo.spaces.uninas.reduce import trimmed
 
     space, loaded = load_space(genome)
     if classes is not None or image_size is not None:
-        space, loaded = _resized(loaded, image_size, classes)
+        space, loaded = resized(loaded, image_size, classes)
     if (depth, width) != (1, 1):
         space, loaded = load_space(scale(loaded, depth, width).text)
     if compound:
         if not isinstance(loaded, Genome):
             raise GenomeError("compound scaling is that of UniNAS; give --depth and --width for this genome")
         space, loaded = load_space(scale_together(loaded, compound).text)
+    if trim:
+        if not isinstance(loaded, Genome):
+            raise GenomeError("networks of UniNAS alone have neutral parts that --trim knows; leave it out")
+        loaded = trimmed(loaded)
     if to is Form.onnx:
         if out is None:
             raise GenomeError("an ONNX network is binary and needs a file; add --out network.onnx")
@@ -73,19 +81,3 @@ def convert(
         print(write(loaded), end="")
         return
     write_atomically(out, lambda file: file.write(write(loaded).encode()), GenomeError)
-
-
-def _resized(genome: Any, image_size: int | None, classes: int | None) -> tuple[Any, Any]:
-    from uninas_evo.errors import GenomeError
-    from uninas_evo.spaces.load import load_space
-    from uninas_evo.spaces.uninas import Genome
-    from uninas_evo.spaces.uninas.load import resized
-    from uninas_evo.spaces.uninet import Genome as UninetGenome
-
-    if isinstance(genome, Genome):
-        return load_space(resized(genome, image_size, classes).text)
-    if isinstance(genome, UninetGenome):
-        return load_space(genome.resized(image_size, classes).text)
-    raise GenomeError(
-        "genomes of this space do not hold their image size and classes; set them in the run file's [problem]"
-    )

@@ -26,12 +26,13 @@ def draw(
     Example: `uninas-evo draw best.txt --out best.html --against coatnet`
     """
     from uninas_evo.draw import draw as draw_file
-    from uninas_evo.spaces.load import load_genome
+    from uninas_evo.draw.sketch import sketched
+    from uninas_evo.spaces.load import load_space
     from uninas_evo.spaces.uninas import PRESETS, Genome, preset
 
-    first, other = load_genome(genome), None
+    first, other = sketched(*load_space(genome)), None
     if against is not None:
-        other = load_genome(against)
+        other = sketched(*load_space(against))
         if not (isinstance(first, Genome) and isinstance(other, Genome)):
             pass
         elif against in PRESETS:  # a preset stands on the skeleton of what it is compared with

@@ -14,6 +14,9 @@ from uninas_evo.cli._app import app
 def export(
     source: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a training that has ended.")],
     to: Annotated[list[str] | None, typer.Option(help="onnx or torch; both by default. Repeat for several.")] = None,
+    maps: Annotated[
+        bool, typer.Option("--maps", help="The backbone alone: its stage maps, at strides 4 to 32.")
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="Where the files go; beside the weights by default.")] = None,
 ) -> None:
     """Writes a trained network as ONNX and as a `torch.export` program, each checked to give the same outputs.
@@ -23,5 +26,5 @@ def export(
     from uninas_evo.training.formats import FORMATS, export
 
     folder = out or (source if source.is_dir() else source.parent)
-    for path in export(source, folder, to or tuple(FORMATS)):
+    for path in export(source, folder, to or tuple(FORMATS), maps=maps):
         print(path)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from uninas_evo.cli._app import app
-from uninas_evo.cli.train import ChangeOption, ThreadsOption, changes
+from uninas_evo.cli.train import ChangeOption, ProtocolOption, TaskOption, ThreadsOption, changes
 
 if TYPE_CHECKING:
     from uninas_evo.training.options import TrainOptions
@@ -21,7 +21,8 @@ def handover(
     data: Annotated[
         str | None, typer.Option(help="As for train; by default what [train] in the run file says.")
     ] = None,
-    protocol: Annotated[str | None, typer.Option(help="imagenet, deit, small, or the path of a TOML file.")] = None,
+    task: TaskOption = None,
+    protocol: ProtocolOption = None,
     top: Annotated[int | None, typer.Option(min=1, help="How many winners; 1 by default.")] = None,
     random: Annotated[int | None, typer.Option(min=0, help="How many random networks; 2 by default.")] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="Trainings of each network; 1 by default.")] = None,
@@ -32,18 +33,22 @@ def handover(
 ) -> None:
     """Trains a search's winners, presets at its budget and random networks alike, and prints who is better.
 
-    Options that are not given come from `[train]` in the run file. The same command goes on where it stopped.
+    With --task they are backbones, compared by what the task measures. Options that are not given come
+    from `[train]` in the run file. The same command goes on where it stopped.
 
     Example: `uninas-evo handover runs/my-search --data /usr/share/datasets/fashion-mnist --seeds 3`
     """
     from uninas_evo.compare.train_and_compare import as_markdown, train_and_compare
+    from uninas_evo.training.protocol import protocol_for
+    from uninas_evo.training.tasks import task_class
 
     given = {
-        "data": data, "protocol": protocol, "top": top, "random": random, "seeds": seeds, "device": device,
-        "workers": workers, "threads": threads, "settings": changes(change, None) if change else None,
+        "data": data, "task": task, "protocol": protocol, "top": top, "random": random, "seeds": seeds,
+        "device": device, "workers": workers, "threads": threads, "settings": changes(change, None) if change else None,
     }  # fmt: skip
     options = _options(run_dir, {name: value for name, value in given.items() if value is not None})
-    print(as_markdown(train_and_compare(run_dir, options, _say)), end="")
+    shown = task_class(protocol_for(options.task, options.protocol).task).shown
+    print(as_markdown(train_and_compare(run_dir, options, _say), shown), end="")
 
 
 def _options(run_dir: Path, given: Mapping[str, Any]) -> TrainOptions:

@@ -18,6 +18,9 @@ def plot(
     presets: Annotated[
         bool, typer.Option("--presets", help="Score the presets on the run's skeleton, and mark them.")
     ] = False,
+    importance: Annotated[
+        bool, typer.Option("--importance", help="Draw how much each decision mattered, too; takes seconds.")
+    ] = False,
     width: Annotated[
         float | None, typer.Option(min=1, max=50, help="Inches, for a paper: 3.3 is a column. Titles are left out.")
     ] = None,
@@ -34,5 +37,5 @@ def plot(
     from uninas_evo.report.plots import styled
 
     with styled(style):
-        for path in plot_run(folder, out, presets=presets, width=width, trust=trust):
+        for path in plot_run(folder, out, presets=presets, importances=importance, width=width, trust=trust):
             typer.echo(path)

@@ -14,10 +14,16 @@ from uninas_evo.cli._app import app
 DataOption = Annotated[
     str,
     typer.Option(
-        help="A folder with train/ and val/ of one folder a class, one with labels.csv or IDX files, or an .npz file."
+        help="A folder with train/ and val/ of one folder a class, one with labels.csv or IDX files, or an .npz file; "
+        "for detection a COCO or VOC folder, for segmentation one of images/ and annotations/."
     ),
 ]
-ProtocolOption = Annotated[str, typer.Option(help="imagenet, deit, small, or the path of a TOML file.")]
+ProtocolOption = Annotated[
+    str | None, typer.Option(help="imagenet, small, coco, ade20k, ..., or a TOML file's path; by default the task's.")
+]
+TaskOption = Annotated[
+    str | None, typer.Option(help="classification, detection or segmentation; by default the protocol's.")
+]
 DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, or auto: a GPU where there is one.")]
 WorkersOption = Annotated[int, typer.Option(min=0, help="Processes that read images ahead; 8 are usual beside a GPU.")]
 ThreadsOption = Annotated[
@@ -35,7 +41,8 @@ def train(
         typer.Argument(metavar="GENOME|RUN_DIR", help="A preset, a genome's file, or a run folder: its best genome."),
     ],
     data: DataOption,
-    protocol: ProtocolOption = "small",
+    task: TaskOption = None,
+    protocol: ProtocolOption = None,
     out: Annotated[
         Path | None,
         typer.Option(help="The training's folder; by default trained/ID/seed-SEED, of a run RUN_DIR/train/..."),
@@ -52,6 +59,7 @@ def train(
 ) -> None:
     """Trains a network and reports its test accuracy; the same command resumes a training that was killed.
 
+    With --task it is the backbone of a detector or a segmentation network, and the report its AP or mean IoU.
     Under `torchrun` all its processes train together.
 
     Example: `uninas-evo train runs/my-search --data /usr/share/datasets/fashion-mnist`
@@ -60,27 +68,30 @@ def train(
     from uninas_evo.engine.journal import FILE_NAME
     from uninas_evo.report.record import genome_id
     from uninas_evo.spaces.load import load_space
-    from uninas_evo.training import load_protocol, read_splits
     from uninas_evo.training.genomes import train_in_space
     from uninas_evo.training.process import process_group
+    from uninas_evo.training.protocol import protocol_for
+    from uninas_evo.training.tasks import task_class
 
     is_run = (Path(source) / FILE_NAME).is_file()
     if is_run:
         space, (genome,) = winners(source, 1)
     else:
         space, genome = load_space(source)
-    settings = load_protocol(protocol).replace(
+    settings = protocol_for(task, protocol).replace(
         **changes(change or [], threads), **({} if start is None else {"start_from": str(start)})
     )
     text = space.encode(genome)
-    kept = folder_of(Path(source) / "train", "winner 1", text, seed) if is_run else None
-    folder = out or kept or Path("trained") / genome_id(text) / f"seed-{seed}"
-    with process_group(device) as process, _progress(settings.epochs, process.first) as progress:
-        splits = read_splits(data, settings.val_fraction)
+    kind = task_class(settings.task)
+    root = "trained" if settings.task == "classification" else f"trained-{settings.task}"
+    kept = folder_of(Path(source) / root.replace("trained", "train"), "winner 1", text, seed) if is_run else None
+    folder = out or kept or Path(root) / genome_id(text) / f"seed-{seed}"
+    with process_group(device) as process, _progress(settings.epochs, process.first, kind.metric) as progress:
+        read = kind.read(data, settings)
         result = train_in_space(
             space,
             genome,
-            splits,
+            read,
             settings,
             folder,
             seed=seed,
@@ -90,14 +101,27 @@ def train(
             say=_say,
         )
         if process.first:
-            print(f"test accuracy {result.test_accuracy:.2%}")
-            if result.test_f1 is not None:
-                area = "" if result.test_auc is None else f", area under the ROC curve {result.test_auc:.4f}"
-                print(f"test F1       {result.test_f1:.4f}{area}")
-            print(f"validation    {result.val_accuracy:.2%} (epoch {result.best_epoch} of {settings.epochs})")
-            print(f"params        {result.params:,}")
-            print(f"trained in    {result.seconds:.0f} s, {result.images_per_s:.0f} images/s")
-            print(f"folder        {folder}")
+            lines = {f"test {label(name)}": told(value, name == result.metric) for name, value in result.tested.items()}
+            lines |= {
+                "validation": f"{result.validated:.2%} (epoch {result.best_epoch} of {settings.epochs})",
+                "params": f"{result.params:,}",
+                "trained in": f"{result.seconds:.0f} s, {result.images_per_s:.0f} images/s",
+                "folder": str(folder),
+            }
+            width = max(map(len, lines))
+            for name, line in lines.items():
+                print(f"{name:<{width}} {line}")
+
+
+def label(metric: str) -> str:
+    """What a metric is called for people."""
+    words = {"f1": "F1", "auc": "AUC", "miou": "mean IoU", "ap": "AP", "ap50": "AP50", "ap75": "AP75"}
+    return " ".join(words.get(word, word) for word in metric.split("_"))
+
+
+def told(value: float | None, main: bool) -> str:
+    """A metric's value for people, the one that chose the epoch in percent."""
+    return "undefined" if value is None else f"{value:.2%}" if main else f"{value:.4f}"
 
 
 def changes(settings: list[str], threads: int | None) -> dict[str, Any]:
@@ -111,7 +135,7 @@ def changes(settings: list[str], threads: int | None) -> dict[str, Any]:
 
 
 @contextmanager
-def _progress(epochs: int, shown: bool) -> Iterator[Callable[[Mapping[str, float]], None] | None]:
+def _progress(epochs: int, shown: bool, metric: str) -> Iterator[Callable[[Mapping[str, float]], None] | None]:
     """A bar on a terminal's stderr, and a line an epoch."""
     if not shown:
         yield None
@@ -124,12 +148,12 @@ def _progress(epochs: int, shown: bool) -> Iterator[Callable[[Mapping[str, float
         task = bar.add_task("training", total=epochs)
 
         def tell(line: Mapping[str, float]) -> None:
-            if "val_accuracy" not in line:
+            if f"val_{metric}" not in line:
                 done = line["epoch"] - 1 + line["step"] / line["steps"]
                 bar.update(task, completed=done, description=f"epoch {line['epoch']:.0f} loss {line['loss']:.3f}")
                 return
             bar.console.print(
-                f"epoch {line['epoch']:.0f}/{epochs}: loss {line['loss']:.3f}, validation {line['val_accuracy']:.2%}, "
+                f"epoch {line['epoch']:.0f}/{epochs}: loss {line['loss']:.3f}, validation {line[f'val_{metric}']:.2%}, "
                 f"{line['images_per_s']:.0f} images/s, {line['seconds']:.0f} s",
                 highlight=False,
             )

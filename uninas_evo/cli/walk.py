@@ -21,7 +21,7 @@ def walk(
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for walk.csv, end.txt and the figures.")] = Path("walk"),
     start: Annotated[str | None, typer.Option(help="A preset or a genome's file; coatnet by default.")] = None,
-    steps: Annotated[int | None, typer.Option(help=f"Attempts at a search step; {STEPS:,} by default.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help=f"Attempts at a search step; {STEPS:,} by default.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of all draws; 0 by default.")] = None,
     max_params: Annotated[float | None, typer.Option(help="Most parameters; no bound by default.")] = None,
     max_flops: Annotated[float | None, typer.Option(help="Most FLOPs of one image; no bound by default.")] = None,

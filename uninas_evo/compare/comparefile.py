@@ -16,6 +16,8 @@ from uninas_evo.mistakes import check, nearest
 from uninas_evo.pool.open import PoolOptions
 
 Table = dict[str, Any]
+LONGEST_NAME = 200
+"""Bytes of a name: a file's may take 255, and ours are longer by an ending."""
 UNKNOWN = ""
 """Stands for a baseline that is wrong or missing, which was told already."""
 
@@ -94,10 +96,11 @@ def load_compare_file(path: Path, settings: Sequence[str] = ()) -> CompareFile:
     if options is None:
         raise listed(mistakes, str(path))
     mistakes += [
-        f"{kind}: {name!r} names a folder of the comparison and must hold no separator nor begin with a dot; rename it"
+        f"{kind}: {name[:80]!r} names a folder of the comparison and must hold no separator, begin with no dot, and "
+        f"take {LONGEST_NAME} bytes at most; rename it"
         for kind, named in (("strategies", options.strategies), ("problems", options.problems))
         for name in named
-        if not re.fullmatch(r"[^/\\\x00-\x1f.][^/\\\x00-\x1f]*", name)
+        if not re.fullmatch(r"[^/\\\x00-\x1f.][^/\\\x00-\x1f]*", name) or len(name.encode()) > LONGEST_NAME
     ]
     runs = _runs(options, path, mistakes)
     if options.baseline not in (*options.strategies, UNKNOWN):

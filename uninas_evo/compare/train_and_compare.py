@@ -23,11 +23,10 @@ from uninas_evo.spaces.uninas import Genome
 from uninas_evo.stats.tests import proportions_interval
 from uninas_evo.training.checkpoint import save_json
 from uninas_evo.training.genomes import check_image_size, train_in_space
-from uninas_evo.training.images import Splits
 from uninas_evo.training.options import TrainOptions
 from uninas_evo.training.process import Process, device_of
-from uninas_evo.training.protocol import Protocol, load_protocol
-from uninas_evo.training.readers import read_splits
+from uninas_evo.training.protocol import Protocol, protocol_for
+from uninas_evo.training.tasks import task_class
 
 CONFIDENCE = 0.95
 SPEED_BATCH = 64
@@ -51,7 +50,7 @@ class Row:
         id: the genome's.
         costs: its named costs.
         images_per_s: images classified a second, in batches of `SPEED_BATCH`.
-        accuracies: test accuracy of each seed.
+        accuracies: test accuracy of each seed, or what the task measures.
         gap: mean accuracy of the first winner less this one's; None for the winner itself.
         gap_low: lower end of the gap's interval.
         gap_high: its upper end.
@@ -91,12 +90,13 @@ def train_and_compare(run_dir: str | Path, options: TrainOptions, report: Report
         DataError, TrainingError, MissingExtraError: as `train`.
     """
     threads = {} if options.threads is None else {"threads": options.threads}
-    protocol = load_protocol(options.protocol).replace(**options.settings, **threads)
-    splits = read_splits(options.data, protocol.val_fraction)
+    protocol = protocol_for(options.task, options.protocol).replace(**options.settings, **threads)
+    data = task_class(protocol.task).read(options.data, protocol)
     space, best = baselines.winners(run_dir, options.top)
     entrants = field_of(space, best, options, report)
     check_image_size(space.image_of(best[0]), protocol)
-    return compare(space, entrants, splits, protocol, Path(run_dir) / "train", options, report)
+    folder = "train" if protocol.task == "classification" else f"train-{protocol.task}"
+    return compare(space, entrants, data, protocol, Path(run_dir) / folder, options, report)
 
 
 def field_of(
@@ -130,7 +130,7 @@ def _presets(winner: Genome, budget: Budget, options: TrainOptions, report: Repo
 def compare(
     space: Space[Any],
     entrants: Sequence[Entrant],
-    splits: Splits,
+    data: Any,
     protocol: Protocol,
     folder: Path,
     options: TrainOptions,
@@ -147,15 +147,17 @@ def compare(
             report(f"{entrant.label} ({cost['params']:,} params), seed {seed}: trains into {place}")
             say = report if not rows and not accuracies else (lambda line: None)  # the data is the same for all
             result = train_in_space(
-                space, genome, splits, protocol, place, seed=seed, process=process, workers=options.workers, say=say
+                space, genome, data, protocol, place, seed=seed, process=process, workers=options.workers, say=say
             )
-            accuracies.append(result.test_accuracy)
-            report(f"{entrant.label}, seed {seed}: {result.test_accuracy:.2%} in {result.seconds:.0f} s")
+            accuracies.append(result.value)
+            report(f"{entrant.label}, seed {seed}: {result.value:.2%} in {result.seconds:.0f} s")
         speed = throughput(space.build(genome), space.image_of(genome), process.device)
         rows.append(Row(entrant.label, genome_id(text), cost, speed, tuple(accuracies)))
-    rows = [rows[0], *(with_gap(row, rows[0], len(splits.test)) for row in rows[1:])]
+    task = task_class(protocol.task)
+    images = len(data.test) if protocol.task == "classification" else 0
+    rows = [rows[0], *(with_gap(row, rows[0], images) for row in rows[1:])]
     save_json(folder / "table.json", [_flat(row) for row in rows])
-    write_text(folder / "table.md", as_markdown(rows))
+    write_text(folder / "table.md", as_markdown(rows, task.shown))
     return rows
 
 
@@ -178,7 +180,8 @@ def with_gap(row: Row, winner: Row, images: int) -> Row:
     """The row with the winner's lead over it and the lead's 95 % interval.
 
     With several seeds the interval is Student's on the differences seed by seed, so that it holds the luck of
-    training; with one it only holds that of drawing `images` test images (Newcombe's, unpaired: on the safe side).
+    training; with one it only holds that of drawing `images` test images (Newcombe's, unpaired: on the safe side), and
+    where the values are no shares of images (0) there is none.
     """
     a, b = np.asarray(winner.accuracies), np.asarray(row.accuracies)
     gap = float((a - b).mean())
@@ -186,6 +189,8 @@ def with_gap(row: Row, winner: Row, images: int) -> Row:
         error = float((a - b).std(ddof=1)) / len(a) ** 0.5
         half_width = error * float(stats.t.ppf((1 + CONFIDENCE) / 2, len(a) - 1))
         return replace(row, gap=gap, gap_low=gap - half_width, gap_high=gap + half_width)
+    if not images:
+        return replace(row, gap=gap)
     low, high = proportions_interval(float(a[0]), float(b[0]), images, CONFIDENCE)
     return replace(row, gap=gap, gap_low=low, gap_high=high)
 
@@ -203,10 +208,10 @@ def throughput(network: nn.Module, image: Shape, device: torch.device, seconds: 
     return SPEED_BATCH * batches / passed
 
 
-def as_markdown(rows: Sequence[Row]) -> str:
+def as_markdown(rows: Sequence[Row], shown: str = "accuracy") -> str:
     """The table, best read in a terminal or in Markdown."""
     seeds = len(rows[0].accuracies)
-    head = f"accuracy ({seeds} seed{'s' if seeds > 1 else ''})"
+    head = f"{shown} ({seeds} seed{'s' if seeds > 1 else ''})"
     names = list(rows[0].costs)
     titles = "".join(f" {'FLOPs' if name == 'flops' else name} |" for name in names)
     lines = [
@@ -215,10 +220,9 @@ def as_markdown(rows: Sequence[Row]) -> str:
     ]
     for r in rows:
         spread = f" ± {100 * np.std(r.accuracies, ddof=1):.2f}" if seeds > 1 else ""
-        lead = (
-            "" if r.gap is None or r.gap_low is None or r.gap_high is None
-            else f"{100 * r.gap:+.2f} [{100 * r.gap_low:+.2f}, {100 * r.gap_high:+.2f}]"
-        )  # fmt: skip
+        lead = "" if r.gap is None else f"{100 * r.gap:+.2f}"
+        if r.gap_low is not None and r.gap_high is not None:
+            lead += f" [{100 * r.gap_low:+.2f}, {100 * r.gap_high:+.2f}]"
         sizes = "".join(f" {_amount(name, r.costs[name])} |" for name in names)
         lines.append(
             f"| {r.label} | {r.id} | {100 * r.accuracy:.2f} %{spread} | {lead} |{sizes} {r.images_per_s:.0f} |"

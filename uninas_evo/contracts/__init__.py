@@ -21,12 +21,25 @@ from uninas_evo.contracts.policy import Choice, Episode, Policy
 from uninas_evo.contracts.predictor import Predictor
 from uninas_evo.contracts.problem import Constraint, Goal, Objective, Problem, Progress, violation
 from uninas_evo.contracts.scorer import Scorer, Subject
-from uninas_evo.contracts.space import Anchored, G, Rebudgeted, Reducible, Shape, Space, Started, Variation, Varied
+from uninas_evo.contracts.space import (
+    Anchored,
+    Backbones,
+    G,
+    Rebudgeted,
+    Reducible,
+    Shape,
+    Space,
+    Started,
+    Trained,
+    Variation,
+    Varied,
+)
 from uninas_evo.contracts.strategy import Candidate, Draft, Result, StopSearch, Strategy, numbered
 from uninas_evo.contracts.supernet import Chosen, Gated, Mixture, Supernet, Weights
 
 __all__ = [
     "Anchored",
+    "Backbones",
     "Budget",
     "Candidate",
     "Choice",
@@ -59,6 +72,7 @@ __all__ = [
     "Strategy",
     "Subject",
     "Supernet",
+    "Trained",
     "Variation",
     "Varied",
     "Weights",

@@ -188,7 +188,14 @@ class Budget:
             )
         return cost[name]
 
+    def __str__(self) -> str:
+        """The bounds as a run file has them."""
+        return ", ".join(f"{name} = {bound:,.15g}" for name, bound in self._sides()) or "without bounds"
+
     def __repr__(self) -> str:
+        return f"Budget({', '.join(f'{name}={bound:,.15g}' for name, bound in self._sides())})"
+
+    def _sides(self) -> list[tuple[str, float]]:
         sides = [(f"min_{name}", low) for name, low, _ in self._all() if low > 0]
         sides += [(f"max_{name}", high) for name, _, high in self._all() if high < math.inf]
-        return f"Budget({', '.join(f'{name}={bound:,.15g}' for name, bound in sides)})"
+        return sides

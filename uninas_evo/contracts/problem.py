@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from uninas_evo.contracts.space import Space
+from uninas_evo.errors import ObjectiveError
 
 if TYPE_CHECKING:
     import pydantic
@@ -29,6 +30,9 @@ class Objective:
         repeats: whether scoring a genome again gives the same value; a measured time does not.
         unit: what it is counted in, such as "%" or "ms"; empty for a plain number.
         is_cost: whether it is known before anything is built, as params and FLOPs are.
+
+    Raises:
+        ObjectiveError: the goal is none of the two.
     """
 
     name: str
@@ -36,6 +40,12 @@ class Objective:
     repeats: bool = True
     unit: str = ""
     is_cost: bool = False
+
+    def __post_init__(self) -> None:
+        if self.goal not in ("maximize", "minimize"):
+            raise ObjectiveError(
+                f"the goal of objective {self.name!r} must be 'maximize' or 'minimize', got {self.goal!r}; use one"
+            )
 
     @property
     def sign(self) -> int:

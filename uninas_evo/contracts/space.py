@@ -152,8 +152,30 @@ class Started(Protocol):
 
 
 @runtime_checkable
+class Trained(Protocol):
+    """The capability of spaces whose genomes decide how their networks are trained, too."""
+
+    def training(self, genome: Any) -> Mapping[str, Any]:
+        """The settings of the training protocol that a genome decides, by name."""
+
+
+@runtime_checkable
 class Reducible(Protocol):
     """The capability of spaces that can tell, without building anything, that networks compute the same."""
 
     def reduced(self, genome: Any) -> Hashable:
         """Equal for genomes whose networks compute the same function of their weights, as far as is known."""
+
+
+@runtime_checkable
+class Backbones(Protocol):
+    """The capability of spaces whose networks give maps of images of any height and width (`forward_features`)."""
+
+    def backbone_cost(self, genome: Any, height: int, width: int) -> Cost:
+        """Exact named costs of these maps, everything but the classifier's head, from formulas.
+
+        Args:
+            genome: one of the space's.
+            height: of the image in pixels.
+            width: of the image in pixels.
+        """

@@ -10,6 +10,7 @@ from uninas_evo.draw.html import page
 from uninas_evo.draw.layout import layout
 from uninas_evo.draw.parts import Titled, network_parts
 from uninas_evo.draw.png import write_png
+from uninas_evo.draw.sketch import Sketch
 from uninas_evo.draw.svg import svg
 from uninas_evo.errors import GenomeError
 from uninas_evo.files import write_text
@@ -24,7 +25,7 @@ def draw(genome: Any, out: Path, title: str = "", against: Any = None, other_tit
     """Draws a genome into a file.
 
     Args:
-        genome: what is drawn.
+        genome: what is drawn: a genome of UniNAS or UniNet, or what `sketched` gives of one of another space.
         out: the file; its ending says the format: .svg, .png, .pdf or .html.
         title: above the drawing; the genome's id by default.
         against: a second genome of the same skeleton, drawn beside the first; what differs is marked in both.
@@ -56,10 +57,18 @@ def titled_parts(genome: Any, title: str, against: Any, other_title: str) -> lis
     """
     if against is not None and type(against) is not type(genome):
         raise GenomeError("two genomes are drawn side by side where they are of one space; draw each by itself")
+    if isinstance(genome, Sketch):
+        if against is None:
+            return [(title or genome.id, genome, genome.parts)]
+        pairs = ((title or genome.id, genome.marked(against)), (other_title or against.id, against.marked(genome)))
+        return [(name, one, one.parts) for name, one in pairs]
     if isinstance(genome, uninet.Genome):
         return _uninet_parts(genome, title, against, other_title)
     if not isinstance(genome, Genome):
-        raise GenomeError(f"a {type(genome).__name__} has no drawing; genomes of UniNAS and UniNet have")
+        raise GenomeError(
+            f"a {type(genome).__name__} has no drawing; give `sketched(space, genome)` "
+            "of a space of cells, stages or choices"
+        )
     if against is None:
         return [(title or genome.id, genome, network_parts(genome))]
     found = edits(genome, against)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from uninas_evo.draw.drawing import draw, titled_parts
 from uninas_evo.draw.layout import layout
+from uninas_evo.draw.sketch import sketched
 from uninas_evo.draw.svg import svg
-from uninas_evo.spaces.load import load_genome
+from uninas_evo.spaces.load import load_space
 
 if TYPE_CHECKING:
     from uninas_evo.draw.parts import Titled
@@ -49,5 +50,5 @@ def show(genome: Any, against: Any = None) -> Drawing:
         genome: a genome, or what `load_genome` takes.
         against: a second one.
     """
-    first, other = (load_genome(one) if isinstance(one, str | Path) else one for one in (genome, against))
+    first, other = (sketched(*load_space(one)) if isinstance(one, str | Path) else one for one in (genome, against))
     return Drawing(first, other)

@@ -72,15 +72,16 @@ def network_parts(genome: Genome, marks: Collection[str] = ()) -> tuple[Part, ..
         marks: places of nodes that are marked, such as those of `edits`.
     """
     s = genome.skeleton
-    stem = Part("stem", "skeleton", "stem", s.image, s.stem_cost)
+    stem = Part("stem", "skeleton", "stem", s.image, s.stem_cost(*s.image[1:]))
     head = Part("head", "skeleton", "head", s.stage_shape(len(s.channels) - 1), s.head_cost)
     builder = _Builder(genome, frozenset(marks))
     return stem, *(builder.stage(stage) for stage in range(len(s.channels))), head
 
 
-def _group(
+def grouped(
     parts: Sequence[Part], flow: Flow = "down", kind: str = "group", name: str = "", place: str = "", count: int = 1
 ) -> Part:
+    """Parts together, which cost what they cost."""
     cost = sum((part.total for part in parts), FREE)
     return Part(name, kind, place, None, cost, count, tuple(parts), flow)
 
@@ -102,14 +103,14 @@ class _Builder:
                 last += 1
             blocks.append(self.block(stage, place, last - place + 1))
             place = last + 1
-        return _group(blocks, "along", "stage", f"Stage {stage + 1}", str(stage + 1))
+        return grouped(blocks, "along", "stage", f"Stage {stage + 1}", str(stage + 1))
 
     def entry(self, stage: int) -> Part:
         """What the first block of a stage has beyond the others: it halves the resolution and widens, on both ways."""
         s = self.genome.skeleton
         _, h, w = s.stage_shape(stage)
         shape = (s.stem[1] if stage == 0 else s.channels[stage - 1], 2 * h, 2 * w)
-        cost = s.block_cost(stage, first=True) - s.block_cost(stage, first=False)
+        cost = s.block_cost(stage, h * w, 4 * h * w) - s.block_cost(stage, h * w, None)
         return Part("downsample", "skeleton", f"{stage + 1}/downsample", shape, cost)
 
     def _equal(self, a: int, b: int) -> bool:
@@ -131,14 +132,14 @@ class _Builder:
             self.branch(self.genome.chains[2 * index + i], f"{stage + 1}.{place + 1}.{i + 1}") for i in range(2)
         ]
         title = f"Block {place + 1}" if count == 1 else f"Blocks {place + 1}–{place + count}"
-        return _group(branches, "along", "block", title, f"{stage + 1}.{place + 1}", count)
+        return grouped(branches, "along", "block", title, f"{stage + 1}.{place + 1}", count)
 
     def branch(self, chain: Chain, name: str) -> Part:
         """X + chain(norm(x)): the paths fork at a port and meet in an addition."""
         c, h, w = chain.shape
-        inner = _group([_norm(chain.shape, f"{name}/norm"), *self.chain(chain, name)])
+        inner = grouped([_norm(chain.shape, f"{name}/norm"), *self.chain(chain, name)])
         add = Part("add", "skeleton", f"{name}/residual", chain.shape, Cost(0, c * h * w))
-        return _group([PORT, _group([WIRE, inner], "across"), add], "down", "branch", "", name)
+        return grouped([PORT, grouped([WIRE, inner], "across"), add], "down", "branch", "", name)
 
     def chain(self, chain: Chain, name: str) -> list[Part]:
         """The parts of a chain's nodes."""
@@ -155,10 +156,10 @@ class _Builder:
         first, second = operation.halves
         opening, closing = operation.half_costs(n.shape)
         branches = [self.chain(branch, f"{name}/{i}") for i, branch in enumerate(n.branches, 1)]
-        inner = [_group(parts) if parts else WIRE for parts in branches]
+        inner = [grouped(parts) if parts else WIRE for parts in branches]
         parts = (
             Part(first, operation.kind, name, n.shape, opening),
-            _group(inner, "across") if len(inner) > 1 else inner[0],
+            grouped(inner, "across") if len(inner) > 1 else inner[0],
             Part(second, operation.kind, f"{name}/{second}", n.branches[0].shape, closing),
         )
         return Part(operation.name, "pair", name, n.shape, Cost(n.params, n.flops), parts=parts, marked=marked)
@@ -169,7 +170,7 @@ class _Builder:
         project = Part("conv_chunk3", "attention", name, n.shape, projection_cost(*n.shape))
         groups = [self.heads(n, group, f"{name}/heads{group + 1}") for group in range(len(n.heads))]
         concat = Part("concat", "attention", f"{name}/concat", (HEAD_WIDTH, h, w))
-        parts = (project, _group(groups, "across") if len(groups) > 1 else groups[0], concat)
+        parts = (project, grouped(groups, "across") if len(groups) > 1 else groups[0], concat)
         return Part("attention", "pair", name, n.shape, Cost(n.params, n.flops), parts=parts, marked=marked)
 
     def heads(self, n: Node, group: int, name: str) -> Part:
@@ -183,13 +184,13 @@ class _Builder:
         first = Part("q · k", "attention", f"{name}/matmul1", (HEAD_WIDTH, h, w), matmul)
         second = Part("scores · v", "attention", f"{name}/matmul2", (1, area, area), matmul)
         labels = [Part(label, "label") for label in "qkv"]
-        weights = _group(
-            [_group([_group([labels[0], *q]), _group([labels[1], *k])], "across"), first, *scores],
+        weights = grouped(
+            [grouped([grouped([labels[0], *q]), grouped([labels[1], *k])], "across"), first, *scores],
         )
-        inner = [_group([weights, _group([labels[2], *v])], "across"), second, *out]
+        inner = [grouped([weights, grouped([labels[2], *v])], "across"), second, *out]
         count = len(n.heads[group])
         words = f"heads {head_places(n.heads[group])}  × {count}" if count > 1 else f"head {n.heads[group][0]}"
-        return _group([Part(words, "label"), *inner], "down", "heads", "", name, count)
+        return grouped([Part(words, "label"), *inner], "down", "heads", "", name, count)
 
 
 def _norm(shape: Shape, place: str) -> Part:

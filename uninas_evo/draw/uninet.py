@@ -21,7 +21,13 @@ def network_parts(genome: Genome, marks: Collection[str] = ()) -> tuple[Part, ..
         marks: places that are marked, such as those of `differences`.
     """
     s = genome.skeleton
-    stem = Part(f"stem /{s.stem_stride}", "skeleton", "stem", (3, s.image_size, s.image_size), cost.stem(s).cost)
+    stem = Part(
+        f"stem /{s.stem_stride}",
+        "skeleton",
+        "stem",
+        (3, s.image_size, s.image_size),
+        cost.stem(s, (s.sides[0],) * 2).cost,
+    )
     last = genome.stages[-1].channels
     head = Part("head", "skeleton", "head", (last, s.sides[-1], s.sides[-1]), cost.head(last, s).cost)
     stages = [_stage(genome, index, marks) for index in range(len(genome.stages))]
@@ -46,7 +52,7 @@ def _fixed_stage(genome: Genome) -> list[Part]:
     channels, repeats = s.first
     shape = (s.stem, s.sides[0], s.sides[0])
     name = f"DWConv e=1 c={channels} × {repeats}"
-    return [Part(name, "skeleton", "first", shape, cost.fixed_stage(s).cost)]
+    return [Part(name, "skeleton", "first", shape, cost.fixed_stage(s, (s.sides[0],) * 2).cost)]
 
 
 def _stage(genome: Genome, index: int, marks: Collection[str]) -> Part:
@@ -54,8 +60,8 @@ def _stage(genome: Genome, index: int, marks: Collection[str]) -> Part:
     stride, before, after = s.strides[index], s.sides[index], s.sides[index + 1]
     number = str(index + 1)
     kind = "shape" if stage.module == "L" else "attention"
-    down = cost.module(stage.module, ci, stage.channels, stride, before, s.heads).cost
-    one = cost.block(stage, after, s.heads, s.window).cost
+    down = cost.module(stage.module, ci, stage.channels, stride, (before, before), s.heads).cost
+    one = cost.block(stage, (after, after), after, s.heads, s.window).cost
     operator = Part(
         f"{stage.operator} e={stage.expansion}",
         KINDS[stage.operator],

@@ -7,7 +7,6 @@ import io
 import json
 import math
 import random
-import statistics
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -21,6 +20,7 @@ from uninas_evo.engine.results import Difference, Evaluation, Rescored, SearchRe
 from uninas_evo.files import own_folder, write_text
 from uninas_evo.formats import plain_cell
 from uninas_evo.pool.contract import Job, Pool
+from uninas_evo.stats import means
 
 MOSTLY_SIZE = 0.5
 """Share of a score's rank variance that size must leave unexplained; below, the search may only find size."""
@@ -49,9 +49,9 @@ def preferred(order: Sequence[int], events: Sequence[Event], objective: Objectiv
     known = [number for number in order if len(fresh.get(number, ())) == most]
     if not order or not most or order[0] not in known:
         return list(order)
-    means = {number: objective.sign * statistics.fmean(fresh[number]) for number in known}
-    known.sort(key=lambda number: -math.inf if math.isnan(means[number]) else means[number], reverse=True)
-    return known + [number for number in order if number not in means]
+    gains = {number: objective.sign * means.mean(fresh[number]) for number in known}
+    known.sort(key=lambda number: -math.inf if math.isnan(gains[number]) else gains[number], reverse=True)
+    return known + [number for number in order if number not in gains]
 
 
 def rescore(
@@ -113,13 +113,13 @@ def difference(a: Sequence[float], b: Sequence[float], sign: int) -> Difference 
     paired = [sign * (x - y) for x, y in zip(a, b, strict=True) if math.isfinite(x - y)]
     if not paired:
         return None
-    mean = statistics.fmean(paired)
+    gain = means.mean(paired)
     if len(paired) == 1:
-        return Difference(mean, 0.0, mean > 0)
+        return Difference(gain, 0.0, gain > 0)
     from scipy.stats import t
 
-    error = statistics.stdev(paired) / len(paired) ** 0.5
-    return Difference(mean, error, bool(mean > float(t.ppf(0.975, len(paired) - 1)) * error))
+    error = means.deviation(paired) / len(paired) ** 0.5
+    return Difference(gain, error, bool(gain > float(t.ppf(0.975, len(paired) - 1)) * error))
 
 
 def score_again(

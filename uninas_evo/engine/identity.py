@@ -94,13 +94,13 @@ def by_hash(content: Mapping[str, Any], header: Header) -> dict[str, Any]:
 
 def _found(path: str, digest: str, folder: Path) -> Path | None:
     """Where a recorded file lies that is no longer at its path: a folder around the run and an end of the path."""
-    if digest == MISSING or Path(path).is_file():
+    if digest == MISSING or Path(path).exists():
         return None
     parts = Path(path).parts[1:]
     for above in folder.resolve().parents:
         for count in range(1, len(parts) + 1):
             place = above.joinpath(*parts[-count:])
-            if place.is_file() and file_hash(place) == digest:
+            if place.exists() and file_hash(place) == digest:
                 return place
     return None
 

@@ -9,20 +9,22 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
-import io
 import math
 import os
 import stat
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import field
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol, TypeVar, cast
+from typing import Annotated, Any, BinaryIO, Literal, Protocol, TypeVar, cast, dataclass_transform
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic.dataclasses import dataclass
 from pydantic_core import PydanticSerializationError
 
 from uninas_evo.contracts import Constraint, Cost, Goal
 from uninas_evo.errors import JournalError
+from uninas_evo.files import parse_json
 
 VERSION = 2
 """Since 2 an ask holds its costs by name, and may have a fidelity and what it inherits from."""
@@ -38,8 +40,14 @@ _SEAL = ',"chain":"{}"}}'
 _SEAL_LENGTH = len(_SEAL.format("0" * 16))
 
 
-class _Event(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+T = TypeVar("T")
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True)
+def _event_class(cls: type[T]) -> type[T]:
+    """An event: checked by pydantic where it is made or read, and with slots, since long runs hold many."""
+    config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    return cast("type[T]", dataclass(cls, config=config, frozen=True, kw_only=True, slots=True))
 
 
 def _tables(run: dict[str, Any]) -> dict[str, Any]:
@@ -53,7 +61,8 @@ def _tables(run: dict[str, Any]) -> dict[str, Any]:
 Run = Annotated[dict[str, Any], AfterValidator(_tables)]
 
 
-class Header(_Event):
+@_event_class
+class Header:
     """The first line: what is needed to build the run again, and where it was started."""
 
     event: Literal["header"] = "header"
@@ -62,18 +71,18 @@ class Header(_Event):
     """The resolved run file; `problem` or `strategy` is absent where a Python object was given."""
     seed: int
     objectives: dict[str, Goal]
-    units: dict[str, str] = {}
+    units: dict[str, str] = field(default_factory=dict)
     """What objectives are counted in, where they have a unit."""
-    constraints: dict[str, tuple[float | None, float | None]] = {}
+    constraints: dict[str, tuple[float | None, float | None]] = field(default_factory=dict)
     """Bounds on scored values: name -> least and most that is feasible."""
     versions: dict[str, str]
     """Installed version of each library that can change a result."""
     host: dict[str, str]
     git: str | None = None
     """Commit of the working folder, with `+` where files differ from it."""
-    sources: dict[str, str] = {}
+    sources: dict[str, str] = field(default_factory=dict)
     """SHA-256 of each file of the user's own that the scores depend on, imported modules included."""
-    prepared: dict[str, str] = {}
+    prepared: dict[str, str] = field(default_factory=dict)
     """SHA-256 of what was made before the first score and is shared by all, such as trained weights."""
     strategy_source: str | None = None
     """SHA-256 of the file of the user's own strategy."""
@@ -89,7 +98,8 @@ class Header(_Event):
         )
 
 
-class AskEvent(_Event):
+@_event_class
+class AskEvent:
     """A candidate that the strategy asked for."""
 
     event: Literal["ask"] = "ask"
@@ -123,7 +133,8 @@ class AskEvent(_Event):
         return Cost(int(self.costs.get("params", 0)), int(self.costs.get("flops", 0))).extended(**further)
 
 
-class Measured(_Event):
+@_event_class
+class Measured:
     """What may differ between two recordings of the same run."""
 
     seconds: float
@@ -134,7 +145,8 @@ class Measured(_Event):
     """Seconds since the run began, starts of workers and pauses before a resume left out."""
 
 
-class ResultEvent(_Event):
+@_event_class
+class ResultEvent:
     """What scoring a candidate gave: values, or the reason why there are none."""
 
     event: Literal["result"] = "result"
@@ -146,7 +158,8 @@ class ResultEvent(_Event):
     measured: Measured
 
 
-class RescoreEvent(_Event):
+@_event_class
+class RescoreEvent:
     """A finalist scored again under a seed that the search has not used."""
 
     event: Literal["rescore"] = "rescore"
@@ -157,7 +170,8 @@ class RescoreEvent(_Event):
     failure: str | None = None
 
 
-class SnapshotEvent(_Event):
+@_event_class
+class SnapshotEvent:
     """The strategy's state was saved: a resumed run restores the last one and replays only what came after it."""
 
     event: Literal["snapshot"] = "snapshot"
@@ -170,7 +184,8 @@ class SnapshotEvent(_Event):
     sha256: str
 
 
-class Note(_Event):
+@_event_class
+class Note:
     """Something worth knowing that the replay does not need."""
 
     event: Literal["note"] = "note"
@@ -181,6 +196,10 @@ class Note(_Event):
 
 Event = Header | AskEvent | ResultEvent | RescoreEvent | SnapshotEvent | Note
 _EVENTS: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="event")])
+_KINDS: dict[type[Any], TypeAdapter[Any]] = {
+    kind: TypeAdapter(kind) for kind in (Header, AskEvent, ResultEvent, RescoreEvent, SnapshotEvent, Note)
+}
+"""How each kind is written."""
 
 
 def _lock(file: int) -> bool:
@@ -234,11 +253,13 @@ class Journal:
                 f"{path} is in use: one process at a time may write a run folder; "
                 f"wait until the other one ends, or end it"
             )
-        content = path.read_bytes()
-        self.events, self._chain, good = _parse(content, path)
-        if good < len(content):  # a torn last line: the process was killed while it wrote
-            _check_torn(content[good:], path, first=good == 0)
-            os.ftruncate(self._file, good)
+        reader = _Reader(path)
+        with open(self._file, "rb", closefd=False) as file:
+            self.events = list(reader.read(file))
+        self._chain = reader.chain
+        if reader.torn:  # the process was killed while it wrote
+            _check_torn(reader.torn, path, first=reader.good == 0)
+            os.ftruncate(self._file, reader.good)
 
     @classmethod
     def of(cls, path: Path) -> Journal:
@@ -322,40 +343,54 @@ def read_journal(path: Path) -> tuple[Header, list[Event]]:
     Raises:
         JournalError: there is no journal, it has no header, it is of another version, or a line was changed.
     """
+    events = stream(path)
+    return cast("Header", next(events)), list(events)
+
+
+def stream(path: Path) -> Iterator[Event]:
+    """The header and the events after it, one at a time: a long run need not be held at once.
+
+    Args:
+        path: as for `read_journal`.
+
+    Raises:
+        JournalError: as `read_journal`, where the wrong line is reached.
+    """
     path = path / FILE_NAME if path.is_dir() else path
-    events, _, _ = _parse(_read(path), path)
-    return cast("Header", events[0]), events[1:]
+    reader = _Reader(path)
+    try:
+        _check_regular(path)
+        with path.open("rb") as file:
+            yield from reader.read(file)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    if not reader.good:
+        raise JournalError(f"{path} holds no event yet: the run was ended before it began; start it again")
 
 
 def read_header(path: Path) -> Header:
     """The header alone, without a look at the events after it; raises as `read_journal`."""
-    path = path / FILE_NAME if path.is_dir() else path
-    return cast("Header", _parse(_read(path, lines=1), path)[0][0])
+    return cast("Header", next(stream(path)))
 
 
 def count_results(path: Path) -> int:
-    """How many results a run folder's journal holds, without checking them."""
-    return _read(path / FILE_NAME).count(b'\n{"event":"result"')
-
-
-def _read(path: Path, lines: int | None = None) -> bytes:
-    """A journal's content, or its first lines.
+    """How many results a run folder's journal holds, without checking them.
 
     Raises:
-        JournalError: it cannot be read, or is empty.
+        JournalError: it cannot be read.
     """
     try:
-        _check_regular(path)
-        with path.open("rb") as file:
-            content = file.read() if lines is None else b"".join(file.readline() for _ in range(lines))
+        with (path / FILE_NAME).open("rb") as file:
+            return sum(line.startswith(b'{"event":"result"') for line in file)
     except OSError as error:
-        raise JournalError(
-            f"{path} cannot be read ({error.strerror}): a run folder holds a file {FILE_NAME}; "
-            f"name the folder that `uninas-evo run` wrote"
-        ) from error
-    if b"\n" not in content:
-        raise JournalError(f"{path} holds no event yet: the run was ended before it began; start it again")
-    return content
+        raise _unreadable(path / FILE_NAME, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> JournalError:
+    return JournalError(
+        f"{path} cannot be read ({error.strerror}): a run folder holds a file {FILE_NAME}; "
+        f"name the folder that `uninas-evo run` wrote"
+    )
 
 
 def lineage(asks: Mapping[int, AskEvent], number: int) -> tuple[str, ...]:
@@ -391,40 +426,70 @@ def canonical(events: Iterable[Event]) -> list[dict[str, Any]]:
     """The part of a journal that is the same for equal runs: asks in order, then results by number, no times."""
     kept = [event for event in events if isinstance(event, AskEvent | ResultEvent)]
     kept.sort(key=lambda event: (isinstance(event, ResultEvent), event.number))
-    return [event.model_dump(exclude={"measured", "traceback"}) for event in kept]
+    return [_KINDS[type(event)].dump_python(event, exclude={"measured", "traceback"}) for event in kept]
 
 
-def _parse(content: bytes, path: Path) -> tuple[list[Event], str, int]:
-    """Events, last checksum and length of the part of a journal that is whole."""
-    events: list[Event] = []
-    chain = ""
-    good = content.rfind(b"\n") + 1
-    for number, whole in enumerate(io.BytesIO(content), start=1):
-        if not whole.endswith(b"\n"):
-            break  # torn
-        line = whole[:-1]
-        body, seal = line[:-_SEAL_LENGTH], line[-_SEAL_LENGTH:]
-        chain = _link(chain, body)
-        if number == 1:
-            _check_version(line, path)
-        if seal != _SEAL.format(chain).encode():
-            raise JournalError(
-                f"{path}, line {number}: the line, or one before it, was changed after it was written "
-                f"(its checksum should be {chain}); restore the file from a copy, or cut it after "
-                f"line {number - 1} to go on from there"
-            )
-        events.append(_event(body + b"}", path, number))
-    _check_order(events, path)
-    return events, chain, good
+class _Reader:
+    """Reads a journal line by line; each must have its seal and follow from those before it.
+
+    Attributes:
+        path: named in errors.
+        chain: the last checksum.
+        good: bytes of whole lines.
+        torn: what follows them, a line without its end.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.chain = ""
+        self.good = 0
+        self.torn = b""
+        self._order = _Order()
+
+    def read(self, file: BinaryIO) -> Iterator[Event]:
+        """The events of an open file.
+
+        Raises:
+            JournalError: a line is no event, was changed, or does not follow.
+        """
+        for number, whole in enumerate(file, start=1):
+            if not whole.endswith(b"\n"):
+                self.torn = whole
+                return
+            line = whole[:-2] if whole.endswith(b"\r\n") else whole[:-1]  # a checkout may have changed line ends
+            if number == 1:
+                _check_version(line, self.path)
+            body, seal = line[:-_SEAL_LENGTH], line[-_SEAL_LENGTH:]
+            self.chain = _link(self.chain, body)
+            if seal != _SEAL.format(self.chain).encode():
+                raise JournalError(
+                    f"{self.path}, line {number}: the line, or one before it, was changed after it was written "
+                    f"(its checksum should be {self.chain}); restore the file from a copy"
+                    + (f", or cut it after line {number - 1} to go on from there" if number > 1 else "")
+                )
+            event = _event(body, self.path, number)
+            if wrong := self._order.wrong(event):
+                raise JournalError(
+                    f"{self.path}, line {number}: {wrong}; restore the file from a copy, or cut it before this line"
+                )
+            self.good += len(whole)
+            yield event
 
 
-def _event(line: bytes, path: Path, number: int) -> Event:
+def _event(body: bytes, path: Path, number: int) -> Event:
+    """The event of a line without its seal."""
+    line = body + b"}"
     try:
-        return _EVENTS.validate_json(line)
+        event = _EVENTS.validate_json(line)
+        if _KINDS[type(event)].dump_json(event, exclude_none=True) != line:  # what we wrote holds no key twice
+            parse_json(line)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"]))
         raise JournalError(f"{path}, line {number}: not an event of a journal ({where}: {first['msg']})") from error
+    except ValueError as error:
+        raise JournalError(f"{path}, line {number}: not an event of a journal ({error})") from None
+    return event
 
 
 def _check_version(line: bytes, path: Path) -> None:
@@ -442,56 +507,62 @@ def _check_version(line: bytes, path: Path) -> None:
         )
 
 
-def _check_order(events: Sequence[Event], path: Path) -> None:
-    """Asks must count from 0 and name what was asked before; each has one result with a value for every objective."""
-    asks: list[AskEvent] = []
-    done: set[int] = set()
-    names = cast("Header", events[0]).objectives.keys() if events else ()
-    for line, event in enumerate(events, start=1):
+class _Order:
+    """What each event must agree with.
+
+    Asks count from 0 and name what was asked before; each has one result at most, with a value for every objective.
+    """
+
+    def __init__(self) -> None:
+        self._own: list[bool] = []
+        """For each ask, whether it has a genome of its own."""
+        self._done: set[int] = set()
+        self._header: Header | None = None
+
+    def wrong(self, event: Event) -> str:
+        """What is wrong with the next event, empty where nothing is."""
         if isinstance(event, AskEvent):
-            wrong = _wrong_ask(event, asks)
-            asks.append(event)
-        elif isinstance(event, ResultEvent):
-            wrong = _wrong_result(event, asks, done, names)
-            done.add(event.number)
-        else:
-            wrong = "a second header" if isinstance(event, Header) and line > 1 else ""
-            followed = names or (isinstance(event, Header) and "audit" in event.run)  # an audit follows nothing
-            wrong = wrong or ("" if followed or line > 1 else "a header without objectives")
-        if wrong:
-            raise JournalError(
-                f"{path}, line {line}: {wrong}; restore the file from a copy, or cut it before this line"
-            )
+            wrong = self._wrong_ask(event)
+            self._own.append(event.genome is not None)
+            return wrong
+        if isinstance(event, ResultEvent):
+            wrong = self._wrong_result(event)
+            self._done.add(event.number)
+            return wrong
+        if not isinstance(event, Header):
+            return ""
+        if self._header is not None:
+            return "a second header"
+        self._header = event
+        followed = event.objectives or "audit" in event.run  # an audit follows nothing
+        return "" if followed else "a header without objectives"
 
+    def _wrong_ask(self, ask: AskEvent) -> str:
+        if ask.number != len(self._own):
+            return f"candidate {len(self._own)} must come next, got {ask.number}"
+        if (ask.genome is None) == (ask.same_as is None):
+            return f"candidate {ask.number} must have a genome or be the same as an earlier one"
+        named = [*ask.parents, *(one for one in (ask.same_as, ask.inherits) if one is not None)]
+        if named and not 0 <= min(named) <= max(named) < ask.number:
+            return f"candidate {ask.number} names one that was not asked before it"
+        if ask.same_as is not None and not self._own[ask.same_as]:
+            return f"candidate {ask.number} is the same as {ask.same_as}, which has no genome of its own"
+        return ""
 
-def _wrong_ask(ask: AskEvent, asks: Sequence[AskEvent]) -> str:
-    """What is wrong with an ask after others, empty where nothing is."""
-    if ask.number != len(asks):
-        return f"candidate {len(asks)} must come next, got {ask.number}"
-    if (ask.genome is None) == (ask.same_as is None):
-        return f"candidate {ask.number} must have a genome or be the same as an earlier one"
-    named = [*ask.parents, *(one for one in (ask.same_as, ask.inherits) if one is not None)]
-    if named and not 0 <= min(named) <= max(named) < ask.number:
-        return f"candidate {ask.number} names one that was not asked before it"
-    if ask.same_as is not None and asks[ask.same_as].genome is None:
-        return f"candidate {ask.number} is the same as {ask.same_as}, which has no genome of its own"
-    return ""
-
-
-def _wrong_result(result: ResultEvent, asks: Sequence[AskEvent], done: set[int], names: Iterable[str]) -> str:
-    """What is wrong with a result after others, empty where nothing is."""
-    if not 0 <= result.number < len(asks):
-        return f"a result of candidate {result.number} before its ask"
-    if asks[result.number].genome is None:
-        return f"a result of candidate {result.number}, which shares the result of another"
-    if result.number in done:
-        return f"a second result of candidate {result.number}"
-    if (result.values is None) == (result.failure is None):
-        return f"the result of candidate {result.number} must have values or a failure"
-    for name in names:
-        if result.values is not None and name not in result.values:
-            return f"the result of candidate {result.number} has no value for the objective {name!r}"
-    return ""
+    def _wrong_result(self, result: ResultEvent) -> str:
+        if not 0 <= result.number < len(self._own):
+            return f"a result of candidate {result.number} before its ask"
+        if not self._own[result.number]:
+            return f"a result of candidate {result.number}, which shares the result of another"
+        if result.number in self._done:
+            return f"a second result of candidate {result.number}"
+        if (result.values is None) == (result.failure is None):
+            return f"the result of candidate {result.number} must have values or a failure"
+        if result.values is not None and self._header is not None:
+            for name in self._header.objectives:
+                if name not in result.values:
+                    return f"the result of candidate {result.number} has no value for the objective {name!r}"
+        return ""
 
 
 def _check_regular(path: Path) -> None:
@@ -521,7 +592,7 @@ def _written(event: Event) -> str:
         JournalError: it holds text that cannot be written as UTF-8.
     """
     try:
-        return event.model_dump_json(exclude_none=True)[:-1]
+        return _KINDS[type(event)].dump_json(event, exclude_none=True).decode()[:-1]
     except (PydanticSerializationError, UnicodeEncodeError, ValueError) as error:
         raise JournalError(f"a {event.event} cannot be recorded: {error}; use names and texts in UTF-8") from None
 

@@ -191,10 +191,13 @@ class Loop:
 
     def _number(self, draft: Draft) -> None:
         """Makes a draft the next trial, which must be what the journal holds, as far as it holds anything."""
-        trial = self._trial(draft, self.problem.space.encode(draft.genome))
-        number = trial.candidate.number
-        if number < len(self._recorded):
-            _compare(self._recorded[number], trial, self.journal)
+        text, number = self.problem.space.encode(draft.genome), len(self.trials)
+        recorded = self._recorded[number] if number < len(self._recorded) else None
+        if recorded is not None and recorded.genome == text:
+            text = recorded.genome  # one copy of each: a long run has many
+        trial = self._trial(draft, text)
+        if recorded is not None:
+            _compare(recorded, trial, self.journal)
         else:
             self._unwritten.append(self._event(trial))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import random
-import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from uninas_evo.engine.search import reopen
 from uninas_evo.errors import JournalError
 from uninas_evo.pool.contract import Done, Job
 from uninas_evo.pool.open import make_ready, open_pool, pool_on
-from uninas_evo.stats import fronts
+from uninas_evo.stats import fronts, means
 
 MEASUREMENTS = 5
 """How often a measured value is taken again, for its spread."""
@@ -133,6 +132,5 @@ def _rows(recorded: ResultEvent, scores: list[Done], objectives: tuple[Objective
 
 def _measured(before: float, again: list[float]) -> tuple[float, bool]:
     """The mean of new measurements, and whether the recorded one lies within three of their deviations."""
-    mean = statistics.fmean(again)
-    deviation = statistics.stdev(again) if len(again) > 1 else 0.0
+    mean, deviation = means.mean(again), means.deviation(again)
     return mean, abs(before - mean) <= 3 * max(deviation, SPREAD * abs(mean))

@@ -97,16 +97,16 @@ class Pool(ABC):
     def map(self, jobs: Iterable[Job]) -> Iterator[Done]:
         """Scores jobs, each given back when it is done, in whatever order they end.
 
-        What workers still do of before, such as a candidate that the end of the time cut off, is left out.
+        What still ran before, as where a search's time was over, is dropped when it ends.
         """
-        waiting, mine = deque(jobs), set[Job]()
-        while waiting or mine:
+        waiting, busy = deque(jobs), set[Job]()
+        while waiting or busy:
             while waiting and self.idle > 0:
-                mine.add(waiting[0])
+                busy.add(waiting[0])
                 self.submit(waiting.popleft())
             for done in self.wait():
-                if done.job in mine:
-                    mine.remove(done.job)
+                if done.job in busy:
+                    busy.remove(done.job)
                     yield done
 
     def close(self) -> None:  # noqa: B027 - nothing to end in the calling process
@@ -127,7 +127,7 @@ def cause(error: BaseException) -> str:
     """Why an executor's task or process ended, in one line."""
     text = message(error)
     if codes := re.search(r"exit codes of the workers are \{(.+?)\}", text):
-        return f"exit code {codes[1]}"
+        return "exit code " + re.sub(r"EXIT\((\d+)\)", r"\1", codes[1])
     if type(error).__name__ in ("TerminatedWorkerError", "BrokenProcessPool"):
         return "exit code unknown"
     return printable(f"{type(error).__name__}: {text}")[:400]

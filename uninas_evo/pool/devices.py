@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 
 from uninas_evo.errors import PoolError
 
@@ -56,3 +57,25 @@ def environment(device: str, threads: int) -> dict[str, str]:
     else:
         env["CUDA_VISIBLE_DEVICES"] = ""
     return env
+
+
+FILES_OF_A_WORKER = 16
+"""Files, pipes and semaphores that this process holds open for one worker."""
+
+
+def allow_files(workers: int) -> None:
+    """Lets this process open what so many workers need, as far as the system allows.
+
+    Raises:
+        PoolError: it allows fewer.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = 64 + FILES_OF_A_WORKER * workers
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        raise PoolError(
+            f"{workers} workers need {needed} open files, and this shell allows {hard}; raise it with `ulimit -n "
+            f"{needed}`, or take fewer devices"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))

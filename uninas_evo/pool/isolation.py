@@ -13,10 +13,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+_ALONE = threading.RLock()
+"""What is put back belongs to the process: threads that search at the same time score in turn."""
+
 
 @contextmanager
 def isolated() -> Iterator[None]:
-    """Puts back what scoring may have changed of the process.
+    """Puts back what scoring may have changed of the process, where one candidate is at a time.
 
     These are the global random generators, torch's gradient mode, default dtype, default device, threads and matrix
     precision, numpy's handling of errors, the working folder, the environment, the module search path, the recursion
@@ -25,8 +28,8 @@ def isolated() -> Iterator[None]:
     Raises:
         OSError: the working folder is gone.
     """
-    path, environment, limit = list(sys.path), dict(os.environ), sys.getrecursionlimit()
-    with ExitStack() as stack:
+    with _ALONE, ExitStack() as stack:
+        path, environment, limit = list(sys.path), dict(os.environ), sys.getrecursionlimit()
         with contextlib.suppress(FileNotFoundError):  # it was gone before
             stack.callback(os.chdir, os.getcwd())
         stack.callback(sys.path.__setitem__, slice(None), path)
@@ -45,6 +48,8 @@ def isolated() -> Iterator[None]:
             stack.callback(lambda: np.seterr(**errors))
         if "torch" in sys.modules:
             _restore_torch(stack)
+        else:
+            stack.callback(_reset_torch, environment.get("OMP_NUM_THREADS"))
         yield
 
 
@@ -67,12 +72,29 @@ def _restore_torch(stack: ExitStack) -> None:
     stack.callback(torch.set_float32_matmul_precision, torch.get_float32_matmul_precision())
 
 
+def _reset_torch(threads: str | None) -> None:
+    """What scoring imported first gets the state that it has when it is new."""
+    if "torch" in sys.modules:
+        import torch
+
+        torch.set_grad_enabled(True)
+        torch.set_default_dtype(torch.float32)
+        torch.set_default_device(None)
+        torch.set_num_threads(int(threads or torch.get_num_threads()))
+        torch.set_float32_matmul_precision("highest")
+
+
 def _default_device() -> Any:
     """What `torch.set_default_device` was given; None where nothing was: a device costs every call a detour."""
     import torch
 
     device = torch.get_default_device()
     return None if device == torch.device("cpu") else device
+
+
+def seeded_libraries() -> set[str]:
+    """Those that are loaded, of the libraries with generators and settings of their own."""
+    return {name for name in ("numpy", "torch") if name in sys.modules}
 
 
 def seed_all(key: str) -> None:

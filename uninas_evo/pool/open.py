@@ -9,11 +9,21 @@ A pool takes jobs while it has idle workers and gives each back done, in whateve
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PositiveInt,
+    Tag,
+    ValidationError,
+    field_validator,
+)
 
 from uninas_evo.contracts import Problem, Progress
 from uninas_evo.errors import RunFileError
@@ -41,9 +51,18 @@ class DaskCluster(BaseModel):
     dask: str = Field(description="address of the scheduler")
 
 
-_Device = Annotated[str, Field(pattern=r"^(cpu|mps|cuda(:\d+)?)$")]
-Devices = Annotated[list[_Device], Field(min_length=1, max_length=MOST_WORKERS)]
+_DEVICE = re.compile(r"cpu|mps|cuda(:\d+)?")
+Devices = Annotated[list[str], Field(min_length=1, max_length=MOST_WORKERS)]
 """Names of devices as torch knows them, one for each worker."""
+
+
+def _form(devices: Any) -> str:
+    """Which form was written, so that mistakes are told of this one alone."""
+    if isinstance(devices, list):
+        return "list"
+    if isinstance(devices, DaskCluster) or (isinstance(devices, Mapping) and "dask" in devices):
+        return "DaskCluster"
+    return "CpuWorkers" if isinstance(devices, CpuWorkers | Mapping) else "Literal"
 
 
 class PoolOptions(BaseModel):
@@ -51,12 +70,30 @@ class PoolOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    devices: Literal["auto", "in-process"] | Devices | CpuWorkers | DaskCluster = Field(
+    devices: Annotated[
+        Annotated[Literal["auto", "in-process"], Tag("Literal")]
+        | Annotated[Devices, Tag("list")]
+        | Annotated[CpuWorkers, Tag("CpuWorkers")]
+        | Annotated[DaskCluster, Tag("DaskCluster")],
+        Discriminator(_form),
+    ] = Field(
         "auto",
         description='"auto": every GPU, or every CPU core where there is none; a list such as '
         '["cuda:0", "cuda:1"], a device named twice gets two workers; {cpu = 2}; {dask = "tcp://..."}; '
         '"in-process": no workers, for debugging',
     )
+
+    @field_validator("devices", mode="before")
+    @classmethod
+    def _are_devices(cls, devices: Any) -> Any:
+        """Names of torch, in a list."""
+        if isinstance(devices, str) and _DEVICE.fullmatch(devices):
+            raise ValueError(f'a device stands in a list: write devices = ["{devices}"]')
+        for one in devices if isinstance(devices, list) else ():
+            if not (isinstance(one, str) and _DEVICE.fullmatch(one)):
+                raise ValueError(f'a device is "cpu", "cuda", "cuda:1" or "mps", as torch calls it, got {one!r}')
+        return devices
+
     threads: PositiveInt = Field(
         1,
         le=MOST_WORKERS,

@@ -74,6 +74,7 @@ class ProcessPool(Pool):
     ) -> None:
         from joblib.externals.loky.cloudpickle_wrapper import dumps
 
+        machine.allow_files(len(devices))
         self._payload = dumps((worker, problem))
         self._time_limit_s = float("inf") if time_limit_s is None else time_limit_s
         self._clock = RunningClock()

@@ -25,7 +25,7 @@ from uninas_evo.contracts import Objective, Problem
 from uninas_evo.errors import PoolError, SourceError
 from uninas_evo.formats import message, printable
 from uninas_evo.pool.contract import Job
-from uninas_evo.pool.isolation import isolated, seed_all
+from uninas_evo.pool.isolation import isolated, seed_all, seeded_libraries
 from uninas_evo.pool.traces import place_of, traceback_of
 from uninas_evo.sources import changed
 from uninas_evo.threads import set_threads
@@ -102,16 +102,22 @@ class Worker:
             further: dict[str, Any] = {} if job.fidelity is None else {"fidelity": job.fidelity}
             if job.lineage:
                 further["lineage"] = tuple(map(problem.space.decode, job.lineage))
-            with isolated(), _memory_limit(self.settings.memory_limit_bytes):
-                seed_all(f"{problem.seed} {job.genome}")
-                raw = problem.evaluate(problem.space.decode(job.genome), self.settings.device, **further)
-                values = _checked(raw, problem.objectives)
+            values = self._evaluated(problem, job.genome, further)
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt) and _ends_by_signal():
                 raise
             failure, trace = reason(error), traceback_of(error)
         seconds, memory = time.perf_counter() - begin, peak_memory_bytes(self.settings.device)
         return Score(values, failure, seconds, memory, trace)
+
+    def _evaluated(self, problem: Problem, text: str, further: Mapping[str, Any]) -> dict[str, float]:
+        """The values of a genome; scored again where a library came in meanwhile, whose generator was not seeded."""
+        loaded = seeded_libraries()
+        with isolated(), _memory_limit(self.settings.memory_limit_bytes):
+            seed_all(f"{problem.seed} {text}")
+            raw = problem.evaluate(problem.space.decode(text), self.settings.device, **further)
+            values = _checked(raw, problem.objectives)
+        return values if loaded == seeded_libraries() else self._evaluated(problem, text, further)
 
     def _with_seed(self, seed: int) -> Problem:
         """The problem with another seed; kept, since finalists are scored with the same few."""

@@ -18,7 +18,7 @@ from uninas_evo.proxies._module import Inputs, count_layers, prepare
 
 
 def params(module: nn.Module, inputs: Inputs | None = None) -> float:
-    """Parameters of the module, a count; larger is better in most comparisons."""
+    """Parameters of the module, a count: a baseline that every proxy must beat."""
     return float(sum(parameter.numel() for parameter in module.parameters()))
 
 

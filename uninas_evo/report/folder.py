@@ -13,9 +13,11 @@ from uninas_evo.errors import BudgetError, GenomeError, JournalError, ObjectiveE
 from uninas_evo.files import write_text
 from uninas_evo.formats import exact
 from uninas_evo.mistakes import nearest
+from uninas_evo.report.importance import importance
 from uninas_evo.report.pareto_plots import pareto_data, pareto_figure
 from uninas_evo.report.plots import HYPERVOLUME, curves_figure, progress_figure, save
-from uninas_evo.report.record import RunRecord, read_run
+from uninas_evo.report.record import LARGEST, RunRecord, read_run
+from uninas_evo.report.runplots import importance_figure
 from uninas_evo.stats import fronts
 from uninas_evo.stats.tests import Curve
 
@@ -48,6 +50,7 @@ def plot_run(
     out: Path | None = None,
     *,
     presets: bool = False,
+    importances: bool = False,
     width: float | None = None,
     trust: bool = False,
 ) -> list[Path]:
@@ -60,6 +63,7 @@ def plot_run(
         folder: a run folder.
         out: where the files go; the run folder itself by default.
         presets: marks the presets on the run's skeleton, which are scored for that by the run's own problem.
+        importances: draws how much each decision mattered for each objective that is no cost; see `importance`.
         width: inches, for a paper; see `plots.save`.
         trust: agrees, once and for all, to running what the folder names for that.
 
@@ -68,6 +72,7 @@ def plot_run(
 
     Raises:
         JournalError: the folder holds no run, or nothing was scored yet.
+        ObjectiveError: too little was scored yet to tell importances.
     """
     record = read_run(folder)
     if not np.isfinite(record.feasible).all(axis=1).any():
@@ -80,31 +85,37 @@ def plot_run(
     places = {PRESET_NAMES.get(name, name): [values[one.name] for one in objectives] for name, values in marks.items()}
     figures = {"pareto": pareto_figure(pareto_data(objectives, points, record.ids, places), title)}
     if len(record.objectives) == 1:
-        figures["progress"] = progress_figure(record.feasible[:, 0], record.objectives[0], title, record.errors[:, 0])
+        figures["progress"] = progress_figure(record.drawn[:, 0], record.objectives[0], title, record.errors[:, 0])
     else:
         volume = hypervolume_curve(record)
         figures["hypervolume"] = curves_figure({"front": Curve(volume, volume, volume)}, HYPERVOLUME, title)
+    if importances:
+        for column, objective in enumerate(record.objectives):
+            if not objective.is_cost:
+                found = importance(record.genomes, record.feasible[:, column], record.seed)
+                figures[f"importance-{objective.name}"] = importance_figure(found, objective)
     return [save(figure, out / name, width)[0] for name, figure in figures.items()]
 
 
 def axes_of(record: RunRecord) -> tuple[list[Objective], fronts.FloatArray]:
     """The two or three objectives of a run's Pareto plot and their points; a single one stands against a cost."""
     if len(record.objectives) > 1:
-        return list(record.objectives[:3]), record.feasible[:, :3]
+        return list(record.objectives[:3]), record.drawn[:, :3]
     own = record.objectives[0]
     beside = next(name for name in record.costs[0] if name != own.name)
     size = np.array([cost[beside] for cost in record.costs], float)
-    return [Objective(beside, "minimize", is_cost=True), own], np.column_stack([size, record.feasible[:, 0]])
+    return [Objective(beside, "minimize", is_cost=True), own], np.column_stack([size, record.drawn[:, 0]])
 
 
 def hypervolume_curve(record: RunRecord) -> fronts.FloatArray:
     """The front's hypervolume after each evaluation, (T,), as a share of the box around all that was scored."""
-    box = fronts.Box.around(record.points)
+    points = np.clip(record.points, -LARGEST, LARGEST)
+    box = fronts.Box.around(points)
     volumes: list[float] = []
     before: list[int] | None = None
-    for kept in fronts.archives(record.points):
+    for kept in fronts.archives(points):
         same = before == kept.tolist()
-        volumes.append(volumes[-1] if same else box.hypervolume(record.points[kept]))
+        volumes.append(volumes[-1] if same else box.hypervolume(points[kept]))
         before = kept.tolist()
     return np.array(volumes)
 

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from uninas_evo.contracts import Cost
 from uninas_evo.engine.journal import AskEvent, Event, Header, ResultEvent
 from uninas_evo.errors import GenomeError
 from uninas_evo.report.record import objectives_of
 from uninas_evo.spaces.uninas.diff import Edit, text_edits
-from uninas_evo.stats.fronts import minimized
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +96,11 @@ class History:
 
     def better(self, a: int, b: int) -> bool:
         """Whether a candidate is better than another: in no objective worse, in one better."""
-        values = self.values(a), self.values(b)
-        if not all(values):
+        first, second = self.values(a), self.values(b)
+        if not (first and second):
             return False
-        rows = [[value[one.name] for one in self.objectives] for value in values]
-        first, second = minimized(rows, [one.goal for one in self.objectives])
-        return bool(np.all(first <= second) and np.any(first < second))
+        gains = [one.sign * (first[one.name] - second[one.name]) for one in self.objectives]
+        return max(gains) > 0 and min(gains) >= 0
 
     def tallies(self) -> dict[tuple[str, str, int], Tally]:
         """(added or removed, operation, stage) -> how it fared, over scored children of one parent, duplicates once."""

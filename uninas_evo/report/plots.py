@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 EVALUATIONS = "distinct evaluations"
+MANY = 500
+"""Beyond this number dots are drawn as pixels, lines beyond four times of it, so that pages of long runs stay small."""
+MANY_IN_FILES = 5000
+"""The same for files, which are taken apart in editors and printed."""
 
 
 HYPERVOLUME = Objective("hypervolume", "maximize", unit="share of the box")
@@ -74,8 +78,26 @@ def _axis(named: str | Objective) -> str:
 
 
 def legend(axes: Axes, **options: Any) -> None:
-    """A legend without frame, in ink."""
+    """A legend without frame, in ink; at "best" in the corner with the fewest dots, where these are many."""
+    if options.get("loc") == "best":
+        options["loc"] = _place(axes)
     axes.legend(frameon=False, labelcolor=INK, fontsize=9, **options)
+
+
+def _place(axes: Axes) -> str:
+    """Matplotlib's own search for the best place looks at every dot thirty times for each file that is written."""
+    clouds = [np.asarray(cloud.get_offsets(), float) for cloud in axes.collections]
+    dots = np.vstack([np.empty((0, 2)), *(cloud for cloud in clouds if cloud.ndim == 2 and cloud.shape[1] == 2)])
+    if len(dots) <= MANY:
+        return "best"
+    axes.autoscale_view()
+    x, y = (axes.transData + axes.transAxes.inverted()).transform(dots).T
+    corners = {
+        f"{side} {edge}": np.sum((y > 0.7 if side == "upper" else y < 0.3) & (x > 0.6 if edge == "right" else x < 0.4))
+        for side in ("upper", "lower")
+        for edge in ("right", "left")
+    }
+    return min(corners, key=lambda corner: corners[corner])
 
 
 def progress_figure(
@@ -148,6 +170,18 @@ def _zoom(axes: Axes, curves: Mapping[str, Curve], optimum: float | None) -> Non
     axes.set_ylim(low - margin, high + margin)
 
 
+def small(figure: Figure, many: int = MANY) -> Figure:
+    """The same figure with clouds of more than `many` dots, and long lines, as pixels."""
+    figure.set_dpi(144)
+    for axes in figure.axes:
+        for cloud in axes.collections:
+            points = max([len(np.asarray(cloud.get_offsets())), *(len(path) for path in cloud.get_paths())])
+            cloud.set_rasterized(points > many)
+        for line in axes.lines:
+            line.set_rasterized(len(line.get_path()) > 4 * many)
+    return figure
+
+
 def save(figure: Figure, stem: Path, width: float | None = None) -> tuple[Path, Path]:
     """Writes `stem`.png (150 dpi), `stem`.svg and `stem`.pdf, the same bytes for the same figure.
 
@@ -166,10 +200,13 @@ def save(figure: Figure, stem: Path, width: float | None = None) -> tuple[Path, 
         figure.set_size_inches(width, width * figure.get_figheight() / figure.get_figwidth())
         for axes in figure.axes:
             axes.set_title("")
+    small(figure, MANY_IN_FILES)
     png, svg = stem.with_suffix(".png"), stem.with_suffix(".svg")
     write_atomically(
         png, lambda file: figure.savefig(file, format="png", dpi=150, facecolor="white", metadata={"Software": None})
     )
+    layout = figure.get_layout_engine()
+    figure.set_layout_engine("none")  # all three files have one layout, which is found once
     write_text(svg, _svg(figure, facecolor="white"))
     dates = {"CreationDate": None, "Creator": None}
     with matplotlib.rc_context({"pdf.fonttype": 42}):  # letters that LaTeX and editors can read
@@ -177,6 +214,7 @@ def save(figure: Figure, stem: Path, width: float | None = None) -> tuple[Path, 
             stem.with_suffix(".pdf"),
             lambda file: figure.savefig(file, format="pdf", facecolor="white", metadata=dates),
         )
+    figure.set_layout_engine(layout)
     return png, svg
 
 

@@ -6,14 +6,17 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
 from uninas_evo.contracts import Cost, Objective, violation
 from uninas_evo.engine.finalists import preferred
-from uninas_evo.engine.journal import AskEvent, Event, Header, ResultEvent, at_full, read_journal
+from uninas_evo.engine.journal import AskEvent, Event, Header, RescoreEvent, ResultEvent, at_full, stream
 from uninas_evo.stats.fronts import FloatArray, minimized, ranked
+
+LARGEST = 1e300
+"""Axes, and boxes around points, need room for margins below the greatest float."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +64,13 @@ class RunRecord:
 
     @property
     def feasible(self) -> FloatArray:
-        """The values (T, O), NaN for what does not compare: what figures show."""
+        """The values (T, O), NaN for what does not compare."""
         return _comparable(self.values, self.violations, self.full)
+
+    @property
+    def drawn(self) -> FloatArray:
+        """As `feasible`, within what axes can show."""
+        return np.clip(self.feasible, -LARGEST, LARGEST)
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -81,43 +89,80 @@ def read_run(folder: Path) -> RunRecord:
     Raises:
         JournalError: there is no journal, or it is damaged.
     """
-    return record_of(*read_journal(folder))
+    events = stream(folder)
+    return record_of(cast("Header", next(events)), events)
 
 
-def record_of(header: Header, events: Sequence[Event]) -> RunRecord:
-    """The distinct evaluations among a journal's events."""
-    objectives = objectives_of(header, events)
-    results = {event.number: event for event in events if isinstance(event, ResultEvent)}
-    asks = [event for event in events if isinstance(event, AskEvent) and event.number in results]
-    rows = [results[ask.number].values or {} for ask in asks]
-    full = {ask.number for ask in at_full([ask for ask in asks if results[ask.number].values])}
-    names = [objective.name for objective in objectives]
-    values = [[row.get(name, np.nan) for name in names] for row in rows]
-    errors = [[row.get(f"{name}_se", np.nan) for name in names] for row in rows]
-    violations = np.array([violation(row, header.bounds) if row else 0.0 for row in rows], float)
-    table = np.array(values, float).reshape(len(asks), len(objectives))
-    height = tuple(ask.number in full for ask in asks)
+def record_of(header: Header, events: Iterable[Event]) -> RunRecord:
+    """The distinct evaluations among a journal's events; of each only what the record keeps is held."""
+    names = list(header.objectives)
+    asked: dict[int, _Asked] = {}
+    scored: dict[int, _Scored] = {}
+    rescored: list[Event] = []
+    first: AskEvent | None = None
+    for event in events:
+        if isinstance(event, AskEvent):
+            first = first or event
+            if event.genome is not None:
+                asked[event.number] = _Asked(event.genome, event.cost, event.fidelity)
+        elif isinstance(event, ResultEvent):
+            scored[event.number] = _Scored.of(event, names, header)
+        elif isinstance(event, RescoreEvent):
+            rescored.append(event)
+    objectives = objectives_of(header, [] if first is None else [first])
+    numbers = tuple(number for number in asked if number in scored)
+    asks, results = [asked[number] for number in numbers], [scored[number] for number in numbers]
+    compared = {id(ask) for ask in at_full([ask for ask, one in zip(asks, results, strict=True) if one.succeeded])}
+    table = np.array([one.values for one in results], float).reshape(len(asks), len(objectives))
+    violations = np.array([one.violation for one in results], float)
+    height = tuple(id(ask) in compared for ask in asks)
     points = minimized(_comparable(table, violations, height), [objective.goal for objective in objectives])
     ranking = [int(row) for row in ranked(points)]
-    if len(objectives) == 1:
-        places = {asks[row].number: row for row in ranking}
-        ranking = [places[number] for number in preferred(list(places), events, objectives[0])]
-    seconds = np.array([results[ask.number].measured.seconds for ask in asks], float)
+    if len(objectives) == 1 and rescored:
+        places = {numbers[row]: row for row in ranking}
+        ranking = [places[number] for number in preferred(list(places), rescored, objectives[0])]
     return RunRecord(
         run=header.run,
         seed=header.seed,
         objectives=objectives,
-        numbers=tuple(ask.number for ask in asks),
-        genomes=tuple(ask.genome or "" for ask in asks),
+        numbers=numbers,
+        genomes=tuple(ask.genome for ask in asks),
         costs=tuple(ask.cost for ask in asks),
         values=table,
-        errors=np.array(errors, float).reshape(len(asks), len(objectives)),
-        seconds=seconds,
+        errors=np.array([one.errors for one in results], float).reshape(len(asks), len(objectives)),
+        seconds=np.array([one.seconds for one in results], float),
         violations=violations,
         ranking=tuple(ranking),
-        at=np.array([results[ask.number].measured.at for ask in asks], float),
+        at=np.array([one.at for one in results], float),
         full=height,
     )
+
+
+class _Asked(NamedTuple):
+    genome: str
+    cost: Cost
+    fidelity: int | None
+
+
+class _Scored(NamedTuple):
+    succeeded: bool
+    values: tuple[float, ...]
+    errors: tuple[float, ...]
+    violation: float
+    seconds: float
+    at: float
+
+    @classmethod
+    def of(cls, event: ResultEvent, names: Sequence[str], header: Header) -> _Scored:
+        row = event.values or {}
+        return cls(
+            bool(row),
+            tuple(row.get(name, np.nan) for name in names),
+            tuple(row.get(f"{name}_se", np.nan) for name in names),
+            violation(row, header.bounds) if row else 0.0,
+            event.measured.seconds,
+            event.measured.at,
+        )
 
 
 def _comparable(values: FloatArray, violations: FloatArray, full: Sequence[bool]) -> FloatArray:

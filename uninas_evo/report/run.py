@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from uninas_evo.contracts import Space
 from uninas_evo.engine.journal import Event, Header, Note, RescoreEvent, read_journal
 from uninas_evo.errors import GenomeError
+from uninas_evo.files import parse_json
 from uninas_evo.report.history import Ancestor, History
 from uninas_evo.report.record import RunRecord, record_of
-from uninas_evo.spaces.load import load_genome, presets
+from uninas_evo.spaces.load import load_space, presets
 from uninas_evo.spaces.uninas import Skeleton
 from uninas_evo.stats import fronts
 
@@ -76,14 +77,20 @@ class Run:
 
 
 def genome_of(source: str, skeleton: Mapping[str, Any] | None = None) -> Any:
-    """The genome of a text or preset in a run folder; None where it holds none.
+    """The genome of a text or preset in a run folder; None where it holds none."""
+    found = space_of(source, skeleton)
+    return None if found is None else found[1]
+
+
+def space_of(source: str, skeleton: Mapping[str, Any] | None = None) -> tuple[Space[Any], Any] | None:
+    """The space and genome of a text or preset in a run folder; None where it holds none.
 
     A path is never opened: a folder from elsewhere could name any.
     """
     if "\n" not in source and source not in presets():
         return None
     try:
-        return load_genome(source, None if skeleton is None else Skeleton(**skeleton))
+        return load_space(source, None if skeleton is None else Skeleton(**skeleton))
     except (GenomeError, TypeError):
         return None
 
@@ -96,8 +103,8 @@ def read(folder: Path) -> Run:
     """
     header, events = read_journal(folder)
     try:
-        summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        summary = parse_json((folder / "summary.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         summary = {}
     shown = summary if isinstance(summary, dict) else {}
     return Run(folder, header, events, record_of(header, events), History(header, events), shown)

@@ -10,14 +10,13 @@ import numpy as np
 from uninas_evo.contracts import Objective
 from uninas_evo.engine.journal import ResultEvent
 from uninas_evo.pages.palette import DASHES, INK, SERIES, SKY
-from uninas_evo.report.plots import legend, new_figure, style
+from uninas_evo.report.importance import Importance
+from uninas_evo.report.plots import label, legend, new_figure, small, style
 from uninas_evo.stats.fronts import FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MANY = 500
-"""Beyond this number dots are drawn as pixels, lines beyond four times of it, so that pages of long runs stay small."""
 BINS = 60
 """Points in time of the curves of device use."""
 
@@ -40,15 +39,14 @@ def size_figure(
     return small(figure)
 
 
-def small(figure: Figure) -> Figure:
-    """The same figure with clouds of many dots and long lines as pixels."""
-    figure.set_dpi(144)
-    for axes in figure.axes:
-        for cloud in axes.collections:
-            points = max([len(np.asarray(cloud.get_offsets())), *(len(path) for path in cloud.get_paths())])
-            cloud.set_rasterized(points > MANY)
-        for line in axes.lines:
-            line.set_rasterized(len(line.get_path()) > 4 * MANY)
+def importance_figure(found: Importance, objective: Objective, most: int = 15) -> Figure:
+    """The shares of the decisions that mattered most as bars, the greatest on top."""
+    names = list(found.shares)[:most][::-1]
+    figure = new_figure(6.4, 1.1 + 0.26 * len(names))
+    axes = figure.add_subplot()
+    axes.barh(names, [100 * found.shares[name] for name in names], color=SERIES[0], height=0.7)
+    style(axes, f"importance for {label(objective)} (%)", "")
+    axes.grid(visible=False, axis="y")
     return figure
 
 

@@ -157,8 +157,9 @@ class FunctionScorer(Scorer):
         self.sources = function.files
 
     def prepare(self, space: Space[Any], device: str) -> None:
-        """Imports the function and looks at its form."""
-        form_of(self._loaded)
+        """Imports the function, and torch where it takes a network."""
+        if form_of(self._loaded) == "network":
+            import torch  # noqa: F401
 
     @cached_property
     def _loaded(self) -> Callable[..., Any]:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from uninas_evo import registry
 from uninas_evo.contracts import Constraint, Goal, Objective, Scorer
 from uninas_evo.errors import ObjectiveError, ProxyError
+from uninas_evo.mistakes import annotated
 from uninas_evo.scoring.aggregate import AggregateScorer
 from uninas_evo.scoring.composite import COMPOSITE, CompositeScorer
 from uninas_evo.scoring.cost import COSTS, CostScorer, cost_objective
@@ -192,7 +193,7 @@ class Scorers:
 
         known = [*proxies.names(), *registry.names("scorer"), *self.own]
         if name not in known and not returned:
-            raise _unknown(name, known)
+            raise _unknown(name, known, "value to constrain")
         return name in known
 
     def _group(self, names: Sequence[str]) -> None:
@@ -363,7 +364,7 @@ def _setting_kinds(name: str) -> dict[str, Any]:
     """The settings of a proxy or scorer, and the type of each."""
     if name in registry.names("scorer"):
         fields = registry.find("scorer", name).Options.model_fields
-        return {field: _annotated(one) for field, one in fields.items()}
+        return {field: annotated(one) for field, one in fields.items()}
     from uninas_evo.proxies import registry as proxies
 
     try:
@@ -373,11 +374,6 @@ def _setting_kinds(name: str) -> dict[str, Any]:
     hints = get_type_hints(function)
     parameters = inspect.signature(function).parameters.values()
     return {one.name: hints.get(one.name, Any) for one in parameters if one.kind is one.KEYWORD_ONLY}
-
-
-def _annotated(field: Any) -> Any:
-    """A field's type with its bounds."""
-    return Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
 
 
 def _entry(one: Any) -> tuple[ObjectiveOptions, UserFunction | None]:
@@ -408,13 +404,13 @@ def _check_names(objectives: Sequence[Objective]) -> None:
     if not names:
         raise ObjectiveError("a problem needs an objective, and none is given; set objectives or aggregate")
     if len(set(names)) < len(names):
-        raise ObjectiveError(f"every objective must have a name of its own, got {', '.join(names)}")
+        raise ObjectiveError(f"every objective must have a name of its own, got {', '.join(names)}; leave one out")
 
 
-def _unknown(name: str, known: Sequence[str]) -> ObjectiveError:
+def _unknown(name: str, known: Sequence[str], what: str = "objective") -> ObjectiveError:
     words = list(dict.fromkeys(known))
     near = get_close_matches(name, words, 1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return ObjectiveError(
-        f"there is no objective {name!r}: use {', '.join(words)}, or 'file.py:function' for your own{hint}"
+        f"there is no {what} {name!r}: use {', '.join(words)}, or 'file.py:function' for your own{hint}"
     )

@@ -1,4 +1,4 @@
-"""The objective "train": accuracy after a short training, so that a search follows what a score only promises."""
+"""The objective "train": what a short training reaches, so that a search follows what a score only promises."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pydantic
 
@@ -21,8 +21,6 @@ from uninas_evo.scoring.subject import GenomeSubject
 
 if TYPE_CHECKING:
     from uninas_evo.training.batches import Reader
-    from uninas_evo.training.cache import BatchCache
-    from uninas_evo.training.images import Splits
     from uninas_evo.training.protocol import Protocol
 
 PEERS_SEED = 0x5EED
@@ -59,7 +57,10 @@ class TrainScorerOptions(pydantic.BaseModel):
     data: str = pydantic.Field(
         description="data to train on: a folder or .npz file as `uninas-evo train --data` takes it"
     )
-    protocol: str = pydantic.Field("small", description="a protocol's name or path")
+    task: Literal["classification", "detection", "segmentation"] | None = pydantic.Field(
+        None, description="what is learnt: the value is then accuracy, box AP or mean IoU; unset: the protocol's task"
+    )
+    protocol: str | None = pydantic.Field(None, description="a protocol's name or path; unset: the task's small one")
     epochs: int = pydantic.Field(2, ge=1, description="of the short schedule")
     images: int = pydantic.Field(
         0, ge=0, description="training images that are used, the first of one permutation; 0 for all"
@@ -116,8 +117,10 @@ class Schedule:
 class TrainScorer(Scorer):
     """Trains each genome for a short schedule and returns its accuracy on the validation part.
 
+    Under `task` its network is the backbone of a detector or a segmentation network, and the value their metric.
     The test part is never read. Equal genomes, seeds and fidelities give equal values, whatever was trained before.
-    Batches are decoded and augmented once for all candidates of a worker that train with the same seed.
+    Batches are decoded and augmented once for all candidates of a worker that train with the same seed. Settings that
+    a genome decides itself (see `contracts.Trained`) replace the protocol's.
 
     Hopeless candidates are pruned in two ways, both by bars that are found once a run, before the workers start, since
     bars of earlier candidates would make a value depend on what was scored before and by which worker. With `peers`,
@@ -137,22 +140,21 @@ class TrainScorer(Scorer):
     objectives = (Objective("train", "maximize"),)
 
     def __init__(self, **settings: Any) -> None:
-        from uninas_evo.training.protocol import load_protocol
+        from uninas_evo.training.protocol import protocol_for
 
         options = TrainScorerOptions(**settings)
-        protocol = load_protocol(options.protocol)
+        protocol = protocol_for(options.task, options.protocol)
         rungs = options.fidelities or [Fidelity(epochs=options.epochs, images=options.images)]
         self.schedules = [
             Schedule(_for(protocol, one.epochs), one.images, index if options.fidelities else None)
             for index, one in enumerate(rungs)
         ]
         self.fidelities = tuple(one.model_dump() for one in options.fidelities)
-        named = (Path(options.protocol), Path(options.data))
-        self.sources = tuple(path for path in named if path.is_file())
+        named = [Path(name) for name in (options.protocol, options.data) if name]
+        self.sources = tuple(path for path in named if path.exists())
         self.data, self.peers, self.stop, self.cache_mb = options.data, options.peers, options.stop, options.cache_mb
         self.bars: list[list[float]] | None = None if self.peers else [[] for _ in rungs]
         self.limit = None if self.stop else math.inf
-        self._cache: BatchCache | None = None
 
     def make_ready(self, space: Space[Any], seed: int, folder: Path | None, device: str, progress: Progress) -> None:
         """Trains the peers and the start's first steps, or reads what the run folder keeps of them."""
@@ -208,43 +210,43 @@ class TrainScorer(Scorer):
         import torch
 
         from uninas_evo.training.fit import Fit
+        from uninas_evo.training.genomes import headed, trained_by
         from uninas_evo.training.process import Process
 
         schedule, curve = self.schedules[index], Curve(limit)
         seed, splits = schedule.seed(subject.seed), self._splits[schedule.images]
+        network = GenomeSubject(subject.genome, subject.space, seed).network()
         fit = Fit(
-            GenomeSubject(subject.genome, subject.space, seed).network(),
+            headed(network, splits, schedule.protocol, seed),
             splits,
-            schedule.protocol,
+            trained_by(subject.space, subject.genome, schedule.protocol),
             subject.image,
             seed,
             Process(torch.device(device)),
             progress=curve.look,
-            reader=self._reader(),
+            reader=self._reader,
             checked=subject.image in self._checked,
         )
         self._checked.add(subject.image)
         try:
             for epoch in range(schedule.protocol.epochs):
-                curve.add(fit.epoch(epoch)["val_accuracy"])
+                curve.add(fit.epoch(epoch)[f"val_{fit.task.metric}"])
                 if epoch < len(bar) and curve.accuracies[-1] < bar[epoch]:
                     break
         except StoppedError:
-            curve.accuracies.append(fit.evaluate(fit.evaluated, splits.val)[0])
+            curve.accuracies.append(fit.task.validate(fit.evaluated)[f"val_{fit.task.metric}"])
         except TrainingError:
             if not curve.accuracies:
                 raise  # else it diverged late, and keeps what it had reached
         return curve
 
+    @cached_property
     def _reader(self) -> Reader:
-        """Reads batches; shares them among all trainings of this process."""
+        """Reads batches, those that several candidates see only once."""
         from uninas_evo.training.batches import batches
         from uninas_evo.training.cache import BatchCache
 
-        if not self.cache_mb:
-            return batches
-        self._cache = self._cache or BatchCache(int(self.cache_mb * 1e6))
-        return self._cache
+        return BatchCache(int(self.cache_mb * 1e6)) if self.cache_mb else batches
 
     @cached_property
     def _checked(self) -> set[Shape]:
@@ -252,13 +254,14 @@ class TrainScorer(Scorer):
         return set()
 
     @cached_property
-    def _splits(self) -> dict[int, Splits]:
+    def _splits(self) -> dict[int, Any]:
         """The data of each schedule, by its number of images; it holds no test image that could be read."""
         import numpy as np
 
-        from uninas_evo.training.readers import read_splits
+        from uninas_evo.training.tasks import task_class
 
-        whole = read_splits(self.data, self.schedules[0].protocol.val_fraction)
+        protocol = self.schedules[0].protocol
+        whole = task_class(protocol.task).read(self.data, protocol)
         order = np.random.default_rng(0).permutation(len(whole.train))
         found = {}
         for images in sorted({schedule.images for schedule in self.schedules}):
@@ -269,8 +272,7 @@ class TrainScorer(Scorer):
 
     def __getstate__(self) -> dict[str, Any]:
         """Data and batches stay behind: each worker reads its own."""
-        kept = {key: value for key, value in self.__dict__.items() if key not in ("_splits", "_checked")}
-        return kept | {"_cache": None}
+        return {key: value for key, value in self.__dict__.items() if key not in ("_splits", "_checked", "_reader")}
 
 
 class StoppedError(Exception):

@@ -35,6 +35,7 @@ class SupernetScorer(Scorer):
 
     def __init__(self, **settings: Any) -> None:
         self.options = SupernetOptions.model_validate(settings)
+        self.sources = tuple(path for path in (Path(self.options.data),) if path.exists())
         self.folder: Path | None = None
         self.training: SupernetTraining | None = None
 

@@ -242,7 +242,7 @@ def _claim(path: Path, mine: Mapping[str, Any]) -> None:
     if not path.is_file():
         checkpoint.save_json(path, mine)
         return
-    theirs = json.loads(path.read_text(encoding="utf-8"))
+    theirs = checkpoint.load_json(path)
     if differing := [key for key in mine if theirs.get(key) != mine[key]]:
         raise TrainingError(
             f"folder {path.parent} holds shared weights of another {' and '.join(differing)}: a training is resumed "

@@ -145,7 +145,7 @@ def skeletons(image: Shape, classes: int, max_flops: float) -> Iterator[Skeleton
         high, wide = (max(1, int(side / total + 0.5)) * total for side in sides)
         channels, depths = tuple(16 * 2**stage for stage in range(stages)), (1,) * stages
         stems = [Skeleton((high, wide), classes, stem, channels, depths, colors, stride) for stem in STEMS]
-        yield next((one for one in stems if one.stem_cost.flops <= STEM_SHARE * max_flops), stems[-1])
+        yield next((one for one in stems if one.stem_cost(high, wide).flops <= STEM_SHARE * max_flops), stems[-1])
 
 
 def protocol_for(protocol: Protocol, images: int) -> Protocol:

@@ -39,12 +39,15 @@ class SpaceEntry:
         presets: names of known networks, different from those of all other spaces.
         space_of: gives the space, without budget, of a genome alone, or None for genomes of other spaces. Left out
             by spaces whose genomes do not say for which images they are.
+        resized: gives the same network for (genome, image size, classes), None for what stays; left out by spaces
+            whose genomes do not hold them.
     """
 
     begins: tuple[str, ...]
     load: Callable[..., tuple[Space[Any], Any]]
     presets: tuple[str, ...] = ()
     space_of: Callable[[Any], Space[Any] | None] = lambda genome: None
+    resized: Callable[[Any, int | None, int | None], Any] | None = None
 
 
 def load_genome(source: str | Path, skeleton: Any = None) -> Any:
@@ -104,8 +107,24 @@ def build(genome: Any) -> nn.Module:
         if found is not None:
             return found.build(genome)
     raise SpaceError(
-        f"a {type(genome).__name__} alone does not say for which images and classes it is built; "
+        f"a genome alone must say for which images and classes it is built, got {type(genome).__name__}; "
         "build its text, or call the `build` of its space"
+    )
+
+
+def resized(genome: Any, image_size: int | None = None, classes: int | None = None) -> tuple[Space[Any], Any]:
+    """The same network for images of another size or other classes, and before it the space it lies in.
+
+    Raises:
+        GenomeError: the network cannot have that size, or its genome does not hold them.
+    """
+    for entry in entries().values():
+        space = entry.space_of(genome)
+        if space is not None and entry.resized is not None:
+            return load_space(space.encode(entry.resized(genome, image_size, classes)))
+    raise GenomeError(
+        f"a {type(genome).__name__} of this space does not hold its image size and classes; "
+        "set them in the run file's [problem]"
     )
 
 

@@ -77,6 +77,15 @@ class PoolConformance:
             assert pool.wait(timeout_s=0) == []
             assert len(pool.activity()) == len(pool.devices) >= 1
 
+    def test_map_gives_back_its_own_jobs_alone(self) -> None:
+        """What was submitted before is dropped, and nothing is taken for something else."""
+        problem = BitsProblem()
+        earlier, *jobs = _jobs(problem, 4)
+        with self.open(problem) as pool:
+            pool.submit(Job(0, earlier.genome))
+            done = {one.job: one.values for one in pool.map(jobs)}
+            assert done == {job: problem.evaluate(problem.space.decode(job.genome), "cpu") for job in jobs}
+
     def test_it_can_be_closed_twice(self) -> None:
         """Closing ends the workers; once more does nothing."""
         pool = self.open(BitsProblem())

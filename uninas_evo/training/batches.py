@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map
 from torch.utils.data import DataLoader, Dataset
 
 from uninas_evo.training.images import ImageSet
@@ -20,16 +21,16 @@ EVAL_BATCH = 256
 
 
 @dataclass(frozen=True)
-class Task:
+class Plan:
     """One batch to be read: the key of its randomness and the indices of its images."""
 
     key: tuple[int, ...]
     indices: tuple[int, ...]
 
 
-def training_tasks(
+def training_plans(
     count: int, batch_size: int, seed: int, epoch: int, rank: int = 0, world: int = 1, repeats: int = 1
-) -> list[Task]:
+) -> list[Plan]:
     """The batches of an epoch over `count` images in random order, those that do not fill a batch left out.
 
     Every process gets each `world`-th image of each batch. With `repeats`, an image is in its batch so many times, and
@@ -38,45 +39,63 @@ def training_tasks(
     order = torch.randperm(count, generator=torch.Generator().manual_seed(seed_of(seed, epoch) % 2**63))
     order = order.repeat_interleave(repeats)[:count]
     steps = order[: count - count % batch_size].view(-1, batch_size)[:, rank::world].tolist()
-    return [Task((seed, epoch, step, rank), tuple(indices)) for step, indices in enumerate(steps)]
+    return [Plan((seed, epoch, step, rank), tuple(indices)) for step, indices in enumerate(steps)]
 
 
-def eval_tasks(count: int, rank: int = 0, world: int = 1) -> list[Task]:
+def eval_plans(count: int, rank: int = 0, world: int = 1, batch_size: int = EVAL_BATCH) -> list[Plan]:
     """Batches over all images in their order, shared out over the processes."""
     indices = range(rank, count, world)
-    return [Task((0,), tuple(indices[i : i + EVAL_BATCH])) for i in range(0, len(indices), EVAL_BATCH)]
+    return [Plan((0,), tuple(indices[i : i + batch_size])) for i in range(0, len(indices), batch_size)]
 
 
-class _Reader(Dataset[tuple[Tensor, Tensor]]):
-    """Reads whole batches, so that the seed is set once a batch: images uint8 (N, C, H, W) and labels (N,)."""
-
-    def __init__(self, images: ImageSet, transform: Transform) -> None:
-        self.images = images
-        self.transform = transform
-
-    def __getitem__(self, task: Task) -> tuple[Tensor, Tensor]:
-        with seeded(*task.key):
-            batch: list[Any] = [self.transform(self.images.read(i)) for i in task.indices]
-        return torch.from_numpy(np.stack(batch)), torch.from_numpy(self.images.labels[list(task.indices)])
+Read = Callable[[Plan], Any]
+"""Reads one batch onto the CPU: tensors, in tuples, lists and dictionaries. Pickled where processes read ahead."""
 
 
-def batches(
-    images: ImageSet, transform: Transform, tasks: list[Task], device: torch.device, workers: int
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Reads the batches of tasks, in their order, onto a device; `workers` processes read ahead (0: none)."""
+@dataclass(frozen=True)
+class ReadImages:
+    """Reads batches of images for a network: uint8 (N, C, H, W) and labels (N,)."""
+
+    images: ImageSet
+    transform: Transform
+
+    def __call__(self, plan: Plan) -> tuple[Tensor, Tensor]:
+        """The pixels and labels of a plan."""
+        batch: list[Any] = [self.transform(self.images.read(i)) for i in plan.indices]
+        return torch.from_numpy(np.stack(batch)), torch.from_numpy(self.images.labels[list(plan.indices)])
+
+
+class _Reader(Dataset[Any]):
+    """Reads whole batches, so that the seed is set once a batch."""
+
+    def __init__(self, read: Read) -> None:
+        self.read = read
+
+    def __getitem__(self, plan: Plan) -> Any:
+        with seeded(*plan.key):
+            return self.read(plan)
+
+
+def batches(read: Read, plans: list[Plan], device: torch.device, workers: int) -> Iterator[Any]:
+    """Reads the batches of plans, in their order, onto a device; `workers` processes read ahead (0: none)."""
     loader: DataLoader[Any] = DataLoader(
-        _Reader(images, transform),
-        sampler=tasks,
+        _Reader(read),
+        sampler=plans,
         batch_size=None,
         num_workers=workers,
         pin_memory=device.type == "cuda",
         generator=torch.Generator(),  # else the loader would draw from the global one
     )
-    for pixels, labels in loader:
-        yield pixels.to(device, non_blocking=True), labels.to(device, non_blocking=True)
+    for batch in loader:
+        yield moved(batch, device)
 
 
-Reader = Callable[[ImageSet, Transform, list[Task], torch.device, int], Iterator[tuple[Tensor, Tensor]]]
+def moved(batch: Any, device: torch.device) -> Any:
+    """A batch with its tensors on a device."""
+    return tree_map(lambda one: one.to(device, non_blocking=True) if isinstance(one, Tensor) else one, batch)
+
+
+Reader = Callable[[Read, list[Plan], torch.device, int], Iterator[Any]]
 """Reads batches as `batches` does."""
 
 

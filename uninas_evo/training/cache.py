@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import tempfile
 from collections import OrderedDict
-from collections.abc import Iterator
-from typing import IO
+from collections.abc import Hashable, Iterator
+from typing import IO, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from uninas_evo.training.batches import Task, batches
-from uninas_evo.training.check import Shape
+from uninas_evo.training.batches import Plan, Read, ReadImages, batches
 from uninas_evo.training.images import ImageSet
 from uninas_evo.training.pixels import Pixels
-from uninas_evo.training.transforms import Transform
 
-Key = tuple[Shape, int, int, int]
-"""Of which shape, which images, which tasks, how many: enough to tell the epochs of a process apart."""
+Key = tuple[int, Hashable, int, int]
+"""Which images, which transform, which plans, how many: enough to tell the epochs of a process apart."""
 
 
 class BatchCache:
@@ -26,9 +24,6 @@ class BatchCache:
 
     The files have no name: they are gone with the process, however it ends. Where there is no room for an epoch, the
     oldest ones make it; an epoch that never fits is read anew each time.
-
-    One cache serves one transform for each set and shape of images, so that trainings that share it must share their
-    protocol.
 
     Args:
         limit_bytes: what all files together may hold.
@@ -42,22 +37,22 @@ class BatchCache:
         self.held_bytes = 0
         self._epochs: OrderedDict[Key, tuple[Pixels, list[Tensor], ImageSet]] = OrderedDict()
 
-    def __call__(
-        self, images: ImageSet, transform: Transform, tasks: list[Task], device: torch.device, workers: int
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        """The batches of tasks, in their order, on a device; `workers` processes read ahead what is not there yet."""
-        key = (transform.shape, id(images), hash(tuple(tasks)), len(tasks))
+    def __call__(self, read: Read, plans: list[Plan], device: torch.device, workers: int) -> Iterator[Any]:
+        """The batches of plans, in their order, on a device; `workers` processes read ahead what is not there yet."""
+        if not isinstance(read, ReadImages):  # other tasks' images have sizes of their own
+            yield from batches(read, plans, device, workers)
+            return
+        key = (id(read.images), read.transform.key, hash(tuple(plans)), len(plans))
         if key in self._epochs:
             self._epochs.move_to_end(key)
-            yield from self._kept(key, tasks, device)
+            yield from self._kept(key, plans, device)
             return
-        read = batches(images, transform, tasks, torch.device("cpu"), workers)
         store: Pixels | None = None
         labels: list[Tensor] = []
         row = 0
-        for pixels, own in read:
+        for pixels, own in batches(read, plans, torch.device("cpu"), workers):
             if not labels:
-                store = self._room(sum(len(task.indices) for task in tasks), pixels)
+                store = self._room(sum(len(plan.indices) for plan in plans), pixels)
             if store is not None:
                 store[row : row + len(pixels)] = pixels.numpy()
                 row += len(pixels)
@@ -66,15 +61,15 @@ class BatchCache:
                 labels = [own]
             yield pixels.to(device, non_blocking=True), own.to(device, non_blocking=True)
         if store is not None:
-            self._epochs[key] = store, labels, images  # the images are held, so that their id stays theirs
+            self._epochs[key] = store, labels, read.images  # the images are held, so that their id stays theirs
             self.held_bytes += store.nbytes
 
-    def _kept(self, key: Key, tasks: list[Task], device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
+    def _kept(self, key: Key, plans: list[Plan], device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
         store, labels, _ = self._epochs[key]
         row = 0
-        for task, own in zip(tasks, labels, strict=True):
-            pixels = torch.from_numpy(store[row : row + len(task.indices)].copy())
-            row += len(task.indices)
+        for plan, own in zip(plans, labels, strict=True):
+            pixels = torch.from_numpy(store[row : row + len(plan.indices)].copy())
+            row += len(plan.indices)
             yield pixels.to(device, non_blocking=True), own.to(device, non_blocking=True)
 
     def _room(self, count: int, pixels: Tensor) -> Pixels | None:

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from uninas_evo.errors import TrainingError
-from uninas_evo.files import write_atomically
+from uninas_evo.files import parse_json, write_atomically
 
 LET_GO_S = 2.0
 """How long a folder in use is waited for: a training that was just killed lets go of it when its readers are gone."""
@@ -65,7 +65,7 @@ def load_json(path: Path) -> dict[str, Any]:
         TrainingError: the file is damaged or holds no table.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise TrainingError(f"{path} is damaged ({error}); remove its folder and start anew") from error
     if not isinstance(content, dict):

@@ -1,4 +1,4 @@
-"""Optional packages of the `train` extra, imported where they are used."""
+"""Optional packages of the extras `train` and `downstream`, imported where they are used."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from typing import Any
 
 from uninas_evo.errors import MissingExtraError
 
+DOWNSTREAM = ("faster_coco_eval", "segmentation_models_pytorch", "torchmetrics", "torchvision")
+"""Packages of detection and segmentation; torchvision comes with `train` too."""
+
 
 def need(module: str) -> Any:
-    """Imports a module of the `train` extra, such as "timm.data".
+    """Imports a module of an extra, such as "timm.data".
 
     Raises:
         MissingExtraError: its package is not installed.
@@ -17,4 +20,5 @@ def need(module: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise MissingExtraError(module.partition(".")[0], "train") from error
+        package = module.partition(".")[0]
+        raise MissingExtraError(package, "downstream" if package in DOWNSTREAM else "train") from error

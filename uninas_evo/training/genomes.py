@@ -10,23 +10,23 @@ from typing import Any
 import torch
 from torch import nn
 
-from uninas_evo.contracts import Shape, Space
+from uninas_evo.contracts import Shape, Space, Trained
 from uninas_evo.errors import TrainingError
 from uninas_evo.proxies import Scorable
-from uninas_evo.spaces.uninas import Genome
+from uninas_evo.spaces.uninas import Genome, UninasSpace
 from uninas_evo.spaces.uninas.network import build
 from uninas_evo.training.finetune import start_from
 from uninas_evo.training.fit import Progress
 from uninas_evo.training.formats import save_weights
-from uninas_evo.training.images import Splits
 from uninas_evo.training.loop import TrainResult, train
 from uninas_evo.training.process import Process
 from uninas_evo.training.protocol import Protocol
+from uninas_evo.training.tasks import task_class
 
 
 def train_genome(
     genome: Genome,
-    splits: Splits,
+    data: Any,
     protocol: Protocol,
     folder: str | Path,
     *,
@@ -39,40 +39,33 @@ def train_genome(
 ) -> TrainResult:
     """Builds a genome's network with the seed's weights and trains it into a folder, or resumes that.
 
-    Beside the files of `train`, the folder holds `genome.txt` and, at the end, `weights.safetensors`.
-    It begins with the weights that the protocol's `start_from` names, where they fit (see `finetune`).
+    Under detection and segmentation the network is the backbone of the task's head. Beside the files of `train`, the
+    folder holds `genome.txt` and, at the end, `weights.safetensors`. It begins with the weights that the protocol's
+    `start_from` names, where they fit (see `finetune`).
 
     Raises:
         DataError, TrainingError, MissingExtraError: as `train`; also where the protocol's image size is not that
-            of the genome's skeleton.
+            of the genome's skeleton, on which a classifier depends.
     """
-    image = genome.skeleton.image
-    check_image_size(image, protocol)
-    network = build(genome, seed)
-    _start(network, protocol, say)
-    result = train(
-        network,
-        splits,
+    return train_in_space(
+        UninasSpace(genome),
+        genome,
+        data,
         protocol,
         folder,
-        image_size=image,
         seed=seed,
-        name=genome.text,
         process=process,
         workers=workers,
         progress=progress,
         say=say,
         time_limit_s=time_limit_s,
     )
-    if process is None or process.first:
-        save_weights(network, folder, protocol, splits.classes)
-    return result
 
 
 def train_in_space(
     space: Space[Any],
     genome: Any,
-    splits: Splits,
+    data: Any,
     protocol: Protocol,
     folder: str | Path,
     *,
@@ -85,36 +78,20 @@ def train_in_space(
 ) -> TrainResult:
     """Trains the network of a genome of any space that builds networks, or resumes that; see `train_genome`.
 
+    Settings of the training that the genome decides replace the protocol's.
     Where the network knows its genome, as those of UniNAS and UniNet do, the folder also holds what `uninas_evo.load`
     reads; of others the checkpoints of `train`.
 
     Raises:
         DataError, TrainingError, MissingExtraError: as `train_genome`.
     """
-    if isinstance(genome, Genome):
-        return train_genome(
-            genome,
-            splits,
-            protocol,
-            folder,
-            seed=seed,
-            process=process,
-            workers=workers,
-            progress=progress,
-            say=say,
-            time_limit_s=time_limit_s,
-        )
+    protocol = trained_by(space, genome, protocol)
     image = space.image_of(genome)
     check_image_size(image, protocol)
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        network = space.build(genome)
-    if isinstance(network, Scorable):
-        network.reinitialize(seed)
-    _start(network, protocol, say)
+    network = headed(initialized(space, genome, seed), data, protocol, seed, say)
     result = train(
         network,
-        splits,
+        data,
         protocol,
         folder,
         image_size=image,
@@ -127,18 +104,42 @@ def train_in_space(
         time_limit_s=time_limit_s,
     )
     if hasattr(network, "genome") and (process is None or process.first):
-        save_weights(network, folder, protocol, splits.classes)
+        save_weights(network, folder, protocol, data.classes)
     return result
 
 
-def _start(network: nn.Module, protocol: Protocol, say: Callable[[str], None]) -> None:
-    """Gives a network the weights of the training that the protocol fine-tunes, if it names one."""
+def trained_by(space: Space[Any], genome: Any, protocol: Protocol) -> Protocol:
+    """The protocol with the settings that a genome decides.
+
+    Raises:
+        TrainingError: they do not fit together.
+    """
+    return protocol.replace(**space.training(genome)) if isinstance(space, Trained) else protocol
+
+
+def initialized(space: Space[Any], genome: Any, seed: int) -> nn.Module:
+    """The network of a genome with the seed's weights."""
+    if isinstance(genome, Genome):
+        return build(genome, seed)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = space.build(genome)
+    if isinstance(network, Scorable):
+        network.reinitialize(seed)
+    return network
+
+
+def headed(
+    backbone: nn.Module, data: Any, protocol: Protocol, seed: int, say: Callable[[str], None] = lambda line: None
+) -> nn.Module:
+    """What a protocol trains of a network: with the weights that it starts from and its task's head."""
     if protocol.start_from:
-        start_from(network, protocol.start_from, say)
+        start_from(backbone, protocol.start_from, say)
+    return task_class(protocol.task).network(backbone, data, protocol, seed)
 
 
 def check_image_size(image: Shape, protocol: Protocol) -> None:
-    """Refuses a genome for other images than the protocol's: its costs would not be those of the search.
+    """Refuses a classifier for other images than the protocol's: its costs would not be those of the search.
 
     Args:
         image: (C, H, W) of the images that the genome's network takes.
@@ -148,7 +149,7 @@ def check_image_size(image: Shape, protocol: Protocol) -> None:
         TrainingError: the sizes differ.
     """
     _, height, width = image
-    if protocol.image_size and (height, width) != (protocol.image_size,) * 2:
+    if protocol.task == "classification" and protocol.image_size and (height, width) != (protocol.image_size,) * 2:
         made_for = f"{height} px" if height == width else f"{width} x {height} px"
         raise TrainingError(
             f"the genome's skeleton is made for images of {made_for} and the protocol trains with "

@@ -1,7 +1,7 @@
 """The training loop: epochs of steps, validation after each, checkpoints, exact resume, one reading of the test data.
 
 A training folder holds `training.json` (what is trained), `data.txt` (what the data is and what is done to it),
-`metrics.jsonl` (a line an epoch), `last.pt` (the whole state), `best.pt` (the weights of the best validation accuracy)
+`metrics.jsonl` (a line an epoch), `last.pt` (the whole state), `best.pt` (the weights of the best validation metric)
 and, at the end, `result.json`.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import time
-import zlib
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
@@ -23,10 +22,10 @@ from uninas_evo.errors import TrainingError
 from uninas_evo.threads import fixed_threads
 from uninas_evo.training import checkpoint
 from uninas_evo.training.check import Shape
-from uninas_evo.training.fit import Fit, Metrics, Progress
-from uninas_evo.training.images import Splits
+from uninas_evo.training.fit import Fit, Progress
 from uninas_evo.training.process import Process
 from uninas_evo.training.protocol import Protocol
+from uninas_evo.training.tasks.task import Metrics
 
 
 @dataclass(frozen=True)
@@ -34,30 +33,72 @@ class TrainResult:
     """What a training gave.
 
     Attributes:
-        test_accuracy: share of test images classified rightly, by the weights of the best epoch.
-        val_accuracy: the same on the validation part, which chose the epoch.
+        metric: what chose the epoch, by its name in `tested`: `accuracy`, `box_ap` or `miou`.
+        tested: the task's metrics on the test images, by the weights of the best epoch, from 0 to 1; None where one is
+            undefined. Of a classification `accuracy`, `f1` and `auc` (means over the classes).
+        validated: the metric on the validation part, which chose the epoch.
         best_epoch: that epoch, counted from 1.
         params: trained parameters.
         images_per_s: training images a second, over all processes.
         seconds: wall clock of all epochs with their validation.
-        test_f1: mean over the classes of their F1 score on the test images.
-        test_auc: mean over the classes of the area under their ROC curve, each against the rest; None where a class
-            has no test image.
     """
 
-    test_accuracy: float
-    val_accuracy: float
+    metric: str
+    tested: Mapping[str, float | None]
+    validated: float
     best_epoch: int
     params: int
     images_per_s: float
     seconds: float
-    test_f1: float | None = None
-    test_auc: float | None = None
+
+    @property
+    def value(self) -> float:
+        """The metric on the test part."""
+        return self.tested[self.metric] or 0.0
+
+    @property
+    def test_accuracy(self) -> float:
+        """Share of test images classified rightly."""
+        return self.tested["accuracy"] or 0.0
+
+    @property
+    def val_accuracy(self) -> float:
+        """The same on the validation part."""
+        return self.validated
+
+    @property
+    def test_f1(self) -> float | None:
+        """Mean over the classes of their F1 score on the test images."""
+        return self.tested["f1"]
+
+    @property
+    def test_auc(self) -> float | None:
+        """Mean over the classes of the area under their ROC curve, each against the rest."""
+        return self.tested["auc"]
+
+    def as_json(self) -> dict[str, Any]:
+        """As `result.json` has it: `test_NAME` of each metric, and `val_NAME` of the one that chose."""
+        rest = asdict(self)
+        tested, validated = rest.pop("tested"), rest.pop("validated")
+        found = {f"test_{name}": value for name, value in tested.items()}
+        return {**found, f"val_{self.metric}": validated, **rest}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> TrainResult:
+        """Reads `as_json`; files of before there were tasks are of a classification.
+
+        Raises:
+            KeyError, TypeError: it is something else.
+        """
+        rest = {"metric": "accuracy", **content}
+        validated = rest.pop(f"val_{rest['metric']}")
+        tested = {name.removeprefix("test_"): rest.pop(name) for name in content if name.startswith("test_")}
+        return cls(tested=tested, validated=validated, **rest)
 
 
 def train(
     network: nn.Module,
-    splits: Splits,
+    data: Any,
     protocol: Protocol,
     folder: str | Path,
     *,
@@ -70,14 +111,15 @@ def train(
     say: Callable[[str], None] = lambda line: None,
     time_limit_s: float = math.inf,
 ) -> TrainResult:
-    """Trains a network (N, C, H, W) -> (N, K) in place, or goes on where a training in the folder stopped.
+    """Trains a network of the protocol's task in place, or goes on where a training in the folder stopped.
 
     On a CPU with the same number of threads, a training that was killed at any step and called again ends with the
     same weights, bit for bit, as one that was not.
 
     Args:
-        network: initialized already; at the end it holds the weights of the best epoch.
-        splits: the data; checked before the first epoch.
+        network: (N, C, H, W) -> (N, K) for classification, else what the task made of it (`Task.network`); initialized
+            already; at the end it holds the weights of the best epoch.
+        data: of the task, `Splits` for classification; checked before the first epoch.
         protocol: the settings.
         folder: for checkpoints and metrics; made if missing.
         image_size: (C, H, W) of the network's images, or the pixels of square RGB ones; the protocol's `image_size`
@@ -100,13 +142,13 @@ def train(
     with fixed_threads(protocol.threads):
         until = time.monotonic() + time_limit_s
         return _train(
-            network, splits, protocol, Path(folder), image_size, seed, name, process, workers, progress, say, until
+            network, data, protocol, Path(folder), image_size, seed, name, process, workers, progress, say, until
         )
 
 
 def _train(
     network: nn.Module,
-    splits: Splits,
+    data: Any,
     protocol: Protocol,
     folder: Path,
     image_size: int | Shape,
@@ -118,10 +160,10 @@ def _train(
     say: Callable[[str], None],
     until: float,
 ) -> TrainResult:
-    fit = Fit(network, splits, protocol, image_size, seed, process, workers, progress)
+    fit = Fit(network, data, protocol, image_size, seed, process, workers, progress)
     with checkpoint.owned(folder) if process.first else nullcontext():
         training = _Training(fit, folder, name)
-        for line in fit.statement() if process.first else ():
+        for line in fit.task.statement() if process.first else ():
             say(line)
         if process.first and process.device.type == "cpu":
             say(f"threads: {protocol.threads} (set threads=N to change)")
@@ -134,11 +176,12 @@ class _Training:
     def __init__(self, fit: Fit, folder: Path, name: str) -> None:
         self.fit, self.folder = fit, folder
         self.params = sum(p.numel() for p in fit.network.parameters())
+        self.chooses = f"val_{fit.task.metric}"
         self.history: list[Metrics] = []
         if fit.process.first:
             checkpoint.check_space(folder, self.params)
             self._claim(_identity(fit, name))
-            checkpoint.save_text(folder / "data.txt", "\n".join([*fit.statement(), ""]))
+            checkpoint.save_text(folder / "data.txt", "\n".join([*fit.task.statement(), ""]))
         fit.process.wait()
 
     def _claim(self, mine: Mapping[str, Any]) -> None:
@@ -149,7 +192,7 @@ class _Training:
             return
         theirs = checkpoint.load_json(path)
         if isinstance(known := theirs.get("protocol"), dict):  # a training that began when there was no such setting
-            theirs["protocol"] = {"threads": self.fit.protocol.threads} | known
+            theirs["protocol"] = {**Protocol.defaults(), "threads": self.fit.protocol.threads, **known}
         if differing := [key for key in mine if theirs.get(key) != mine[key]]:
             raise TrainingError(
                 f"folder {self.folder} holds a training with another {' and '.join(differing)}: a training is only "
@@ -169,36 +212,40 @@ class _Training:
         self._resume()
         fit = self.fit
         for epoch in range(len(self.history), fit.protocol.epochs):
-            if self.history and time.monotonic() + self.history[-1]["seconds"] > until:
+            if self.history and (self._hopeless or time.monotonic() + self.history[-1]["seconds"] > until):
                 break
             self._record(fit.epoch(epoch))
         best = self._load_best()
-        tested = fit.test(fit.network, fit.splits.test)
         result = TrainResult(
-            test_accuracy=tested["accuracy"] or 0.0,
-            val_accuracy=self.history[best]["val_accuracy"],
+            metric=fit.task.metric,
+            tested=fit.task.test(fit.network),
+            validated=self.history[best][self.chooses],
             best_epoch=best + 1,
             params=self.params,
             images_per_s=sum(h["images_per_s"] for h in self.history) / len(self.history),
             seconds=sum(h["seconds"] for h in self.history),
-            test_f1=tested["f1"],
-            test_auc=tested["auc"],
         )
         if fit.process.first:
-            checkpoint.save_json(path, asdict(result))
+            checkpoint.save_json(path, result.as_json())
         fit.process.wait()
         return result
+
+    @property
+    def _hopeless(self) -> bool:
+        """Whether the protocol's patience is over: the best epoch lies too far back."""
+        values = [line[self.chooses] for line in self.history]
+        return 0 < self.fit.protocol.patience < len(values) - values.index(max(values))
 
     @staticmethod
     def _recorded(path: Path) -> TrainResult:
         try:
-            return TrainResult(**checkpoint.load_json(path))
-        except TypeError as error:
+            return TrainResult.from_json(checkpoint.load_json(path))
+        except (KeyError, TypeError) as error:
             raise TrainingError(f"{path} holds no result of a training ({error}); remove it") from error
 
     def _record(self, line: Metrics) -> None:
         """Saves the state after an epoch; the best weights first, so that a kill in between loses nothing."""
-        best = all(line["val_accuracy"] > h["val_accuracy"] for h in self.history)
+        best = all(line[self.chooses] > h[self.chooses] for h in self.history)
         self.history.append(line)
         if self.fit.process.first:
             if best:
@@ -225,14 +272,10 @@ class _Training:
 
 def _identity(fit: Fit, name: str) -> dict[str, Any]:
     """What must be the same for a training to be resumed."""
-    splits = fit.splits
     return {
         "name": name,
         "seed": fit.seed,
         "processes": fit.process.world,
-        "data": {
-            "classes": list(splits.classes),
-            "labels_crc32": [zlib.crc32(s.labels.tobytes()) for s in (splits.train, splits.val, splits.test)],
-        },
+        "data": fit.task.identity(),
         "protocol": fit.protocol.model_dump(mode="json"),
     }

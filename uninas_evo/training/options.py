@@ -12,8 +12,16 @@ class TrainOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    data: str = Field(description="a folder with train/ and val/, one with labels.csv or IDX files, or an .npz file")
-    protocol: str = Field("small", description="imagenet, deit, small, or the path of a TOML file")
+    data: str = Field(
+        description="a folder with train/ and val/, one with labels.csv or IDX files, or an .npz file; for detection a "
+        "COCO or VOC folder, for segmentation one of images/ and annotations/"
+    )
+    task: Literal["classification", "detection", "segmentation"] | None = Field(
+        None, description="what the networks are trained for; unset: the protocol's task"
+    )
+    protocol: str | None = Field(
+        None, description="imagenet, small, coco, ade20k, ..., or the path of a TOML file; unset: the task's small one"
+    )
     top: PositiveInt = Field(1, description="how many of the search's best genomes are trained")
     presets: list[Literal["resnet", "efficientnet", "vit", "coatnet"]] = Field(
         ["resnet", "efficientnet", "vit", "coatnet"],

@@ -13,6 +13,7 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from uninas_evo.errors import TrainingError
+from uninas_evo.training.protocol import Protocol
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,12 @@ class Process:
     def first(self) -> bool:
         """Whether this process writes files and reports."""
         return self.rank == 0
+
+    def precision(self, protocol: Protocol) -> torch.autocast:
+        """The protocol's mixed precision, on a GPU only."""
+        dtype = {"": None, "bfloat16": torch.bfloat16, "float16": torch.float16}[protocol.amp]
+        on = dtype is not None and self.device.type == "cuda"
+        return torch.autocast(self.device.type, dtype, enabled=on)
 
     def wrap(self, network: nn.Module) -> nn.Module:
         """The network with gradients averaged over the processes."""

@@ -1,7 +1,8 @@
 """Protocols: every setting of a training run in one TOML file, so that networks are compared alike.
 
 Built-in ones lie in `protocols/`: `imagenet` (the paper's), `deit` (UniNet's, which is DeiT's), `deit-finetune` (the
-same network on larger images) and `small` (two CPU cores, minutes). A file of one's
+same network on larger images), `coco`, `coco-3x` and `ade20k` (detection and segmentation as the papers have them), and
+`small`, `detection-small` and `segmentation-small` (two CPU cores, minutes). A file of one's
 own may start from another by `base = "small"` and state only what differs.
 """
 
@@ -17,7 +18,8 @@ import pydantic
 from pydantic import Field
 
 from uninas_evo.errors import TrainingError
-from uninas_evo.mistakes import check
+from uninas_evo.mistakes import check, nearest
+from uninas_evo.training.tables import DetectionTable, SegmentationTable
 
 _FOLDER = Path(__file__).parent / "protocols"
 
@@ -36,6 +38,12 @@ AUGMENT = re.compile(
     r"|(original|originalr|v0|v0r|3a)(-mstd\d{1,3}(\.\d+)?)?"
 )
 """timm's language of augmentations; counts have at most two digits, since each layer is one more pass over an image."""
+SMALL = {
+    "classification": "small",
+    "detection": "detection-small",
+    "segmentation": "segmentation-small",
+}
+"""The protocol of each task for two cores and minutes."""
 MOST_BYTES = 1_000_000
 """A protocol's file is no larger."""
 
@@ -48,10 +56,21 @@ class Protocol(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
+    task: Literal["classification", "detection", "segmentation"] = "classification"
     epochs: int = Field(ge=1, le=100_000)
     batch_size: int = Field(ge=2, le=1_000_000, description="images a step, over all processes together")
-    image_size: int = Field(0, ge=0, le=4096, description="pixels; 0: the network's")
+    image_size: int = Field(
+        0,
+        ge=0,
+        le=4096,
+        description="pixels; 0: the network's. Of detection the shorter side that images are resized to, of "
+        "segmentation that of evaluation and the side of training crops",
+    )
     val_fraction: float = Field(0.1, gt=0, lt=1, description="of the training part, where there is no val part")
+
+    patience: int = Field(
+        0, ge=0, le=100_000, description="epochs without a better validation accuracy that end a training; 0 for none"
+    )
 
     optimizer: Literal["adamw", "sgd"] = "adamw"
     lr: float = Field(gt=0, le=1e6)
@@ -60,16 +79,28 @@ class Protocol(pydantic.BaseModel):
     clip_grad: Amount = Field(0.0, description="greatest norm of the whole gradient")
 
     start_from: str = Field(
-        "", description="folder of an ended training of the same network, also at another image size: fine-tuning"
+        "",
+        description="folder of an ended training of the same network, also at another image size or of another task: "
+        "fine-tuning",
     )
 
-    schedule: Literal["cosine", "step", "exponential"] = "cosine"
+    schedule: Literal["cosine", "step", "exponential", "multistep", "linear"] = "cosine"
     warmup_epochs: int = Field(0, ge=0, le=100_000)
+    warmup_steps: int = Field(0, ge=0, le=1_000_000, description="instead of warmup_epochs: steps of the warm-up")
     warmup_lr: Amount = 0.0
-    min_lr: Amount = Field(0.0, description="where the cosine ends")
+    min_lr: Amount = Field(0.0, description="where the cosine or the line ends")
     cooldown_epochs: int = Field(0, ge=0, le=100_000, description="last epochs, at min_lr; they count among epochs")
-    decay_rate: float = Field(0.1, gt=0, le=1, description="factor of step and exponential after decay_epochs")
+    decay_rate: float = Field(
+        0.1,
+        gt=0,
+        le=1,
+        description="factor of step and exponential after decay_epochs, of multistep at each of decay_at",
+    )
     decay_epochs: float = Field(30.0, gt=0, le=100_000, description="exponential decays at every step instead")
+
+    decay_at: tuple[Annotated[float, Field(gt=0, le=100_000)], ...] = Field(
+        (), description="epochs after which multistep decays"
+    )
 
     class_weights: Literal["equal", "balanced"] = Field(
         "equal", description="balanced: images of rare classes weigh more in the loss, so that each class counts alike"
@@ -78,6 +109,7 @@ class Protocol(pydantic.BaseModel):
     mixup: Amount = Field(0.0, description="alpha of the beta distribution")
     cutmix: Amount = Field(0.0, description="alpha of the beta distribution")
     drop_path: Fraction = Field(0.0, description="of the last block; grows linearly from 0 at the first")
+    dropout: Fraction = Field(0.0, description="of what the network's last linear layer reads")
     ema_decay: Fraction = 0.0
     ema_warmup: bool = Field(False, description="start from a short average (timm's use_warmup)")
 
@@ -99,6 +131,15 @@ class Protocol(pydantic.BaseModel):
     hflip: Annotated[float, Field(ge=0, le=1)] = 0.0
     color_jitter: Amount = 0.0
     auto_augment: str = Field("", description="timm's configuration string, such as rand-m9-mstd0.5")
+    frozen_norms: bool = Field(
+        False, description="batch norms of the backbone keep their statistics: usual where a batch has few images"
+    )
+    augment: int = Field(
+        0,
+        ge=0,
+        le=9,
+        description="strength of random augmentation, short for auto_augment = rand-mSTRENGTH-inc1; recipes have 9",
+    )
     interpolation: Literal["bilinear", "bicubic", "random"] = "bicubic"
     crop_mode: CropMode = Field(
         "squash",
@@ -119,6 +160,9 @@ class Protocol(pydantic.BaseModel):
     amp: Literal["", "bfloat16", "float16"] = Field("", description="mixed precision, on a GPU only")
     channels_last: bool = Field(True, description="memory layout of images and convolutions")
 
+    detection: DetectionTable = DetectionTable()
+    segmentation: SegmentationTable = SegmentationTable()
+
     @pydantic.model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.warmup_epochs >= self.epochs:
@@ -132,6 +176,22 @@ class Protocol(pydantic.BaseModel):
             raise ValueError(
                 f"cooldown_epochs follow a cosine within the epochs, got {self.cooldown_epochs} of {self.epochs} after "
                 f"{self.warmup_epochs} of warm-up and the schedule {self.schedule}; shorten them"
+            )
+        if self.warmup_steps and self.warmup_epochs:
+            raise ValueError(
+                f"warmup_steps stand instead of warmup_epochs, got {self.warmup_steps} and {self.warmup_epochs}; "
+                "drop one"
+            )
+        if (self.schedule == "multistep") != bool(self.decay_at):
+            raise ValueError(
+                f"multistep decays at the epochs of decay_at, got the schedule {self.schedule} and {self.decay_at}; "
+                "give both or none"
+            )
+        if self.task != "classification" and not self.image_size:
+            raise ValueError(f"{self.task} needs an image_size of its own, since its images have any size; set it")
+        if self.task != "classification" and (self.mixup or self.cutmix or self.auto_augment or self.repeats > 1):
+            raise ValueError(
+                f"mixup, cutmix, auto_augment and repeats are for classification, got the task {self.task}; drop them"
             )
         if self.batch_size % self.repeats:
             raise ValueError(f"repeats must divide batch_size, got {self.repeats} and {self.batch_size}; change one")
@@ -152,6 +212,27 @@ class Protocol(pydantic.BaseModel):
             )
         return self
 
+    @pydantic.model_validator(mode="after")
+    def _augments_once(self) -> Self:
+        if self.augment and self.auto_augment:
+            raise ValueError(
+                f"augment is short for an auto_augment, got augment {self.augment} and auto_augment "
+                f"{self.auto_augment!r}; drop one"
+            )
+        return self
+
+    @classmethod
+    def defaults(cls) -> dict[str, Any]:
+        """The settings that need not be stated, as JSON has them."""
+        fields = cls.model_fields
+        whole = cls(epochs=1, batch_size=2, lr=1.0).model_dump(mode="json")
+        return {name: value for name, value in whole.items() if not fields[name].is_required()}
+
+    @property
+    def augmentation(self) -> str:
+        """Timm's string of `auto_augment` or `augment`; empty for none. Higher strengths change images more (inc1)."""
+        return f"rand-m{self.augment}-inc1" if self.augment else self.auto_augment
+
     def replace(self, **changes: Any) -> Protocol:
         """The protocol with some settings changed, checked again; fewer epochs shorten the warm-up alike.
 
@@ -170,13 +251,33 @@ def load_protocol(name: str | Path) -> Protocol:
     return _validated(_settings(str(name)), f"protocol {str(name)!r}")
 
 
+def protocol_for(task: str | None, name: str | Path | None) -> Protocol:
+    """The protocol of a name, or of a task the one of two cores and minutes.
+
+    Raises:
+        TrainingError: as `load_protocol`; also where the protocol is of another task than the one given.
+    """
+    if task is not None and task not in SMALL:
+        raise TrainingError(f"there is no task {task!r:.60}; use one of {', '.join(SMALL)}")
+    protocol = load_protocol(name or SMALL[task or "classification"])
+    if task is not None and protocol.task != task:
+        raise TrainingError(
+            f"the protocol {str(name)!r:.200} is of {protocol.task} and the task is {task}: both must be equal; "
+            f"leave one out, or use a protocol of {task}, such as {SMALL[task]}"
+        )
+    return protocol
+
+
 def _settings(name: str, chain: tuple[str, ...] = ()) -> dict[str, Any]:
     path = _FOLDER / f"{name}.toml"
     try:
         path = path if path.is_file() else Path(name)
         if not path.is_file():
-            known = ", ".join(sorted(p.stem for p in _FOLDER.glob("*.toml")))
-            raise TrainingError(f"there is no protocol {name!r:.200}: give one of {known}, or the path of a TOML file")
+            known = sorted(p.stem for p in _FOLDER.glob("*.toml"))
+            raise TrainingError(
+                f"there is no protocol {name!r:.200}: give one of {', '.join(known)}, or the path of a TOML file"
+                f"{nearest(str(name), known)}"
+            )
         if path.stat().st_size > MOST_BYTES:
             raise TrainingError(f"protocol {name!r} has more than {MOST_BYTES:,} bytes; it is no protocol")
         settings = tomllib.loads(path.read_text(encoding="utf-8-sig"))
@@ -195,13 +296,18 @@ def _settings(name: str, chain: tuple[str, ...] = ()) -> dict[str, Any]:
 
 
 def _changed(before: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings with some changed; fewer epochs shorten the warm-up alike, unless it is stated."""
+    """Settings with some changed, those of tables one by one; fewer epochs shorten a warm-up that is not stated."""
     counts: tuple[Any, ...] = changes.get("epochs"), before.get("epochs"), before.get("warmup_epochs", 0)
     if all(isinstance(count, int) for count in counts) and "warmup_epochs" not in changes:
         epochs, planned, warmup = map(int, counts)
         if epochs < planned:
-            return {**before, "warmup_epochs": min(warmup * epochs // planned, max(epochs - 1, 0)), **changes}
-    return {**before, **changes}
+            before = {**before, "warmup_epochs": min(warmup * epochs // planned, max(epochs - 1, 0))}
+    tables = {
+        name: {**before[name], **value}
+        for name, value in changes.items()
+        if isinstance(value, Mapping) and isinstance(before.get(name), Mapping)
+    }
+    return {**before, **changes, **tables}
 
 
 def _validated(settings: Mapping[str, Any], what: str) -> Protocol:

@@ -7,8 +7,10 @@ from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.optim import Optimizer
 
+from uninas_evo.errors import TrainingError
 from uninas_evo.training.extras import need
 from uninas_evo.training.protocol import Protocol
 
@@ -32,19 +34,20 @@ def make_optimizer(network: nn.Module, protocol: Protocol) -> Optimizer:
 def make_schedule(optimizer: Optimizer, protocol: Protocol, steps_per_epoch: int) -> Any:
     """The schedule of timm with linear warm-up, step by step; call `step_update(steps_done)`.
 
-    An exponential one is timm's steps that are one update long.
+    An exponential one is timm's steps that are one update long, a linear one its polynomial of power 1.
     """
-    smooth = protocol.schedule == "exponential"
+    smooth, linear = protocol.schedule == "exponential", protocol.schedule == "linear"
     epochs = 1 / steps_per_epoch if smooth else protocol.decay_epochs
     schedule, _ = need("timm.scheduler").create_scheduler_v2(
         optimizer,
-        sched="step" if smooth else protocol.schedule,
+        sched={"exponential": "step", "linear": "poly"}.get(protocol.schedule, protocol.schedule),
         num_epochs=protocol.epochs - protocol.cooldown_epochs,
-        warmup_epochs=protocol.warmup_epochs,
+        warmup_epochs=protocol.warmup_steps / steps_per_epoch if protocol.warmup_steps else protocol.warmup_epochs,
         warmup_lr=protocol.warmup_lr,
         min_lr=protocol.min_lr,
         decay_epochs=epochs,
-        decay_rate=protocol.decay_rate ** (epochs / protocol.decay_epochs),
+        decay_milestones=protocol.decay_at,
+        decay_rate=1.0 if linear else protocol.decay_rate ** (epochs / protocol.decay_epochs),
         step_on_epochs=False,
         updates_per_epoch=steps_per_epoch,
     )
@@ -83,3 +86,21 @@ def set_drop_path(network: nn.Module, rate: float) -> None:
     setter = getattr(network, "set_drop_path", None)
     if callable(setter):
         setter(rate)
+
+
+def set_dropout(network: nn.Module, rate: float) -> None:
+    """Has the network's last linear layer read its input through dropout while training.
+
+    Raises:
+        TrainingError: it has no linear layer.
+    """
+    if not rate:
+        return
+    layers = [module for module in network.modules() if isinstance(module, nn.Linear)]
+    if not layers:
+        raise TrainingError("dropout acts before the last linear layer, and the network has none; set dropout = 0")
+
+    def drop(module: nn.Module, given: tuple[Tensor]) -> tuple[Tensor]:
+        return (functional.dropout(given[0], rate, module.training),)
+
+    layers[-1].register_forward_pre_hook(drop)

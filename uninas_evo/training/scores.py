@@ -41,5 +41,10 @@ def macro_auc(logits: npt.NDArray[np.float64], labels: npt.NDArray[np.int64]) ->
 
 def balanced_weights(labels: npt.NDArray[np.int64], classes: int) -> npt.NDArray[np.float64]:
     """A weight (K,) for each class, T / (K · its images): each class counts alike, and the mean over images is 1."""
-    counts = np.bincount(labels, minlength=classes)
-    return len(labels) / (classes * np.maximum(counts, 1))
+    return balanced(np.bincount(labels, minlength=classes))
+
+
+def balanced(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """The same from how many there are of each class (K,)."""
+    weights: npt.NDArray[np.float64] = counts.sum() / (len(counts) * np.maximum(counts, 1))
+    return weights

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,11 @@ from uninas_evo.training.check import Shape
 from uninas_evo.training.extras import need
 from uninas_evo.training.pixels import Pixels
 from uninas_evo.training.protocol import Protocol
+
+EVALUATED = ("interpolation", "crop_mode", "crop_pct", "mean", "std")
+"""Settings of a protocol that a transform for evaluation depends on."""
+TRAINED = ("scale", "ratio", "pad", "cutout", "hflip", "color_jitter", "augmentation")
+"""Those that a transform for training depends on beside them."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +33,13 @@ class Transform:
         shape: (C, H, W).
         steps: timm's, from a PIL image or a tensor to uint8 (C, H, W).
         border: what images are padded with to the proportion of H and W, a value a channel; empty: they are not.
+        key: equal for transforms that do the same.
     """
 
     shape: Shape
     steps: Callable[[Any], Any]
     border: tuple[int, ...] = ()
+    key: Hashable = None
 
     def __call__(self, pixels: Pixels) -> Pixels:
         """The image as the network takes it."""
@@ -56,9 +63,10 @@ def train_transform(protocol: Protocol, shape: Shape) -> Transform:
     Raises:
         TrainingError: the protocol asks for changes of color and the images have other than 1 or 3 channels.
     """
-    if shape[0] not in (1, 3) and (protocol.auto_augment or protocol.color_jitter):
+    if shape[0] not in (1, 3) and (protocol.augmentation or protocol.color_jitter):
         raise TrainingError(
-            f"auto_augment and color_jitter are for images of 1 or 3 channels, these have {shape[0]}; switch them off"
+            f"auto_augment, augment and color_jitter are for images of 1 or 3 channels, these have {shape[0]}; switch "
+            "them off"
         )
     steps = need("timm.data").create_transform(
         input_size=shape,
@@ -67,7 +75,7 @@ def train_transform(protocol: Protocol, shape: Shape) -> Transform:
         ratio=protocol.ratio,
         hflip=protocol.hflip,
         color_jitter=protocol.color_jitter or None,
-        auto_augment=protocol.auto_augment or None,
+        auto_augment=protocol.augmentation or None,
         interpolation=protocol.interpolation,
         mean=_color(protocol.mean, shape[0]),
         std=_color(protocol.std, shape[0]),
@@ -81,7 +89,7 @@ def train_transform(protocol: Protocol, shape: Shape) -> Transform:
     )
     if protocol.cutout:
         steps.transforms.append(_Cutout(protocol.cutout, per_channel(protocol.mean, shape[0])))
-    return Transform(shape, steps, _border(protocol, shape))
+    return Transform(shape, steps, _border(protocol, shape), _key(protocol, shape, (*EVALUATED, *TRAINED)))
 
 
 def eval_transform(protocol: Protocol, shape: Shape) -> Transform:
@@ -93,7 +101,11 @@ def eval_transform(protocol: Protocol, shape: Shape) -> Transform:
         crop_mode="center" if protocol.crop_mode == "center" else "squash",
         use_prefetcher=True,
     )
-    return Transform(shape, steps, _border(protocol, shape))
+    return Transform(shape, steps, _border(protocol, shape), _key(protocol, shape, EVALUATED))
+
+
+def _key(protocol: Protocol, shape: Shape, names: Sequence[str]) -> Hashable:
+    return (shape, *((name, getattr(protocol, name)) for name in names))
 
 
 def per_channel(values: Sequence[float], channels: int) -> tuple[float, ...]:

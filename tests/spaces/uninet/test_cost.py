@@ -53,19 +53,19 @@ def test_b0_with_local_modules_only():
 @pytest.mark.parametrize(
     ("part", "expected"),
     [
-        (costs.attention(64, 4, 10, 10, 32), (50_752, 6_316_800, 12_699_800)),
-        (costs.attention(64, 4, 10, 7, 32), (50_752, 7_838_976, 15_741_584)),
-        (costs.convolution(64, 4, 10, dense=True), (657_024, 62_445_568, 124_923_968)),
-        (costs.convolution(64, 4, 10, dense=False), (69_504, 3_693_568, 7_419_968)),
-        (costs.mixer(64, 4, 10), (40_004, 3_750_400, 7_506_944)),
-        (costs.module("L", 64, 128, 2, 10, 32), (17_408, 427_200, 868_800)),
-        (costs.module("L", 64, 96, 1, 10, 32), (13_248, 1_299_200, 2_595_200)),
-        (costs.module("G", 64, 128, 2, 10, 32), (50_560, 3_153_600, 6_274_700)),
-        (costs.module("G", 64, 96, 1, 10, 32), (34_976, 5_411_200, 10_780_900)),
-        (costs.module("LG", 64, 128, 2, 10, 32), (50_944, 3_163_200, 6_293_900)),
-        (costs.module("LG", 64, 96, 1, 10, 32), (35_360, 5_449_600, 10_857_700)),
-        (costs.fixed_stage(Skeleton()), (2_536, 12_595_712, 27_085_928)),
-        (costs.convolution(24, 1, 80, dense=False), (1_328, 5_837_184, 11_674_448)),
+        (costs.attention(64, 4, (10, 10), None, 32), (50_752, 6_316_800, 12_699_800)),
+        (costs.attention(64, 4, (10, 10), 7, 32), (50_752, 7_838_976, 15_741_584)),
+        (costs.convolution(64, 4, (10, 10), dense=True), (657_024, 62_445_568, 124_923_968)),
+        (costs.convolution(64, 4, (10, 10), dense=False), (69_504, 3_693_568, 7_419_968)),
+        (costs.mixer(64, 4, (10, 10), 10), (40_004, 3_750_400, 7_506_944)),
+        (costs.module("L", 64, 128, 2, (10, 10), 32), (17_408, 427_200, 868_800)),
+        (costs.module("L", 64, 96, 1, (10, 10), 32), (13_248, 1_299_200, 2_595_200)),
+        (costs.module("G", 64, 128, 2, (10, 10), 32), (50_560, 3_153_600, 6_274_700)),
+        (costs.module("G", 64, 96, 1, (10, 10), 32), (34_976, 5_411_200, 10_780_900)),
+        (costs.module("LG", 64, 128, 2, (10, 10), 32), (50_944, 3_163_200, 6_293_900)),
+        (costs.module("LG", 64, 96, 1, (10, 10), 32), (35_360, 5_449_600, 10_857_700)),
+        (costs.fixed_stage(Skeleton(), (80, 80)), (2_536, 12_595_712, 27_085_928)),
+        (costs.convolution(24, 1, (80, 80), dense=False), (1_328, 5_837_184, 11_674_448)),
     ],
 )
 def test_parts(part, expected):
@@ -90,11 +90,26 @@ def test_published_flops_are_those_of_a_run(name):
     rng = random.Random(name)
     for _ in range(4):
         genome = random_genome(SKELETONS[name], rng)
-        assert _counted(Network(genome).eval()) == genome.published_flops, genome.text
+        size = (genome.skeleton.image_size,) * 2
+        assert _counted(Network(genome).eval(), size) == genome.published_flops, genome.text
 
 
-def _counted(network: Network) -> int:
-    size, values = network.genome.skeleton.image_size, []
+@pytest.mark.parametrize("size", [(64, 96), (52, 76)])
+def test_backbones_cost_what_they_count_at_any_size(size):
+    """So do their maps alone, at sizes that are neither square nor multiples of the strides."""
+    rng = random.Random(str(size))
+    for _ in range(3):
+        genome = random_genome(SKELETONS["C"], rng)
+        cost = costs.backbone_cost(genome, *size)
+        assert _counted(Network(genome).eval(), size, maps=True) == cost["published_flops"], genome.text
+        side = genome.skeleton.image_size
+        own, whole = costs.backbone_cost(genome, side, side), genome.cost
+        head = costs.head(genome.stages[-1].channels, genome.skeleton).cost
+        assert {name: own[name] + head[name] for name in own} == dict(whole)
+
+
+def _counted(network: Network, size: tuple[int, int], maps: bool = False) -> int:
+    values = []
 
     def count(layer, args, _output):
         weight = {nn.BatchNorm2d: 2, nn.LayerNorm: 5, SqueezeExcite: 1}[type(layer)]
@@ -105,5 +120,5 @@ def _counted(network: Network) -> int:
             layer.register_forward_hook(count)
     network.neck.register_forward_hook(lambda _layer, _args, output: values.append(output.numel()))
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        network(torch.zeros(1, 3, size, size))
+        (network.forward_features if maps else network)(torch.zeros(1, 3, *size))
     return counter.get_total_flops() // 2 + sum(values)

@@ -10,11 +10,10 @@ from spaces.uninet.networks import SKELETONS, random_genome
 from torch import Tensor, nn
 from torch.nn import functional
 
-from uninas_evo.errors import SpaceError
 from uninas_evo.spaces.uninet import MODULES, OPERATORS, Genome, Skeleton, Stage, preset
 from uninas_evo.spaces.uninet.network import Attention, LayerScale, build
 from uninas_evo.spaces.uninet.network.modules import Sequence, downsampling
-from uninas_evo.spaces.uninet.network.operators import ConvBlock, operator
+from uninas_evo.spaces.uninet.network.operators import ConvBlock, TokenMixer, operator
 
 HEADS, WINDOW = 8, 4
 
@@ -192,12 +191,38 @@ def test_maps_of_all_stages():
     assert [tuple(one.shape[1:]) for one in maps] == [(48, 16, 16), (80, 8, 8), (128, 4, 4), (128, 4, 4), (256, 2, 2)]
 
 
-def test_a_mixer_refuses_another_side():
-    """MLP over positions fixes the side, and says both."""
-    skeleton = Skeleton(16, 10, 16, 1, None, 16, 4, 32, (2,))
-    network = build(Genome(skeleton, (Stage("L", "MLP", 2, 16, 1),)))
-    with pytest.raises(SpaceError, match="8×8 only, got 16×16"):
-        network(torch.zeros(1, 3, 32, 32))
+@pytest.mark.parametrize("size", [(64, 96), (52, 44)])
+@pytest.mark.parametrize("name", ["C", "D", "E"])
+def test_other_sizes(name, size):
+    """Networks with every operator and module take images of any size; maps are rounded up; all weights learn."""
+    genome = random_genome(SKELETONS[name], random.Random(f"{name}{size}"))
+    network = build(genome).train()
+    maps = network.forward_features(torch.randn(2, 3, *size))
+    height, width = size
+    strides = (genome.skeleton.stem_stride, *genome.skeleton.strides)
+    expected = []
+    for stride in strides:
+        height, width = -(-height // stride), -(-width // stride)
+        expected.append((height, width))
+    assert [tuple(one.shape[2:]) for one in maps] == expected[1:]
+    assert all(one.isfinite().all() for one in maps)
+
+
+def test_a_mixer_interpolates_its_weights():
+    """At twice the side, a map enlarged by repetition is mixed much as the map itself, and every weight learns."""
+    mixer = TokenMixer(16, 6)
+    x = torch.randn(1, 6, 6, 4, generator=torch.Generator().manual_seed(0))
+    x = torch.nn.functional.avg_pool2d(x.movedim(3, 1), 5, 1, 2).movedim(1, 3)
+    with torch.no_grad():  # smooth weights, as trained ones of near positions are
+        for one in (mixer.ffn[0].weight, mixer.ffn[2].weight.t(), mixer.ffn[2].bias[None]):
+            grid = torch.linspace(-1, 1, 6)
+            one.copy_((grid[:, None] + 0.5 * grid).flatten() * (1 + torch.arange(len(one)))[:, None] / 8)
+    large = x.repeat_interleave(2, 1).repeat_interleave(2, 2)
+    own, other = mixer(x), mixer(large)
+    pooled = torch.nn.functional.avg_pool2d(other.movedim(3, 1), 2).movedim(1, 3)
+    assert (pooled - own).abs().max() < 0.1 * own.abs().max()
+    other.sum().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in mixer.parameters())
 
 
 def test_equal_seeds_give_equal_weights():

@@ -11,6 +11,7 @@ from uninas_evo.report.sections.evaluations import evaluations
 from uninas_evo.report.sections.failures import failures
 from uninas_evo.report.sections.front import front
 from uninas_evo.report.sections.headline import headline
+from uninas_evo.report.sections.importances import importances
 from uninas_evo.report.sections.noise import noise
 from uninas_evo.report.sections.progress import progress
 from uninas_evo.report.sections.reproducibility import reproducibility
@@ -23,6 +24,7 @@ SECTIONS: tuple[Callable[[Run], str], ...] = (
     sizes,
     front,
     noise,
+    importances,
     evaluations,
     drawing,
     ancestry,

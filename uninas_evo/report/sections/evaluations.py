@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from html import escape
 
@@ -24,20 +25,19 @@ def evaluations(run: Run) -> str:
     record = run.record
     if not record.numbers:
         return ""
-    best = list(record.ranking)
-    later = [row for row in reversed(range(len(record.numbers))) if row not in set(best)]
-    rows = [*best, *later][:MAX_ROWS]
+    latest = reversed(range(len(record.numbers)))
+    rows = list(itertools.islice(dict.fromkeys(itertools.chain(record.ranking, latest)), MAX_ROWS))
     names = [label(one) for one in record.objectives if not one.is_cost]
     columns = [column for column, one in enumerate(record.objectives) if not one.is_cost]
     costs = list(record.costs[0])
-    origins = {ask.number: ask.origin for ask in run.history.asks}
+    asks, front = run.history.asks, set(run.front)
     table = [
         [
             str(record.numbers[row]),
             *(number(float(record.values[row, column])) for column in columns),
             *(exact(record.costs[row][name]) for name in costs),
-            origins.get(record.numbers[row], ""),
-            _state(run, row),
+            asks[record.numbers[row]].origin,
+            _state(run, row, front),
         ]
         for row in rows
     ]
@@ -57,7 +57,7 @@ def dots(rows: IntArray, run: Run) -> str:
     return f' data-dots="{escape(" ".join(str(run.record.numbers[int(row)]) for row in rows))}"'
 
 
-def _state(run: Run, row: int) -> str:
+def _state(run: Run, row: int, front: set[int]) -> str:
     record = run.record
     if row == run.winner:
         return "winner" if len(record.objectives) == 1 else "knee"
@@ -65,7 +65,7 @@ def _state(run: Run, row: int) -> str:
         return "failed"
     if record.violations[row] > 0:
         return "violates a constraint"
-    return "front" if len(record.objectives) > 1 and row in run.front else ""
+    return "front" if len(record.objectives) > 1 and row in front else ""
 
 
 def _genomes(run: Run, rows: list[int]) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from uninas_evo.formats import exact
 from uninas_evo.pages import template
 from uninas_evo.report.pareto_plots import pareto_data, pareto_figure
-from uninas_evo.report.plots import inline_svg, label
+from uninas_evo.report.plots import inline_svg, label, small
+from uninas_evo.report.record import genome_id
 from uninas_evo.report.run import Run
-from uninas_evo.report.runplots import small
 
 MAX_ROWS = 200
 """Members that the page lists."""
@@ -18,15 +20,15 @@ def front(run: Run) -> str:
     record = run.record
     if len(record.objectives) < 2 or not run.front:
         return ""
-    data = pareto_data(record.objectives[:3], record.feasible[:, :3], record.ids)
+    data = pareto_data(record.objectives[:3], record.drawn[:, :3], record.ids)
     caption = "The front, its knee, and what they dominate." + (
         " The first three objectives." if len(record.objectives) > 3 else ""
     )
-    members = sorted(run.front, key=lambda row: record.points[row, 0])
+    members = [run.front[place] for place in np.argsort(record.points[run.front, 0], kind="stable")]
     rows = [
         [
             str(record.numbers[row]),
-            record.ids[row],
+            genome_id(record.genomes[row]),
             *map(exact, record.values[row].tolist()),
         ]
         for row in members[:MAX_ROWS]

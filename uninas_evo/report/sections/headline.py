@@ -9,6 +9,7 @@ import numpy as np
 
 from uninas_evo.engine.finalists import MOSTLY_SIZE, size_alarm
 from uninas_evo.formats import duration, exact, number
+from uninas_evo.report.record import genome_id
 from uninas_evo.report.run import Run
 
 
@@ -32,7 +33,7 @@ def headline(run: Run) -> str:
         cost = record.costs[run.winner]
         best = ", ".join(f"{name} {number(value)}" for name, value in values if name not in cost)
         size = ", ".join(f"{name} {exact(value)}" for name, value in cost.items())
-        who = f"candidate {record.numbers[run.winner]}, genome {record.ids[run.winner]}"
+        who = f"candidate {record.numbers[run.winner]}, genome {genome_id(record.genomes[run.winner])}"
         rows.append((title, ", ".join(part for part in (best, size, who) if part)))
     listed = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in rows)
     return f'<dl class="facts">{listed}</dl>' + _alarm(run)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import statistics
 from html import escape
 
 from uninas_evo.pages import template
 from uninas_evo.report.run import Run
+from uninas_evo.stats import means
 
 
 def noise(run: Run) -> str:
@@ -19,11 +19,11 @@ def noise(run: Run) -> str:
     leads = {"start": rescored.get("over_start"), "runner-up": rescored.get("over_runner_up")}
     for name, values in rescored["values"].items():
         known = [value for value in values if value is not None and math.isfinite(value)]
-        error = statistics.stdev(known) / len(known) ** 0.5 if len(known) > 1 else 0.0
+        error = means.deviation(known) / len(known) ** 0.5 if known else 0.0
         lead = leads.get(name)
         judged = "beyond noise" if lead and lead["significant"] else "within noise"
         told = f"{lead['mean']:+.4g} ± {lead['error']:.2g}, {judged}" if lead else ""
-        mean = f"{statistics.fmean(known):.6g} ± {error:.2g}" if known else "failed"
+        mean = f"{means.mean(known):.6g} ± {error:.2g}" if known else "failed"
         rows.append([name, str(rescored.get("candidates", {}).get(name, "")), mean, str(len(known)), told])
     head = ["", "candidate", "mean ± standard error", "fresh seeds", "the winner's lead"]
     note = (

@@ -6,9 +6,8 @@ import numpy as np
 
 from uninas_evo.pages import template
 from uninas_evo.report.folder import hypervolume_curve
-from uninas_evo.report.plots import HYPERVOLUME, curves_figure, inline_svg, progress_figure
+from uninas_evo.report.plots import HYPERVOLUME, curves_figure, inline_svg, progress_figure, small
 from uninas_evo.report.run import Run
-from uninas_evo.report.runplots import small
 from uninas_evo.report.sections.evaluations import dots
 from uninas_evo.stats.tests import Curve
 
@@ -19,9 +18,9 @@ def progress(run: Run) -> str:
     if run.winner is None:
         return "<p>Nothing has a score yet.</p>"
     if len(record.objectives) == 1:
-        figure = small(progress_figure(record.feasible[:, 0], record.objectives[0], errors=record.errors[:, 0]))
+        figure = small(progress_figure(record.drawn[:, 0], record.objectives[0], errors=record.errors[:, 0]))
         noise = " with its standard error" if np.isfinite(record.errors).any() else ""
-        attributes = dots(np.flatnonzero(np.isfinite(record.feasible[:, 0])), run)
+        attributes = dots(np.flatnonzero(np.isfinite(record.drawn[:, 0])), run)
         caption = f"Every evaluation in the order it was asked, and the best so far{noise}."
     else:
         attributes = ""

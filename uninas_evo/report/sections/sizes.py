@@ -22,9 +22,9 @@ def sizes(run: Run) -> str:
         marks["start"] = record.genomes.index(run.start.text)
     figures = [
         template.figure(
-            inline_svg(size_figure(costs, record.feasible[:, column], objective, marks)),
+            inline_svg(size_figure(costs, record.drawn[:, column], objective, marks)),
             f"{label(objective)} against {' and against '.join(costs)}, of everything that was scored.",
-            dots(np.flatnonzero(np.isfinite(record.feasible[:, column])), run),
+            dots(np.flatnonzero(np.isfinite(record.drawn[:, column])), run),
         )
         for column, objective in enumerate(record.objectives)
         if not objective.is_cost

@@ -4,7 +4,7 @@
 """
 
 from uninas_evo.spaces.choices.genome import Choices
-from uninas_evo.spaces.choices.own import Chosen, OwnSpace, Real, Whole
+from uninas_evo.spaces.choices.own import Chosen, OwnSpace, Real, Table, Whole
 from uninas_evo.spaces.choices.space import ENUMERABLE, ChoiceSpace
 
-__all__ = ["ENUMERABLE", "ChoiceSpace", "Choices", "Chosen", "OwnSpace", "Real", "Whole"]
+__all__ = ["ENUMERABLE", "ChoiceSpace", "Choices", "Chosen", "OwnSpace", "Real", "Table", "Whole"]

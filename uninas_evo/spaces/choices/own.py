@@ -132,6 +132,8 @@ class OwnSpace(ChoiceSpace[Chosen]):
         budget: Budget | None = None,
         start: Mapping[str, Value] | None = None,
     ) -> None:
+        if not table:
+            raise SpaceError("a space needs a choice, got an empty table; name one such as {'depth': [2, 3, 4]}")
         self.entries = tuple(_entry(name, given) for name, given in table.items())
         self.when = {name: {on: tuple(values) for on, values in (when or {})[name].items()} for name in when or {}}
         self._build, self._cost, self._valid = build, cost, valid
@@ -161,7 +163,7 @@ class OwnSpace(ChoiceSpace[Chosen]):
         for decision, entry in zip(self.decisions, self.entries, strict=True):
             if self._counts(decision.name, values):
                 values[decision.name] = entry.value(decision.index(choose(decision)))
-        return self.nearest(Chosen(values))
+        return self.nearest(self.canonical(Chosen(values)))
 
     def admits(self, genome: Chosen) -> bool:
         """Whether a genome is valid and inside the budget; what has no bound is not counted."""
@@ -170,10 +172,10 @@ class OwnSpace(ChoiceSpace[Chosen]):
         return self.budget == Budget() or super().admits(genome)
 
     def cost(self, genome: Chosen) -> Cost:
-        """What the cost function gives, asked once."""
+        """What the cost function gives, asked once, and what further costs give."""
         if genome not in self._costs:
             self._costs[genome] = self._cost(genome)
-        return self._costs[genome]
+        return self.extended(genome, self._costs[genome])
 
     def build(self, genome: Chosen) -> nn.Module:
         """What the build function gives."""
@@ -212,7 +214,7 @@ class OwnSpace(ChoiceSpace[Chosen]):
             values[name] = entry.value(index_of(entry.decision, answers.pop(name)))
         if answers:
             raise GenomeError(f"{next(iter(answers))[:40]!r} is no choice here, or does not count; remove its line")
-        genome = Chosen(values)
+        genome = self.canonical(Chosen(values))
         if not (self._valid is None or self._valid(genome)):
             raise GenomeError(f"the space's `valid` refuses {genome}; change a choice")
         return genome
@@ -234,7 +236,14 @@ class OwnSpace(ChoiceSpace[Chosen]):
 
     def started(self, start: Mapping[str, Value]) -> Chosen:
         """The genome of the values of a start."""
-        lines = (f"{name} = {value}" for name, value in start.items())
+        return self.answered(f"{name} = {value}" for name, value in start.items())
+
+    def answered(self, lines: Iterable[str]) -> Chosen:
+        """The genome of a text without its head: the lines of the choices that count.
+
+        Raises:
+            GenomeError: they are not those of a genome.
+        """
         settings = (f"{key}: {value}" for key, value in self.settings().items())
         return self.decode("\n".join([self.form, *settings, *lines]))
 

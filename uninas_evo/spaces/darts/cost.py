@@ -6,26 +6,38 @@ from functools import lru_cache
 
 from uninas_evo.contracts import Cost
 from uninas_evo.spaces.counts import convolution, linear, norm, normed, values
-from uninas_evo.spaces.darts.genome import FIRST_NODE, NODES, Cell, Genome, Skeleton
+from uninas_evo.spaces.darts.genome import FIRST_NODE, Cell, Genome, Place, Skeleton
 
 
 def network_cost(genome: Genome) -> Cost:
     """Parameters, FLOPs and MACs of a genome's network, without the auxiliary head."""
-    skeleton, total = genome.skeleton, _stem_cost(genome.skeleton)
+    skeleton = genome.skeleton
+    total = stem_cost(skeleton) + head_cost(skeleton)
     for place, cell in zip(skeleton.places, genome.cells, strict=True):
-        first = halve_cost if place.halves else _projection_cost
-        total += first(place.inputs[0], place.channels, place.side)
-        total += _projection_cost(place.inputs[1], place.channels, place.side)
-        total += cell_cost(cell, place.channels, place.output_side, place.is_reduction)
+        total += place_cost(cell, place)
+    return total
+
+
+def place_cost(cell: Cell, place: Place) -> Cost:
+    """A cell where it stands, with what brings its two inputs to its size."""
+    first = halve_cost if place.halves else _projection_cost
+    total = first(place.inputs[0], place.channels, place.side)
+    total += _projection_cost(place.inputs[1], place.channels, place.side)
+    return total + cell_cost(cell, place.channels, place.output_side, place.is_reduction)
+
+
+def head_cost(skeleton: Skeleton) -> Cost:
+    """The mean of the last map, and the classifier."""
     last = skeleton.places[-1]
-    return total + values(last.outputs * last.output_side**2) + linear(last.outputs, skeleton.classes)
+    return values(last.outputs * last.output_side**2) + linear(last.outputs, skeleton.classes)
 
 
 def _projection_cost(inputs: int, outputs: int, side: int) -> Cost:
     return normed(inputs, outputs, 1, side)
 
 
-def _stem_cost(skeleton: Skeleton) -> Cost:
+def stem_cost(skeleton: Skeleton) -> Cost:
+    """The convolutions before the first cell."""
     channels, side = skeleton.channels, skeleton.image
     if not skeleton.is_large:
         return normed(3, 3 * channels, 3, side)
@@ -41,7 +53,7 @@ def halve_cost(inputs: int, outputs: int, side: int) -> Cost:
 @lru_cache(maxsize=4096)
 def cell_cost(cell: Cell, channels: int, side: int, is_reduction: bool) -> Cost:
     """The edges of a cell and the sums at its nodes; `side` is its output's."""
-    total = values(len(NODES) * channels * side**2)
+    total = values(len(cell.nodes) * channels * side**2)
     for pair in cell.nodes:
         for source, operation in pair:
             stride = 2 if is_reduction and source < FIRST_NODE else 1
@@ -61,7 +73,11 @@ def operation_cost(operation: str, channels: int, side: int, stride: int) -> Cos
             return _separable(channels, kernel, side)
         case "max_pool" | "avg_pool":
             return values(channels * side**2, 9)
-        case _:  # skip_connect, none
+        case "conv":
+            return normed(channels, channels, kernel, side)
+        case _ if operation == "identity" and stride == 2:
+            return values(channels * side**2, 4)
+        case _:  # skip_connect, identity, none
             return halve_cost(channels, channels, side) if stride == 2 and operation == "skip_connect" else Cost()
 
 
@@ -72,6 +88,6 @@ def _separable(channels: int, kernel: int, side: int) -> Cost:
 
 def auxiliary_cost(skeleton: Skeleton) -> Cost:
     """The auxiliary head of trainings from scratch; parameters alone, as it never runs in evaluation."""
-    inputs = len(NODES) * 4 * skeleton.channels
+    inputs = skeleton.nodes * 4 * skeleton.channels
     head = normed(inputs, 128, 1, 1) + normed(128, 768, 2, 1) + linear(768, skeleton.classes)
     return Cost(head.params)

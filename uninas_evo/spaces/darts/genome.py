@@ -5,7 +5,6 @@ Sources: Liu et al., "DARTS", ICLR 2019, arXiv 1806.09055, section 2.1; Vahdat e
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,6 +12,7 @@ from typing import NamedTuple
 
 from uninas_evo.contracts import Cost
 from uninas_evo.errors import GenomeError
+from uninas_evo.spaces.genome import TextGenome
 from uninas_evo.spaces.lines import read_lines, whole
 
 HEADER = "darts 1"
@@ -27,10 +27,12 @@ OPERATIONS = (
     "dil_conv_5x5",
 )
 """Every operation that an edge of a genome may hold."""
+KNOWN = (*OPERATIONS, "none", "identity", "conv_3x3", "conv_5x5")
+"""Every operation that has layers and costs: the space `cells` has more than this one."""
 FIRST_NODE = 2
 """Nodes 0 and 1 are the outputs of the two cells before."""
 NODES = (2, 3, 4, 5)
-"""The nodes of a cell that sum two edges each; its output concatenates them."""
+"""The nodes of this space's cells that sum two edges each; a cell's output concatenates them."""
 SMALL_IMAGE = 64
 """Up to so many pixels a network has the stem for CIFAR, above it the one for ImageNet, which keeps an eighth."""
 
@@ -52,7 +54,8 @@ class Skeleton:
         image: pixels of a side; a multiple of 4, above 64 of 32, so that every reduction halves evenly.
         classes: K, the classifier's outputs.
         channels: C of the first cells, even; each of the two reductions doubles them.
-        cells: how many are stacked, at least 3.
+        cells: how many are stacked, at least 3; those at a third and at two thirds are reductions.
+        nodes: of a cell, whose outputs are concatenated.
 
     Raises:
         GenomeError: a number is outside its rule.
@@ -62,6 +65,7 @@ class Skeleton:
     classes: int = 10
     channels: int = 36
     cells: int = 20
+    nodes: int = len(NODES)
 
     def __post_init__(self) -> None:
         multiple = 32 if self.is_large else 4
@@ -89,7 +93,7 @@ class Skeleton:
         for index in range(self.cells):
             is_reduction = index in (self.cells // 3, 2 * self.cells // 3)
             channels *= 2 if is_reduction else 1
-            place = Place((before, last), channels, side, is_reduction, halves)
+            place = Place((before, last), channels, side, is_reduction, halves, self.nodes)
             places.append(place)
             before, last, side, halves = last, place.outputs, place.output_side, is_reduction
         return tuple(places)
@@ -105,6 +109,7 @@ class Place:
         side: height and width of its second input; a reduction's nodes have half of it.
         is_reduction: whether edges from its inputs have stride 2.
         halves: whether its first input has twice the size of the second, and is halved.
+        nodes: of the cell.
     """
 
     inputs: tuple[int, int]
@@ -112,11 +117,12 @@ class Place:
     side: int
     is_reduction: bool
     halves: bool
+    nodes: int
 
     @property
     def outputs(self) -> int:
         """Channels of the concatenated nodes."""
-        return len(NODES) * self.channels
+        return self.nodes * self.channels
 
     @property
     def output_side(self) -> int:
@@ -126,26 +132,24 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """Two edges for each of the nodes 2, 3, 4 and 5, in canonical order: equal cells are equal networks.
+    """Two edges for each of the nodes from 2 on, in canonical order: equal cells are equal networks.
 
     Args:
         nodes: the pair of edges of each node, in any order.
 
     Raises:
-        GenomeError: there are not four nodes of two edges, or an edge does not fit its node.
+        GenomeError: a node has not two edges, or an edge does not fit its node.
     """
 
     nodes: tuple[tuple[Edge, Edge], ...]
 
     def __post_init__(self) -> None:
-        if len(self.nodes) != len(NODES) or any(len(pair) != 2 for pair in self.nodes):
-            raise GenomeError(f"a cell has {len(NODES)} nodes of two edges, got {self.nodes!r:.200}; fix the cell")
-        for node, pair in zip(NODES, self.nodes, strict=True):
+        if any(len(pair) != 2 for pair in self.nodes):
+            raise GenomeError(f"a cell has nodes of two edges, got {self.nodes!r:.200}; fix the cell")
+        for node, pair in enumerate(self.nodes, FIRST_NODE):
             for source, operation in pair:
-                if operation not in OPERATIONS:
-                    raise GenomeError(
-                        f"the operation {operation[:40]!r} is unknown; use one of {', '.join(OPERATIONS)}"
-                    )
+                if operation not in KNOWN:
+                    raise GenomeError(f"the operation {operation[:40]!r} is unknown; use one of {', '.join(KNOWN)}")
                 if not 0 <= source < node:
                     raise GenomeError(f"an input of node {node} must lie in 0..{node - 1}, got {source}; fix the edge")
         object.__setattr__(self, "nodes", tuple(tuple(sorted(Edge(*edge) for edge in pair)) for pair in self.nodes))
@@ -178,16 +182,38 @@ class Cell:
 
 def _edge(text: str) -> Edge:
     operation, _, source = text.partition("~")
-    return Edge(int(source), operation)
+    return edge_of(int(source), operation)
+
+
+def edge_of(source: int, operation: str) -> Edge:
+    """An edge of this space.
+
+    Raises:
+        GenomeError: it has no such operation.
+    """
+    if operation not in OPERATIONS:
+        raise GenomeError(f"the operation {operation[:40]!r} is unknown; use one of {', '.join(OPERATIONS)}")
+    return Edge(source, operation)
 
 
 @dataclass(frozen=True)
-class Genome:
-    """A normal and a reduction cell on a skeleton."""
+class Genome(TextGenome):
+    """A normal and a reduction cell on a skeleton.
+
+    Raises:
+        GenomeError: a cell has not as many nodes as the skeleton says.
+    """
 
     normal: Cell
     reduce: Cell
     skeleton: Skeleton = field(default_factory=Skeleton)
+
+    def __post_init__(self) -> None:
+        for cell in (self.normal, self.reduce):
+            if len(cell.nodes) != self.skeleton.nodes:
+                raise GenomeError(
+                    f"a cell has {self.skeleton.nodes} nodes of two edges, got {len(cell.nodes)} nodes; fix the cell"
+                )
 
     @cached_property
     def cost(self) -> Cost:
@@ -195,16 +221,6 @@ class Genome:
         from uninas_evo.spaces.darts.cost import network_cost
 
         return network_cost(self)
-
-    @property
-    def params(self) -> int:
-        """Parameters without the auxiliary head."""
-        return self.cost.params
-
-    @property
-    def flops(self) -> int:
-        """FLOPs of one image."""
-        return self.cost.flops
 
     @property
     def macs(self) -> int:
@@ -219,11 +235,6 @@ class Genome:
             f"{HEADER}\nimage {s.image}\nclasses {s.classes}\nchannels {s.channels}\ncells {s.cells}\n"
             f"normal {self.normal.text}\nreduce {self.reduce.text}\n"
         )
-
-    @property
-    def id(self) -> str:
-        """The first 12 hexadecimal digits of the text's SHA-256: the same in every process."""
-        return hashlib.sha256(self.text.encode()).hexdigest()[:12]
 
     @property
     def cells(self) -> tuple[Cell, ...]:

@@ -58,7 +58,7 @@ def projection(inputs: int, outputs: int, style: NormStyle) -> nn.Sequential:
 
 
 def operation(name: str, channels: int, stride: int, style: NormStyle) -> nn.Module:
-    """The layers of an operation; `none` too, which search networks may hold."""
+    """The layers of an operation: one of `KNOWN`."""
     kind, _, size = name.rpartition("_")
     kernel = int(size[0]) if size[0].isdigit() else 0
     match kind:
@@ -69,8 +69,13 @@ def operation(name: str, channels: int, stride: int, style: NormStyle) -> nn.Mod
             return nn.Sequential(*first, *_depthwise(channels, kernel, 1, 1, style))
         case "dil_conv":
             return nn.Sequential(*_depthwise(channels, kernel, stride, 2, style))
+        case "conv":
+            convolution = nn.Conv2d(channels, channels, kernel, stride, kernel // 2, bias=False)
+            return nn.Sequential(nn.ReLU(), convolution, style.norm(channels))
         case _ if name == "none":
             return Zero(stride)
+        case _ if name == "identity" and stride == 2:
+            return nn.AvgPool2d(2)
         case _:
             return nn.Identity() if stride == 1 else Halve(channels, channels, style)
 

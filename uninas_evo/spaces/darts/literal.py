@@ -6,7 +6,7 @@ import ast
 from typing import Any
 
 from uninas_evo.errors import GenomeError
-from uninas_evo.spaces.darts.genome import NODES, Cell, Edge, Genome, Skeleton
+from uninas_evo.spaces.darts.genome import NODES, Cell, Edge, Genome, Skeleton, edge_of
 
 MAX_CHARACTERS = 10_000
 """Longest literal that is parsed; a printed genotype has some hundreds."""
@@ -86,7 +86,7 @@ def _cell(edges: Any) -> Cell:
     for edge in edges:
         if not (isinstance(edge, list | tuple) and len(edge) == 2 and _is_edge(edge[1], edge[0])):
             raise GenomeError(f"an edge is a pair such as ('sep_conv_3x3', 0), got {edge!r:.80}; {_FORM}")
-    pairs = [Edge(source, operation) for operation, source in edges]
+    pairs = [edge_of(source, operation) for operation, source in edges]
     return Cell(tuple((pairs[2 * index], pairs[2 * index + 1]) for index in range(len(NODES))))
 
 

@@ -95,7 +95,7 @@ def _run(cell: nn.Module, before: Tensor, last: Tensor) -> Tensor:
 
 
 class CellModule(nn.Module):
-    """Four nodes, each the sum of two edges; the output concatenates them."""
+    """Nodes, each the sum of two edges; the output concatenates them."""
 
     def __init__(self, cell: Cell, place: Place, style: NormStyle) -> None:
         super().__init__()
@@ -109,7 +109,7 @@ class CellModule(nn.Module):
         self.drop_path = 0.0
 
     def forward(self, before: Tensor, last: Tensor) -> Tensor:
-        """(N, 4 C, H, W) of the outputs of the two cells before."""
+        """(N, nodes · C, H, W) of the outputs of the two cells before."""
         states = [self.inputs[0](before), self.inputs[1](last)]
         for node, (a, b) in enumerate(self.sources):
             states.append(self._edge(2 * node, states[a]) + self._edge(2 * node + 1, states[b]))

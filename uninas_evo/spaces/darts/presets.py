@@ -6,6 +6,7 @@ Sources: DARTS (arXiv 1806.09055), P-DARTS (1904.12760), PC-DARTS (1907.05737), 
 from __future__ import annotations
 
 from uninas_evo.errors import GenomeError
+from uninas_evo.mistakes import nearest
 from uninas_evo.spaces.darts.genome import Cell, Edge, Genome, Skeleton
 
 _SHORT = {
@@ -46,7 +47,7 @@ def preset(name: str, skeleton: Skeleton | None = None) -> Genome:
         GenomeError: there is no preset of this name.
     """
     if name not in _CELLS:
-        raise GenomeError(f"unknown preset {name!r}; use one of {', '.join(PRESETS)}")
+        raise GenomeError(f"unknown preset {name!r}; use one of {', '.join(PRESETS)}{nearest(name, PRESETS)}")
     normal, reduce = map(_cell, _CELLS[name])
     return Genome(normal, reduce, skeleton or Skeleton())
 

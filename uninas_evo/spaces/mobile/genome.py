@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from functools import cached_property
 
 from uninas_evo.contracts import Cost
+from uninas_evo.spaces.genome import TextGenome
 from uninas_evo.spaces.mobile.plan import Plan
 
 
-class MobileGenome(ABC):
-    """A chain of inverted bottlenecks, immutable and hashable."""
-
-    @property
-    @abstractmethod
-    def text(self) -> str:
-        """The canonical text."""
+class MobileGenome(TextGenome):
+    """A chain of inverted bottlenecks."""
 
     @property
     @abstractmethod
@@ -29,21 +24,6 @@ class MobileGenome(ABC):
         return self.plan.cost
 
     @property
-    def params(self) -> int:
-        """Parameters."""
-        return self.cost.params
-
-    @property
-    def flops(self) -> int:
-        """FLOPs of one image."""
-        return self.cost.flops
-
-    @property
     def macs(self) -> int:
         """Multiply-accumulates of one image in convolutions and linear layers."""
         return int(self.cost["macs"])
-
-    @property
-    def id(self) -> str:
-        """The first 12 hexadecimal digits of the text's SHA-256: the same in every process."""
-        return hashlib.sha256(self.text.encode()).hexdigest()[:12]

@@ -12,19 +12,25 @@ from uninas_evo.spaces.stages.plan import HEADS, STEMS, Layer, Plan
 
 def plan_cost(plan: Plan, channels: int, classes: int) -> Cost:
     """Parameters, FLOPs and MACs of a network on images of some channels; resizing images is not counted."""
-    side, total = plan.side, _stem(plan, channels)
+    side, total = plan.side, stem_cost(plan, channels)
     for one in plan.layers:
         total += layer_cost(one, side)
         side = one.after(side)
-    last = plan.layers[-1].outputs
+    return total + head_cost(plan, side, classes)
+
+
+def head_cost(plan: Plan, side: int, classes: int) -> Cost:
+    """What stands behind the layers, whose maps have some side: head, mean and classifier."""
+    last, total = plan.layers[-1].outputs, values(plan.last * side**2) + linear(plan.last, classes)
     if plan.head == "norm":
         total += norm(last, side)
     if HEADS[plan.head]:
         total += normed(last, HEADS[plan.head], 1, side)
-    return total + values(plan.last * side**2) + linear(plan.last, classes)
+    return total
 
 
-def _stem(plan: Plan, channels: int) -> Cost:
+def stem_cost(plan: Plan, channels: int) -> Cost:
+    """The stem on images of some channels."""
     width = plan.stem_width
     if plan.stem.startswith("patch"):
         positions = width * plan.side**2

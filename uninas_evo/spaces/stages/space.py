@@ -12,7 +12,7 @@ from uninas_evo.spaces.choices.own import Chosen, OwnSpace, Value
 from uninas_evo.spaces.choices.text import read_settings
 from uninas_evo.spaces.load import SpaceEntry
 from uninas_evo.spaces.stages.cost import plan_cost
-from uninas_evo.spaces.stages.plan import FEWEST, MOST, PER_STAGE, conditions, plan_of, table
+from uninas_evo.spaces.stages.plan import FEWEST, MOST, PER_STAGE, Plan, conditions, plan_of, table
 from uninas_evo.spaces.stages.presets import PRESETS
 
 if TYPE_CHECKING:
@@ -90,6 +90,10 @@ class StagesSpace(OwnSpace):
         general = {name: value for name, value in genome.items() if not name[-1].isdigit()} | {"stages": len(stages)}
         chosen = {f"{name}_{n}": value for n, stage in enumerate(stages, 1) for name, value in stage.items()}
         return Chosen(general | {name: value for name, value in chosen.items() if value is not None})
+
+    def plan(self, genome: Chosen) -> Plan:
+        """The layers, which cost, network and drawing are made from."""
+        return plan_of(genome)
 
     def _formula(self, genome: Chosen) -> Cost:
         return plan_cost(plan_of(genome), self.image[0], self.classes)

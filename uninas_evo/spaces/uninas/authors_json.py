@@ -10,6 +10,7 @@ import json
 from typing import Any
 
 from uninas_evo.errors import GenomeError
+from uninas_evo.files import parse_json
 from uninas_evo.spaces.uninas.chain import Chain, Node, attention_node, chain, node
 from uninas_evo.spaces.uninas.genome import Genome
 from uninas_evo.spaces.uninas.operations import HEAD_CHAINS, HEAD_WIDTH, OPERATIONS, Shape
@@ -37,7 +38,7 @@ def genome_from_package(data: dict[str, Any]) -> Genome:
     """
     stages = data["model_str"]
     try:
-        stages = json.loads(stages) if isinstance(stages, str) else stages
+        stages = parse_json(stages) if isinstance(stages, str) else stages
     except (ValueError, RecursionError) as error:
         raise GenomeError(f"'model_str' of the uninas JSON cannot be read: {error}; fix the file") from None
     size, stem = data.get("img_size", 224), data.get("stem_width", (32, 64))

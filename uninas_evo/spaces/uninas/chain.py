@@ -153,15 +153,12 @@ class Node(NamedTuple):
 
 def chain(shape: Shape, nodes: Sequence[Node] = ()) -> Chain:
     """A chain of nodes that stand on `shape`."""
-    return Chain(
-        shape,
-        tuple(nodes),
-        " ".join([node.text for node in nodes]) or EMPTY,
-        sum(node.params for node in nodes),
-        sum(node.flops for node in nodes),
-        sum(node.size for node in nodes),
-        1 + sum(node.chains for node in nodes),
-    )
+    params = flops = size = chains = 0
+    for node in nodes:
+        params, flops = params + node.params, flops + node.flops
+        size, chains = size + node.size, chains + node.chains
+    text = " ".join([node.text for node in nodes]) or EMPTY
+    return Chain(shape, tuple(nodes), text, params, flops, size, 1 + chains)
 
 
 empty = cache(chain)

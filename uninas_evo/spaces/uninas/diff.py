@@ -115,6 +115,10 @@ def _chain_edits(a: Chain, b: Chain, place_a: str, place_b: str, copies: int) ->
         same += 1
     while same < min(rows, columns) and a.nodes[rows - 1].text == b.nodes[columns - 1].text:
         rows, columns = rows - 1, columns - 1
+    if same in (rows, columns):  # most search steps add or remove one node
+        gone = [_whole("removed", a.nodes[i], f"{place_a}/{i + 1}", copies) for i in range(same, rows)]
+        new = [_whole("added", b.nodes[j], f"{place_b}/{j + 1}", copies) for j in range(same, columns)]
+        return _joined(*gone, *new)
     best: list[list[_Found]] = [[(0, ())] * (columns + 1) for _ in range(rows + 1)]
     for i, j in product(range(rows, same - 1, -1), range(columns, same - 1, -1)):
         options: list[_Found] = []
@@ -170,7 +174,7 @@ def _whole(change: Literal["added", "removed"], node: Node, place: str, copies: 
 
 
 def _joined(*parts: _Found) -> _Found:
-    return sum(cost for cost, _ in parts), tuple(edit for _, own in parts for edit in own)
+    return sum([cost for cost, _ in parts]), tuple([edit for _, own in parts for edit in own])
 
 
 def _size(found: _Found) -> tuple[int, int]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
 from uninas_evo.errors import GenomeError
+from uninas_evo.files import parse_json
 from uninas_evo.spaces.load import read_source
 from uninas_evo.spaces.uninas.authors_json import genome_from_package
 from uninas_evo.spaces.uninas.genome import HEADERS, Genome
@@ -63,10 +63,11 @@ def parse(text: str) -> Genome:
     Raises:
         GenomeError: the text is no genome; the message says where and why.
     """
+    text = text.removeprefix("\ufeff")  # the mark of some editors
     if not text.lstrip().startswith(("{", "[")):
         return parse_genome(text)
     try:
-        data = json.loads(text)
+        data = parse_json(text)
     except (ValueError, RecursionError) as error:
         raise GenomeError(f"the genome's JSON cannot be read: {error}; fix the file") from None
     if not isinstance(data, dict):

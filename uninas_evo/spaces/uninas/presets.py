@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from uninas_evo.errors import GenomeError
+from uninas_evo.mistakes import nearest
 from uninas_evo.spaces.uninas.chain import Chain
 from uninas_evo.spaces.uninas.genome import Genome
 from uninas_evo.spaces.uninas.operations import Shape
@@ -63,7 +64,7 @@ def preset(name: str, skeleton: Skeleton | None = None) -> Genome:
             alone are left out where it has no squares.
     """
     if name not in PRESETS:
-        raise GenomeError(f"unknown preset {name!r}; use one of {', '.join(PRESETS)}")
+        raise GenomeError(f"unknown preset {name!r}; use one of {', '.join(PRESETS)}{nearest(name, PRESETS)}")
     skeleton = replace(Skeleton(), channels=_CHANNELS[name]) if skeleton is None else skeleton
     stages = len(skeleton.channels)
     return Genome.of(

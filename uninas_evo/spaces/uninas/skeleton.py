@@ -131,34 +131,57 @@ class Skeleton:
     @cached_property
     def cost(self) -> Cost:
         """Parameters and FLOPs of all but the chains: stem, norms, downsampling, residual additions, head."""
-        total = self.stem_cost + self.head_cost
+        _, height, width = self.image
+        total = self.stem_cost(height, width) + self.head_cost
         for stage, place in self.blocks:
-            total = total + self.block_cost(stage, first=place == 0)
+            _, h, w = self.stage_shape(stage)
+            total = total + self.block_cost(stage, h * w, 4 * h * w if place == 0 else None)
         return total
 
-    @property
-    def stem_cost(self) -> Cost:
-        """Two convolutions with a norm and an activation between them."""
+    def stem_cost(self, height: int, width: int) -> Cost:
+        """Two convolutions with a norm and an activation between them, for an image of so many pixels."""
         first, second = self.stem
-        colors, height, width = self.image
-        before = height * width // self.stem_strides[0] ** 2
-        after = height * width // self.stem_stride**2
-        params = 9 * colors * first + 2 * first + 9 * first * second
-        flops = (18 * colors * first + 2 * first + 3 * first) * before + 18 * first * second * after
-        return Cost(params, flops)
+        params = 9 * self.image_channels * first + 2 * first + 9 * first * second
+        (h, w), _ = self.stem_sizes(height, width)
+        return Cost(params, self.stem_convolutions(height, width) + (2 * first + 3 * first) * h * w)
 
-    def block_cost(self, stage: int, *, first: bool) -> Cost:
-        """Norms and residual additions of a block; downsampling on both ways in the first one of a stage."""
-        c, h, w = self.stage_shape(stage)
-        area = h * w
+    def stem_sizes(self, height: int, width: int) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Height and width of the maps behind both convolutions, which round up."""
+        a, b = self.stem_strides
+        h, w = -(-height // a), -(-width // a)
+        return (h, w), (-(-h // b), -(-w // b))
+
+    def stem_convolutions(self, height: int, width: int) -> int:
+        """FLOPs of the stem's two convolutions alone."""
+        first, second = self.stem
+        (h1, w1), (h2, w2) = self.stem_sizes(height, width)
+        return 18 * self.image_channels * first * h1 * w1 + 18 * first * second * h2 * w2
+
+    def block_cost(self, stage: int, area: int, area_before: int | None) -> Cost:
+        """Norms and residual additions of a block; downsampling on both ways in the first one of a stage.
+
+        Args:
+            stage: counted from 0.
+            area: positions of the stage's maps.
+            area_before: positions of the map that comes in, for the first block of a stage; None for the others.
+        """
+        c = self.channels[stage]
         norms_and_additions = Cost(2 * c, 4 * c * area)  # norm₂ and the two residual additions
-        if not first:
+        if area_before is None:
             return norms_and_additions + Cost(2 * c, 2 * c * area)
-        before = self.stem[1] if stage == 0 else self.channels[stage - 1]
-        norm1 = Cost(2 * before, 2 * before * 4 * area)
+        before = self._before(stage)
+        norm1 = Cost(2 * before, 2 * before * area_before)
         pooling = Cost(0, 2 * 4 * before * area)  # two 2×2 averages: three additions, one multiplication each
-        widening = Cost(2 * (before + 1) * c, 2 * 2 * before * c * area) if before != c else Cost(0, 0)
-        return norms_and_additions + norm1 + pooling + widening
+        return norms_and_additions + norm1 + pooling + self.widening(stage, area)
+
+    def widening(self, stage: int, area: int) -> Cost:
+        """The two 1×1 convolutions that change the channels in a stage's first block, where these differ."""
+        before, c = self._before(stage), self.channels[stage]
+        return Cost(2 * (before + 1) * c, 2 * 2 * before * c * area) if before != c else Cost(0, 0)
+
+    def _before(self, stage: int) -> int:
+        """Channels that come into a stage."""
+        return self.stem[1] if stage == 0 else self.channels[stage - 1]
 
     @property
     def head_cost(self) -> Cost:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Self
 from uninas_evo.contracts import Budget, Choose, Cost, CostModel, Shape, Space, Variation
 from uninas_evo.errors import BudgetError, GenomeError, SpaceError
 from uninas_evo.spaces.load import SpaceEntry
+from uninas_evo.spaces.uninas.backbone import backbone_cost
 from uninas_evo.spaces.uninas.chain import walk_nodes
 from uninas_evo.spaces.uninas.compose import FAR, NEAR, compose
 from uninas_evo.spaces.uninas.crossover import cross
 from uninas_evo.spaces.uninas.genome import HEADERS, Genome
-from uninas_evo.spaces.uninas.load import load_genome, parse
+from uninas_evo.spaces.uninas.load import load_genome, parse, resized
 from uninas_evo.spaces.uninas.motifs import insert_motif
 from uninas_evo.spaces.uninas.operations import OPERATIONS
 from uninas_evo.spaces.uninas.presets import PRESETS
@@ -217,6 +218,10 @@ class UninasSpace(Space[Genome]):
         """Exact parameters and FLOPs, and what `costs` count."""
         return self.extended(genome, genome.cost)
 
+    def backbone_cost(self, genome: Genome, height: int, width: int) -> Cost:
+        """Exact parameters and FLOPs of the maps of an image, and FLOPs as the paper counts them."""
+        return backbone_cost(genome, height, width)
+
     def build(self, genome: Genome) -> nn.Module:
         """The network of a genome (see `uninas_evo.spaces.uninas.network.build`)."""
         from uninas_evo.spaces.uninas.network import build
@@ -266,5 +271,6 @@ ENTRY = SpaceEntry(
     load=_load,
     presets=PRESETS,
     space_of=lambda genome: UninasSpace(genome) if isinstance(genome, Genome) else None,
+    resized=resized,
 )
 """How the texts of the space are known; a text that begins with a brace is JSON, ours or that of `uninas`."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from uninas_evo.errors import GenomeError
 from uninas_evo.spaces.uninas.chain import EMPTY, Chain, Node, attention_node, chain, empty, find_operation, node
@@ -26,6 +27,13 @@ MAX_DEPTH = 200
 _TOKEN = re.compile(r"\s*([A-Za-z0-9_-]+|[(),:|])")
 _PLACES = re.compile(r"(\d{1,6})(?:-(\d{1,6}))?")
 _CHAIN_LINE = re.compile(r"([12]):\s*(.*)")
+_bare = lru_cache(2**12)(node)
+"""Operations without branches: the same few on the same few shapes, thousands of times."""
+_known: dict[tuple[str, Shape, int], Node] = {}
+"""Pairs that were read: a child's chain holds most of those of its parent's. The depth counts, since it has a bound."""
+MOST_KNOWN = 2**12
+MOST_CHARACTERS = 1000
+"""Of a pair that is kept; looking for longer ones would cost more than reading them."""
 
 
 def parse_chain(text: str, shape: Shape, where: str = "chain") -> Chain:
@@ -51,22 +59,28 @@ class _Parser:
 
     def __init__(self, text: str, where: str) -> None:
         self.where = where
-        self.tokens: list[tuple[str, int]] = []
+        self.text = text.rstrip()
         self.next = 0
-        position = 0
-        stripped = text.rstrip()
-        while position < len(stripped):
-            match = _TOKEN.match(stripped, position)
-            if not match:
-                start = position + len(stripped[position:]) - len(stripped[position:].lstrip())
-                self.tokens, self.next = [(stripped[start], start)], 0
-                raise self.error(f"{stripped[start]!r} cannot stand in a chain; use operation names, ( ) , : | and -")
-            self.tokens.append((match[1], match.start(1)))
-            position = match.end()
-        self.end = len(stripped)
+        found = [(match[1], match.start(1)) for match in _TOKEN.finditer(self.text)]
+        self.tokens = [token for token, _ in found] + [""]
+        self.starts = [start for _, start in found] + [len(self.text)]
+        self.closing: dict[int, int] = {}
+        """The place of each opening parenthesis -> that of the one which closes it."""
+        opened: list[int] = []
+        end = 0
+        for place, (token, start) in enumerate(zip(self.tokens, self.starts, strict=True)):
+            if start > end and not self.text[end:start].isspace():
+                first = start - len(self.text[end:start].lstrip())
+                self.next, self.starts = 0, [first]
+                raise self.error(f"{self.text[first]!r} cannot stand in a chain; use operation names, ( ) , : | and -")
+            end = start + len(token)
+            if token == "(":
+                opened.append(place)
+            elif token == ")" and opened:
+                self.closing[opened.pop()] = place
 
     def peek(self) -> str:
-        return self.tokens[self.next][0] if self.next < len(self.tokens) else ""
+        return self.tokens[self.next]
 
     def take(self, expected: str = "") -> str:
         token = self.peek()
@@ -76,8 +90,7 @@ class _Parser:
         return token
 
     def error(self, message: str) -> GenomeError:
-        column = self.tokens[self.next][1] if self.next < len(self.tokens) else self.end
-        return GenomeError(f"{self.where}, column {column + 1}: {message}")
+        return GenomeError(f"{self.where}, column {self.starts[self.next] + 1}: {message}")
 
     def chain(self, shape: Shape, depth: int) -> Chain:
         if depth > MAX_DEPTH:
@@ -95,12 +108,19 @@ class _Parser:
     def node(self, shape: Shape, depth: int) -> Node:
         try:
             operation = find_operation(self.peek())
-            bare = node(operation.name, shape)
+            bare = _bare(operation.name, shape)
         except GenomeError as error:
             raise self.error(str(error)) from None
+        begin = self.starts[self.next]
         self.take()
         if self.peek() != "(":
             return bare
+        end = self.closing.get(self.next, len(self.tokens) - 1)
+        key = self.text[begin : min(self.starts[end] + 1, begin + MOST_CHARACTERS + 1)], shape, depth
+        known = _known.get(key)
+        if known is not None:
+            self.next = end + 1
+            return known
         if operation.branches is None:
             raise self.error(f"{operation.name} is no coupled pair and takes no branches; remove the parentheses")
         self.take("(")
@@ -109,6 +129,10 @@ class _Parser:
         else:
             made = self.pair(operation, shape, operation.branches(shape), depth + 1)
         self.take(")")
+        if len(key[0]) <= MOST_CHARACTERS:
+            if len(_known) >= MOST_KNOWN:
+                _known.clear()
+            _known[key] = made
         return made
 
     def pair(self, operation: Operation, shape: Shape, shapes: Sequence[Shape], depth: int) -> Node:

@@ -8,13 +8,17 @@ attention, 2 a value of batch norm, 5 of layer norm, 1 of global average pooling
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
+from math import prod
 from typing import NamedTuple
 
 from uninas_evo.contracts import Cost
 from uninas_evo.spaces.uninet.genome import Genome, Skeleton, Stage
 from uninas_evo.spaces.uninet.widths import squeeze_width, token_width
 
+Size = tuple[int, int]
+"""Height and width of a map."""
 PUBLISHED = "published_flops"
 """Name of the cost that the paper prints."""
 
@@ -36,9 +40,9 @@ class Amounts(NamedTuple):
         return Cost(self.params, self.flops, ((PUBLISHED, self.published),))
 
 
-def stem(skeleton: Skeleton) -> Amounts:
-    """3×3 convolution, batch norm, GELU."""
-    s, area = skeleton.stem, skeleton.sides[0] ** 2
+def stem(skeleton: Skeleton, size: Size) -> Amounts:
+    """3×3 convolution, batch norm, GELU, onto a map of this size."""
+    s, area = skeleton.stem, prod(size)
     return Amounts(29 * s, 29 * s * area, 59 * s * area)
 
 
@@ -52,9 +56,9 @@ def head(channels: int, skeleton: Skeleton) -> Amounts:
     )
 
 
-def convolution(c: int, e: int, side: int, *, dense: bool) -> Amounts:
+def convolution(c: int, e: int, size: Size, *, dense: bool) -> Amounts:
     """A block of DWConv, or of Conv where the 3×3 convolution is dense."""
-    h, area = e * c, side**2
+    h, area = e * c, prod(size)
     k, q = 9 * h if dense else 9, squeeze_width(e * c)
     if e == 1:
         return Amounts(
@@ -69,9 +73,9 @@ def convolution(c: int, e: int, side: int, *, dense: bool) -> Amounts:
     )
 
 
-def widening(a: int, c: int, side: int) -> Amounts:
+def widening(a: int, c: int, size: Size) -> Amounts:
     """A DWConv block without expansion that changes a channels into c, with its shortcut."""
-    area, q = side**2, squeeze_width(a)
+    area, q = prod(size), squeeze_width(a)
     return Amounts(
         2 * a * c + 12 * a + 4 * c + 2 * a * q + q,
         area * (2 * a * c + 12 * a + 2 * c) + 2 * a * q,
@@ -79,10 +83,12 @@ def widening(a: int, c: int, side: int) -> Amounts:
     )
 
 
-def attention(c: int, e: int, side: int, window: int, heads: int) -> Amounts:
-    """A block of SA (window = side) or LSA."""
-    area, keys = side**2, window**2
-    queries = (-(-side // window) * window) ** 2  # windows are padded up to whole ones
+def attention(c: int, e: int, size: Size, window: int | None, heads: int) -> Amounts:
+    """A block of SA (no window) or LSA."""
+    area = prod(size)
+    sides = (window, window) if window else size
+    keys = prod(sides)
+    queries = prod(-(-side // m) * m for side, m in zip(size, sides, strict=True))  # padded up to whole windows
     return Amounts(
         (4 + 2 * e) * c * c + (21 + e) * c,
         area * (2 * e * c * c + 19 * c) + queries * (4 * c * c + 2 * keys * c),
@@ -90,33 +96,33 @@ def attention(c: int, e: int, side: int, window: int, heads: int) -> Amounts:
     )
 
 
-def mixer(c: int, e: int, side: int) -> Amounts:
-    """A block of MLP: one over positions, one over channels."""
-    area, t = side**2, token_width(c)
+def mixer(c: int, e: int, size: Size, side: int) -> Amounts:
+    """A block of MLP: one over positions, one over channels; its weights are made for a map of side `side`."""
+    area, t, own = prod(size), token_width(c), side**2
     return Amounts(
-        2 * area * t + t + area + 2 * e * c * c + (7 + e) * c,
+        2 * own * t + t + own + 2 * e * c * c + (7 + e) * c,
         area * (2 * e * c * c + 2 * t * c + 10 * c),
         area * (4 * e * c * c + 4 * t * c + (8 + 3 * e) * c) + 3 * t * c,
     )
 
 
-def block(stage: Stage, side: int, heads: int, window: int) -> Amounts:
-    """One block of a stage on a map of this side."""
+def block(stage: Stage, size: Size, side: int, heads: int, window: int) -> Amounts:
+    """One block of a stage on a map of this size, in a genome made for maps of side `side`."""
     c, e = stage.channels, stage.expansion
     match stage.operator:
         case "SA":
-            return attention(c, e, side, side, heads)
+            return attention(c, e, size, None, heads)
         case "LSA":
-            return attention(c, e, side, min(window, side), heads)
+            return attention(c, e, size, min(window, *size), heads)
         case "MLP":
-            return mixer(c, e, side)
+            return mixer(c, e, size, side)
         case operator:
-            return convolution(c, e, side, dense=operator == "Conv")
+            return convolution(c, e, size, dense=operator == "Conv")
 
 
-def module(kind: str, ci: int, co: int, stride: int, side: int, heads: int) -> Amounts:
-    """A downsampling module from ci to co channels; `side` is that of its input."""
-    area, small = side**2, (side // stride) ** 2
+def module(kind: str, ci: int, co: int, stride: int, size: Size, heads: int) -> Amounts:
+    """A downsampling module from ci to co channels; `size` is that of its input."""
+    area, small = prod(size), prod(halved(size, stride))
     pooling = 9 * ci if stride > 1 else 0
     if kind == "L":
         return Amounts(
@@ -136,13 +142,18 @@ def module(kind: str, ci: int, co: int, stride: int, side: int, heads: int) -> A
     )
 
 
-def fixed_stage(skeleton: Skeleton) -> Amounts:
+def halved(size: Size, stride: int) -> Size:
+    """The size of a map after a stride, rounded up as padded convolutions do."""
+    return -(-size[0] // stride), -(-size[1] // stride)
+
+
+def fixed_stage(skeleton: Skeleton, size: Size) -> Amounts:
     """The DWConv blocks without expansion before the first stage; nothing where there is none."""
     if skeleton.first is None:
         return Amounts(0, 0, 0)
-    (c, repeats), a, side = skeleton.first, skeleton.stem, skeleton.sides[0]
-    same = convolution(c, 1, side, dense=False)
-    return same.times(repeats) if a == c else total(widening(a, c, side), same.times(repeats - 1))
+    (c, repeats), a = skeleton.first, skeleton.stem
+    same = convolution(c, 1, size, dense=False)
+    return same.times(repeats) if a == c else total(widening(a, c, size), same.times(repeats - 1))
 
 
 def total(*parts: Amounts) -> Amounts:
@@ -151,21 +162,36 @@ def total(*parts: Amounts) -> Amounts:
 
 
 @lru_cache(maxsize=100_000)  # a search meets few different stages, and fitting to a budget asks for them often
-def stage_cost(stage: Stage, ci: int, stride: int, side: int, heads: int, window: int) -> Amounts:
-    """A stage's module and blocks; `side` and `ci` are those of the map that comes in."""
-    blocks = block(stage, side // stride, heads, window).times(stage.repeats)
-    return total(module(stage.module, ci, stage.channels, stride, side, heads), blocks)
+def stage_cost(stage: Stage, ci: int, stride: int, size: Size, side: int, heads: int, window: int) -> Amounts:
+    """A stage's module and blocks; `size` and `ci` are those of the map that comes in, `side` the genome's for it."""
+    blocks = block(stage, halved(size, stride), side // stride, heads, window).times(stage.repeats)
+    return total(module(stage.module, ci, stage.channels, stride, size, heads), blocks)
 
 
 @lru_cache(maxsize=1000)
 def skeleton_cost(skeleton: Skeleton, channels: int) -> Amounts:
     """Stem, fixed stage and the head behind this many channels."""
-    return total(stem(skeleton), fixed_stage(skeleton), head(channels, skeleton))
+    size = (skeleton.sides[0],) * 2
+    return total(stem(skeleton, size), fixed_stage(skeleton, size), head(channels, skeleton))
 
 
 def genome_cost(genome: Genome) -> Cost:
     """All costs of a network."""
+    side = genome.skeleton.sides[0]
+    skeleton = skeleton_cost(genome.skeleton, genome.stages[-1].channels)
+    return total(skeleton, *_stages(genome, (side, side))).cost
+
+
+def backbone_cost(genome: Genome, height: int, width: int) -> Cost:
+    """All costs of `forward_features`, everything but the head, for images of any height and width in pixels."""
     s = genome.skeleton
-    stages = zip(genome.stages, genome.inputs, s.strides, s.sides, strict=False)
-    parts = [stage_cost(stage, ci, stride, side, s.heads, s.window) for stage, ci, stride, side in stages]
-    return total(skeleton_cost(s, genome.stages[-1].channels), *parts).cost
+    size = halved((height, width), s.stem_stride)
+    return total(stem(s, size), fixed_stage(s, size), *_stages(genome, size)).cost
+
+
+def _stages(genome: Genome, size: Size) -> Iterator[Amounts]:
+    """The stages behind a stem's map of a size."""
+    s = genome.skeleton
+    for stage, ci, stride, side in zip(genome.stages, genome.inputs, s.strides, s.sides, strict=False):
+        yield stage_cost(stage, ci, stride, size, side, s.heads, s.window)
+        size = halved(size, stride)

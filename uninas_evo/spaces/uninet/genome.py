@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar
 
 from uninas_evo.contracts import Cost
 from uninas_evo.errors import GenomeError
+from uninas_evo.spaces.genome import TextGenome
 from uninas_evo.spaces.uninet.widths import GENERAL_DIVISOR, neighbors
 
 TEXT_HEADER = "uninet 1"
@@ -107,7 +107,7 @@ class Skeleton:
 
 
 @dataclass(frozen=True)
-class Genome:
+class Genome(TextGenome):
     """A network of the UniNet space: immutable and hashable.
 
     Attributes:
@@ -160,16 +160,6 @@ class Genome:
         return genome_cost(self)
 
     @property
-    def params(self) -> int:
-        """Exact number of parameters."""
-        return self.cost.params
-
-    @property
-    def flops(self) -> int:
-        """Exact FLOPs of one image, a multiplication and an addition counted as two."""
-        return self.cost.flops
-
-    @property
     def published_flops(self) -> int:
         """What the paper prints as FLOPs: multiply-accumulates, with norms and global pooling."""
         return int(self.cost["published_flops"])
@@ -191,11 +181,6 @@ class Genome:
             *map(stage_line, self.stages, s.strides),
         ]
         return "\n".join(lines) + "\n"
-
-    @property
-    def id(self) -> str:
-        """The first 12 hexadecimal digits of the text's SHA-256: the same in every process."""
-        return hashlib.sha256(self.text.encode()).hexdigest()[:12]
 
     def __len__(self) -> int:
         """The number of blocks and modules."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 from uninas_evo.contracts import Budget, Choose, Cost, CostModel, Decision, Shape, Space
 from uninas_evo.errors import BudgetError, GenomeError, SpaceError
 from uninas_evo.spaces.load import SpaceEntry
+from uninas_evo.spaces.uninet.cost import backbone_cost
 from uninas_evo.spaces.uninet.fit import fit
 from uninas_evo.spaces.uninet.genome import Genome
 from uninas_evo.spaces.uninet.lattice import Lattice
@@ -112,6 +113,10 @@ class UninetSpace(Space[Genome]):
         """Exact parameters, FLOPs and published FLOPs."""
         return self.extended(genome, genome.cost)
 
+    def backbone_cost(self, genome: Genome, height: int, width: int) -> Cost:
+        """Exact parameters, FLOPs and published FLOPs of the maps of an image."""
+        return backbone_cost(genome, height, width)
+
     def build(self, genome: Genome) -> nn.Module:
         """The network of a genome (see `uninas_evo.spaces.uninet.network.build`)."""
         from uninas_evo.spaces.uninet.network import build
@@ -147,5 +152,6 @@ ENTRY = SpaceEntry(
     load=_load,
     presets=PRESETS,
     space_of=lambda genome: UninetSpace(genome) if isinstance(genome, Genome) else None,
+    resized=Genome.resized,
 )
 """How the texts of the space are known, whatever their version."""

@@ -78,7 +78,7 @@ class RelPosBias(nn.Module):
         (h, w), n = self.grid, self.side
         table = torch.unflatten(self.table, 1, (2 * n - 1, 2 * n - 1))
         if self.grid != (n, n):
-            table = _resized(table, (2 * h - 1, 2 * w - 1))
+            table = interpolated(table, (2 * h - 1, 2 * w - 1))
         strips = table.flip(1, 2).unfold(2, w, 1).flip(2).transpose(1, 2).flatten(2)
         own = [strips[:, :, (h - 1 - r) * w : (2 * h - 1 - r) * w] for r in range(h)]  # of the queries of row r
         return [torch.cat(own[r : r + (rows or h)], 1) for r in range(0, h, rows or h)]
@@ -87,7 +87,7 @@ class RelPosBias(nn.Module):
         """Adds the bias."""
         (bias,) = self.bias()
         if bias.shape[1:] != x.shape[2:]:
-            bias = _resized(bias, (x.shape[2], x.shape[3]))
+            bias = interpolated(bias, (x.shape[2], x.shape[3]))
         if x.shape[1] == bias.shape[0]:
             return x + bias
         return (torch.unflatten(x, 1, (bias.shape[0], -1)) + bias[:, None]).flatten(1, 2)
@@ -111,7 +111,7 @@ class RelPosBias(nn.Module):
         return pull
 
 
-def _resized(maps: Tensor, size: tuple[int, int]) -> Tensor:
+def interpolated(maps: Tensor, size: tuple[int, int]) -> Tensor:
     """Maps (copies, H, W) at another size, bicubic as Swin's tables are for other windows."""
     resized = functional.interpolate(maps[None].float(), size, mode="bicubic", align_corners=False)[0]
     return resized.to(maps.dtype)

@@ -2,43 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from uninas_evo.errors import MissingExtraError
+from uninas_evo.contracts import Shape
+from uninas_evo.errors import GenomeError, MissingExtraError
+from uninas_evo.files import write_atomically
 
 
-def export_onnx(network: Any, path: Path) -> None:
+def export_onnx(network: Any, path: Path, image: Shape | None = None, outputs: Sequence[str] = ("logits",)) -> None:
     """Writes a network in evaluation mode as one ONNX file: input `image` (N, C, H, W), output `logits` (N, K).
 
     Args:
-        network: one with a `genome` whose skeleton has an `image`; is left as it is.
+        network: is left as it is.
         path: the file to write.
+        image: (C, H, W); None takes that of its genome's skeleton.
+        outputs: names of what it gives.
 
     Raises:
         MissingExtraError: onnx or onnxscript is not installed.
+        GenomeError: the file cannot be written.
     """
     try:
         import onnxscript  # noqa: F401
     except ImportError:
         raise MissingExtraError("onnxscript", "train") from None
-    image = network.genome.skeleton.image
+    image = image or network.genome.skeleton.image
     device = next(network.parameters()).device
     training = network.training
     network.eval()
     try:
-        torch.onnx.export(
+        program = torch.onnx.export(
             network,
             (torch.zeros(2, *image, device=device),),
-            path,
+            None,
             input_names=["image"],
-            output_names=["logits"],
+            output_names=list(outputs),
             dynamic_shapes=({0: torch.export.Dim("batch")},),
             dynamo=True,
-            external_data=False,
             verbose=False,
         )
     finally:
         network.train(training)
+    assert program is not None  # it is None for the older exporter alone
+    write_atomically(path, lambda file: file.write(program.model_proto.SerializeToString()), GenomeError)

@@ -76,7 +76,7 @@ class Attention(nn.Module):
             q, k, v = self.project(x).flatten(1, 2).chunk(3, 2)
             whole: Tensor = self.out(attend(q, k, v, self.head_width))
             return whole.reshape(x.shape)
-        m = min(self.window, h)
+        m = min(self.window, h, w)
         x = self.project(functional.pad(x, (0, 0, 0, -w % m, 0, -h % m)))
         n, high, wide, c = x.shape
         cut = x.reshape(n, high // m, m, wide // m, m, c).transpose(2, 3).reshape(-1, m * m, c)

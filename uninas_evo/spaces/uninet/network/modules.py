@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from uninas_evo.spaces.uninet.network.layers import attend
 from uninas_evo.spaces.uninet.network.operators import shortcut
@@ -37,11 +38,13 @@ class Sequence(nn.Module):
         self.project = nn.Conv2d(before, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, before, H, W) to (N, channels, H/s, W/s)."""
+        """(N, before, H, W) to (N, channels, H/s, W/s), rounded up: zeros fill the map on the right and below."""
+        s = self.stride
+        x = functional.pad(x, (0, -x.shape[3] % s, 0, -x.shape[2] % s))
         _, c, h, w = x.shape
         tokens = self.conv(x.reshape(-1, c, 1, h * w))
         tokens = self.project(self.norm(tokens))
-        return torch.reshape(tokens, (-1, self.project.out_channels, h // self.stride, w // self.stride))
+        return torch.reshape(tokens, (-1, self.project.out_channels, h // s, w // s))
 
 
 class LocalModule(nn.Module):

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from uninas_evo.errors import SpaceError
 from uninas_evo.spaces.uninet.genome import Stage
 from uninas_evo.spaces.uninet.network.layers import Attention, FeedForward, LayerScale, SqueezeExcite
 from uninas_evo.spaces.uninet.widths import token_width
@@ -110,9 +110,12 @@ class TokenBlock(Block):
 
 
 class TokenMixer(nn.Module):
-    """An MLP over positions, one for all channels: (N, H, W, C) to the same, H and W fixed.
+    """An MLP over positions, one for all channels: (N, H, W, C) to the same.
 
-    Source: as MLP-Mixer; the hidden width of half the channels is ours.
+    On maps of another size than the genome's, its weights are interpolated as maps over the positions, like the bias
+    tables of attention; what is summed over positions is scaled by their number.
+
+    Source: as MLP-Mixer; the hidden width of half the channels and the interpolation are ours.
     """
 
     def __init__(self, channels: int, side: int) -> None:
@@ -121,18 +124,23 @@ class TokenMixer(nn.Module):
         self.ffn = FeedForward(side**2, token_width(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Mixes positions.
+        """Mixes positions."""
+        tokens = x.flatten(1, 2).transpose(1, 2)
+        size = (x.shape[1], x.shape[2])
+        mixed: Tensor = self.ffn(tokens) if size == (self.side, self.side) else self._interpolated(tokens, size)
+        return mixed.transpose(1, 2).reshape(x.shape)
 
-        Raises:
-            SpaceError: the map has another side than the one the weights are made for.
-        """
-        if x.shape[1:3] != (self.side, self.side):
-            raise SpaceError(
-                f"an MLP over positions takes maps of {self.side}×{self.side} only, got {x.shape[1]}×{x.shape[2]}; "
-                "give images of the genome's side, or build the genome for this side"
-            )
-        mixed: Tensor = self.ffn(x.flatten(1, 2).transpose(1, 2)).transpose(1, 2)
-        return mixed.reshape(x.shape)
+    def _interpolated(self, tokens: Tensor, size: tuple[int, int]) -> Tensor:
+        """Tokens (N, C, HW) to the same."""
+        weight, bias, out_weight, out_bias = self.ffn.parameters()
+        maps = torch.cat([weight, out_weight.t(), out_bias[None]])
+        resized = functional.interpolate(
+            torch.unflatten(maps, 1, (self.side, self.side))[None].float(), size, mode="bicubic", align_corners=False
+        )
+        into, out, last = torch.split(resized[0].flatten(1).to(maps.dtype), [len(weight), len(weight), 1])
+        share = self.side**2 / (size[0] * size[1])
+        y = functional.gelu(functional.linear(tokens, share * into, bias))
+        return functional.linear(y, out.t(), last[0])
 
 
 def operator(stage: Stage, side: int, heads: int, window: int) -> Block:

@@ -1,0 +1,145 @@
+"""Texts, files and places that a terminal, a disk or another system makes odd: taken, or told in one message."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from uninas_evo.cli import app
+from uninas_evo.compare.comparefile import load_compare_file
+from uninas_evo.config.runfile import load_run_file
+from uninas_evo.errors import RunFileError
+from uninas_evo.spaces.uninas import load_genome, preset
+
+RUN = """
+evaluations = 4
+pool = {devices = "in-process"}
+after = {rescore = 0, plot = false}
+strategy = {name = "random_walk"}
+[problem]
+objective = "params"
+skeleton = {image_size = 32, classes = 10, stem = [8, 16], channels = [32, 64], depths = [1, 1]}
+"""
+ODD = ["[/]", "[seed 1]", "[red]x", "[/a]", "a[b"]
+"""What a reader of markup takes for tags, closed ones without an opening among them."""
+
+
+def run(*arguments: str, code: int = 0) -> str:
+    result = CliRunner().invoke(app, list(arguments))
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    (tmp_path / "run.toml").write_text(RUN)
+    return tmp_path / "run.toml"
+
+
+@pytest.mark.parametrize("name", ["r[/]", "r[seed 1]"])
+def test_brackets_in_a_folders_name_are_text(file: Path, name: str) -> None:
+    """Run, verify, pick and report end well and print the name as it is."""
+    folder = file.with_name("x").parent / name.replace("/", "∕") if "/" in name else file.with_name(name)
+    assert folder.name in run("run", str(file), "--out", str(folder)).replace("\n", "")
+    for command in ("verify", "pick", "report"):
+        run(command, str(folder))
+
+
+def test_brackets_in_names_of_values_are_text(tmp_path: Path) -> None:
+    """Objectives reach tables, figures and pages."""
+    names = [f"a{one}" for one in ODD[:3]]
+    values = ", ".join(f'"{name}" = "maximize"' for name in names)
+    own = f"def score(genome: 'Genome'):\n    return {{{', '.join(f'{name!r}: 1.0' for name in names)}}}\n"
+    (tmp_path / "own.py").write_text(own)
+    text = RUN.replace('objective = "params"', f'objectives = [{{name = "own.py:score", values = {{{values}}}}}]')
+    (tmp_path / "run.toml").write_text(text)
+    out = run("run", str(tmp_path / "run.toml"), "--out", str(tmp_path / "r"))
+    told = [out, run("verify", str(tmp_path / "r")), run("pick", str(tmp_path / "r"))]
+    assert all(name in one for one in told for name in names)
+    run("plot", str(tmp_path / "r"))
+    run("report", str(tmp_path / "r"))
+    page = (tmp_path / "r" / "report.html").read_text()
+    assert all(name in page for name in names)
+
+
+def test_brackets_in_names_of_a_comparison_are_text(tmp_path: Path) -> None:
+    """Strategies and problems are printed as they were named."""
+    (tmp_path / "c.toml").write_text(
+        'seeds = 1\nevaluations = 4\nbaseline = "fast[er]"\n[problems."p [q]"]\nname = "uninas"\nobjective = "params"\n'
+        + RUN.splitlines()[-1]
+        + '\n[strategies."fast[er]"]\nname = "random"\n[strategies."x[red]"]\nname = "random_walk"\n'
+    )
+    out = run("compare", str(tmp_path / "c.toml"), "--out", str(tmp_path / "c"))
+    assert all(name in out for name in ("fast[er]", "x[red]", "p [q]"))
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_a_terminal_of_another_encoding_ends_nothing(encoding: str) -> None:
+    """What it cannot show is written otherwise."""
+    code = "import sys; sys.argv = ['uninas-evo', 'list']; from uninas_evo.cli import main; main()"
+    environment = os.environ | {"PYTHONIOENCODING": encoding}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, stdout=subprocess.DEVNULL)
+
+
+def test_the_list_shows_the_goal_that_a_run_gets() -> None:
+    """Costs are minimized unless a run file says otherwise."""
+    from uninas_evo.cli._listing import _objectives
+
+    told = dict(_objectives())
+    assert told["params"].startswith("minimize: ")
+    assert told["flops"].startswith("minimize: ")
+    assert told["vkdnw"].startswith("maximize: ")
+
+
+def test_byte_order_marks_are_read_over(tmp_path: Path, file: Path) -> None:
+    """Run files, compare files and genomes as some editors save them, also with their line ends."""
+    for encoding in ("utf-8-sig", "utf-8"):
+        for end in ("\n", "\r\n"):
+            file.write_text(RUN.replace("\n", end), encoding=encoding, newline="")
+            assert load_run_file(file).options.evaluations == 4
+            genome = tmp_path / "g.txt"
+            genome.write_text(preset("vit").text.replace("\n", end), encoding=encoding, newline="")
+            assert load_genome(genome) == preset("vit")
+    compare = 'seeds = 1\nevaluations = 4\nbaseline = "a"\n[problems.p]\nname = "uninas"\n'
+    compare += '[strategies.a]\nname = "random"\n'
+    (tmp_path / "c.toml").write_text(compare, encoding="utf-8-sig")
+    assert load_compare_file(tmp_path / "c.toml")
+    assert load_genome("\ufeff" + preset("vit").text) == preset("vit")
+
+
+@pytest.mark.parametrize("name", ["../../x", "a/b", "x/../y", "/tmp/x", ".", "..", "a\\b", "a\x00b", "a" * 300])
+@pytest.mark.parametrize("kind", ["problems", "strategies"])
+def test_names_are_no_paths(tmp_path: Path, kind: str, name: str) -> None:
+    """Each becomes a folder of the comparison: told before the first run."""
+    names = {"problems": "p", "strategies": "a"} | {kind: name}
+    quoted = {key: '"' + value.replace("\\", "\\\\").replace("\x00", "\\u0000") + '"' for key, value in names.items()}
+    (tmp_path / "c.toml").write_text(
+        f"seeds = 1\nevaluations = 4\nbaseline = {quoted['strategies']}\n[problems.{quoted['problems']}]\n"
+        f'name = "uninas"\n[strategies.{quoted["strategies"]}]\nname = "random"\n'
+    )
+    with pytest.raises(RunFileError, match=f"{kind}: .*names a folder of the comparison"):
+        load_compare_file(tmp_path / "c.toml")
+
+
+FULL = ["draw vit --out {}/x.html", "draw vit --out {}/x.svg", "convert vit --to text --out {}/x.txt"]
+
+
+@pytest.mark.parametrize("command", FULL)
+def test_a_full_disk_is_one_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    """Nothing is lost that was there, and no part stays."""
+    import errno
+
+    arguments = command.format(tmp_path).split()
+    Path(arguments[-1]).write_text("before")
+
+    def full(file: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("uninas_evo.files.os.fsync", full)
+    assert "No space left on device" in run(*arguments, code=2)
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["before"]
