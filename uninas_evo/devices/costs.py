@@ -64,7 +64,8 @@ def costed(space: Space[Any], costs: Mapping[str, CostOptions], budget: Budget, 
         space: without a budget.
         costs: by name.
         budget: may bound any of them.
-        move_start: whether a start outside is replaced by one inside, as where nobody has chosen it.
+        move_start: whether a start outside is replaced by one inside, as where nobody has chosen it, or it is
+            filled.
 
     Raises:
         DataError: a table cannot be read, or lacks a genome that is known already.
