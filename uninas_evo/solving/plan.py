@@ -95,7 +95,6 @@ class Plan:
         max_flops: most FLOPs of an image.
         fidelities: of the search, from cheap to full.
         protocol: settings of all trainings.
-        finalist_seeds: fresh seeds of the finalists.
         seeds: final trainings of the winner, and as many of the preset.
         lines: what was decided and why, for people.
     """
@@ -107,7 +106,6 @@ class Plan:
     max_flops: float
     fidelities: Sequence[Mapping[str, int]]
     protocol: Mapping[str, Any]
-    finalist_seeds: int
     seeds: int
     lines: Sequence[str]
 
@@ -188,8 +186,6 @@ def plan_for(
     unit = max(total / CANDIDATES[0] - EVALUATION * validated, least)
     candidates = total / (unit + EVALUATION * validated)
     fidelities = _fidelities(unit, images)
-    full_s = _images(fidelities[-1], images, validated) * image_s
-    fresh = SHARES["finalists"] * seconds * workers / (6 * full_s)
     skeleton = next(iter(presets.values())).skeleton
     finally_ = duration(SHARES["training"] * seconds)
     lines = [
@@ -214,7 +210,6 @@ def plan_for(
         flops,
         fidelities,
         protocol.model_dump(mode="json", exclude_none=True),
-        int(min(max(fresh, 1), 5)),
         min(max(workers // 2, 1), 5),
         lines,
     )
@@ -280,11 +275,6 @@ def _fidelities(unit: float, images: int) -> list[dict[str, int]]:
         few = seen < images
         found.append({"epochs": epochs if few else min(int(epochs * seen / images), limit), "images": int(seen) * few})
     return found
-
-
-def _images(fidelity: Mapping[str, int], images: int, validated: int) -> float:
-    """Images whose training takes as long as a fidelity."""
-    return fidelity["epochs"] * ((fidelity["images"] or images) + EVALUATION * validated)
 
 
 def _left_out(skeleton: Skeleton) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import statistics
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -14,7 +15,7 @@ from uninas_evo.compare.train_and_compare import Row, with_gap
 from uninas_evo.config.runfile import AfterOptions
 from uninas_evo.engine import journal as journals
 from uninas_evo.engine.display import Display
-from uninas_evo.engine.journal import ResultEvent, read_journal
+from uninas_evo.engine.journal import AskEvent, ResultEvent, read_journal
 from uninas_evo.engine.loop import Loop
 from uninas_evo.engine.preflight import Preflight
 from uninas_evo.engine.results import SearchResult
@@ -33,6 +34,8 @@ PROTOCOL = "protocol.toml"
 """The protocol of all trainings."""
 CACHE_MB = 500.0
 """Decoded images that a worker keeps, in files."""
+FINALISTS = 5
+"""Most finalists, and most fresh seeds."""
 KEPT = 0.85
 """Share of a final training's time that its epochs are planned to fill: speed changes where others work too."""
 STOP = 0.2
@@ -121,16 +124,42 @@ class Task:
 
     def _search(self, start: str) -> dict[str, Any]:
         """The search, and its finalists under fresh seeds; `winner` is the start where nothing was found."""
-        if "search" in self.done:
-            return dict(self.done["search"])
-        out = self.folder / "search"
-        resumed = (out / journals.FILE_NAME).is_file()
-        until = (SHARES["presets"] + SHARES["search"]) * self.clock.limit_s
+        if "search" not in self.done:
+            out = self.folder / "search"
+            until_s = (SHARES["presets"] + SHARES["search"]) * self.clock.limit_s
+            found = self._run(start, out, AfterOptions(rescore=0, plot=False), until_s)
+            after, took_s = self._finalists(out)
+            if after.rescore:
+                self.display.say(f"finalists: {after.finalists} and the start, {after.rescore} fresh seeds each")
+                found = self._run(start, out, after, took_s)
+            best = found.best
+            self._keep(
+                search={
+                    "winner": start if best is None else best.text,
+                    "candidates": len(found.evaluations),
+                    "seconds": self.clock.spent_s,
+                    "fresh": None if found.rescored is None else dict(found.rescored.values),
+                }
+            )
+        return dict(self.done["search"])
+
+    def _run(self, start: str, out: Path, after: AfterOptions, until_s: float) -> SearchResult:
+        """The search, from where its journal ends, and what comes after it.
+
+        Args:
+            start: where it begins.
+            out: its folder.
+            after: what comes after it.
+            until_s: when it ends on the clock; one that took as long is over.
+
+        Raises:
+            KeyboardInterrupt: it was interrupted.
+        """
         content = {
             "seed": self.asked["seed"],
-            "time_limit_s": max(until - self.clock.spent_s, 1.0) + (_elapsed(out) if resumed else 0.0),
+            "time_limit_s": until_s,
             "pool": {"devices": list(self.places), "threads": 1},
-            "after": AfterOptions(rescore=self.plan.finalist_seeds, plot=False).model_dump(),
+            "after": after.model_dump(),
         }
         problem = {
             "name": "uninas",
@@ -140,21 +169,30 @@ class Task:
             "budget": {"max_params": self.plan.max_params, "max_flops": self.plan.max_flops},
             "proxies": {"train": self._settings()},
         }
-        watched = _Ticking(self.display, self.clock)
+        watched = _Ticking(self.display, self.clock, until_s)
+        resumed = (out / journals.FILE_NAME).is_file()
         result = execute(plan_from(problem, "ladder", content), out, display=watched, resume=resumed)
         if result.end.kind == "interrupted":
             self.clock.keep()
             raise KeyboardInterrupt
-        best = result.best
-        self._keep(
-            search={
-                "winner": start if best is None else best.text,
-                "candidates": len(result.evaluations),
-                "seconds": self.clock.spent_s,
-                "fresh": _fresh(result),
-            }
-        )
-        return dict(self.done["search"])
+        return result
+
+    def _finalists(self, out: Path) -> tuple[AfterOptions, float]:
+        """How many of the best are trained again, with how many fresh seeds: what their share of the clock allows.
+
+        Returns:
+            That, and the seconds that the search itself took.
+        """
+        _, events = read_journal(out)
+        full = {one.number for one in events if isinstance(one, AskEvent) and one.fidelity is None}
+        elapsed = max((one.measured.at for one in events if isinstance(one, ResultEvent)), default=0.0)
+        took = [one.measured.seconds for one in events if isinstance(one, ResultEvent) and one.number in full]
+        share_s = (SHARES["presets"] + SHARES["search"] + SHARES["finalists"]) * self.clock.limit_s
+        left_s = max(share_s - self.clock.spent_s, 0.0)
+        trainings = int(left_s * len(self.places) / statistics.median(took)) if took else 0
+        finalists = min(FINALISTS, trainings - 1, len(took))
+        seeds = min(trainings // (finalists + 1), FINALISTS) if finalists > 1 else 0
+        return AfterOptions(rescore=seeds, finalists=max(finalists, 1), plot=False), elapsed
 
     def _trained(self, texts: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
         """The final trainings of the winner and the preset, side by side or in turn; the same time for each."""
@@ -217,15 +255,22 @@ class Task:
 
 
 class _Ticking(Display):
-    """Shows what another display shows, and tells the clock."""
+    """Shows what another display shows, tells the clock, and ends the search by it.
 
-    def __init__(self, shown: Display, clock: Clock) -> None:
-        self.shown, self.clock = shown, clock
+    Args:
+        shown: the other display.
+        clock: also counts what workers take to start, which a search does not.
+        until_s: when the search ends, on that clock.
+    """
+
+    def __init__(self, shown: Display, clock: Clock, until_s: float) -> None:
+        self.shown, self.clock, self.until_s = shown, clock, until_s
         self.say, self.ended = shown.say, shown.ended  # type: ignore[method-assign]
 
     def started(self, loop: Loop, before: Preflight) -> None:
         """The workers are ready."""
         self.clock.tick()
+        loop.time_limit_s = loop.elapsed_s + self.until_s - self.clock.spent_s
         self.shown.started(loop, before)
 
     def update(self, loop: Loop) -> None:
@@ -236,13 +281,3 @@ class _Ticking(Display):
 
 def _best(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return max(results, key=lambda one: float(one["validated"]))
-
-
-def _fresh(result: SearchResult) -> dict[str, list[float]] | None:
-    return None if result.rescored is None else dict(result.rescored.values)
-
-
-def _elapsed(folder: Path) -> float:
-    """Seconds that a search has taken so far, as its journal tells."""
-    _, events = read_journal(folder)
-    return max((one.measured.at for one in events if isinstance(one, ResultEvent)), default=0.0)
