@@ -233,8 +233,8 @@ class _Training:
     @property
     def _hopeless(self) -> bool:
         """Whether the protocol's patience is over: the best epoch lies too far back."""
-        accuracies = [line["val_accuracy"] for line in self.history]
-        return 0 < self.fit.protocol.patience < len(accuracies) - accuracies.index(max(accuracies))
+        values = [line[self.chooses] for line in self.history]
+        return 0 < self.fit.protocol.patience < len(values) - values.index(max(values))
 
     @staticmethod
     def _recorded(path: Path) -> TrainResult:
