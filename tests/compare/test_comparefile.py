@@ -118,7 +118,7 @@ def test_a_missing_table_is_found_before_anything_runs(tmp_path):
     table = "nowhere.csv.gz"
     [strategies.random]
     """
-    with pytest.raises(DataError, match=r"nowhere.csv.gz.*problem.table"):
+    with pytest.raises(DataError, match=r"nowhere.csv.gz"):
         load(tmp_path, text)
 
 

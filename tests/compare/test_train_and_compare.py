@@ -41,7 +41,7 @@ def write_run(
     content = {"problem": {"name": "uninas"}} | run
     journal.append(Header(run=content, seed=0, objectives=objectives, versions={}, host={}, started="now"))
     for i, (genome, value) in enumerate(zip(genomes, values, strict=True)):
-        journal.append(AskEvent(number=i, genome=genome.text, origin="start", params=genome.params, flops=genome.flops))
+        journal.append(AskEvent(number=i, genome=genome.text, origin="start", costs=dict(genome.cost.items())))
         failure = None if value else "out of memory"
         journal.append(ResultEvent(number=i, values=value, failure=failure, measured=MEASURED))
     journal.close()

@@ -103,5 +103,7 @@ def test_constraints_of_a_problem() -> None:
     ] == ["naswot"]
     with pytest.raises(ObjectiveError, match=r"bound it with problem\.budget\.max_params"):
         UninasProblem(space, constraints=[{"name": "params", "max": 5}])
-    with pytest.raises(ObjectiveError, match=r"there is no objective 'latency_mss'.*did you mean 'latency_ms'"):
+    with pytest.raises(
+        ObjectiveError, match=r"there is no value to constrain 'latency_mss'.*did you mean 'latency_ms'"
+    ):
         UninasProblem(space, constraints=[{"name": "latency_mss", "max": 5}])

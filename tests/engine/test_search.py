@@ -466,9 +466,9 @@ def test_rescoring_is_paired_and_knows_noise_from_gain() -> None:
 
 def test_a_run_that_ended_by_its_time_keeps_its_result(tmp_path: Path) -> None:
     """Resuming it scores nothing and finds what it found: how long the record took is no limit of the replay."""
-    first = search(time_limit_s=0.3, out=tmp_path / "out")
+    first = search(time_limit_s=1.0, out=tmp_path / "out")
     before = (tmp_path / "out" / "journal.jsonl").read_bytes()
-    again = search(time_limit_s=0.3, out=tmp_path / "out", resume=True)
+    again = search(time_limit_s=1.0, out=tmp_path / "out", resume=True)
     assert first.evaluations
     assert [one.text for one in again.evaluations] == [one.text for one in first.evaluations]
     assert (again.best, again.rescored) == (first.best, first.rescored)

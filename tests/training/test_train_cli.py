@@ -36,7 +36,7 @@ def write_run(folder: Path, genome: Genome, train: dict[str, object]) -> None:
     journal = Journal(folder / "journal.jsonl")
     run = {"problem": {"name": "uninas"}, "train": train}
     journal.append(Header(run=run, seed=0, objectives={"x": "maximize"}, versions={}, host={}, started="now"))
-    journal.append(AskEvent(number=0, genome=genome.text, origin="start", params=genome.params, flops=genome.flops))
+    journal.append(AskEvent(number=0, genome=genome.text, origin="start", costs=dict(genome.cost.items())))
     measured = Measured(seconds=1, device="cpu", worker=0, at=0)
     journal.append(ResultEvent(number=0, values={"x": 1.0}, measured=measured))
     journal.close()

@@ -67,8 +67,8 @@ def test_flops_of_the_stem_follow_its_strides() -> None:
     """By hand: 18 FLOPs a value of the input and output channel at the resolution behind each convolution."""
     gray = Skeleton((8, 16), 2, (4, 6), (8,), (1,), image_channels=1, stem_stride=4)
     before, after = 4 * 8, 2 * 4
-    assert gray.stem_cost.params == 9 * 4 + 2 * 4 + 9 * 4 * 6
-    assert gray.stem_cost.flops == (18 * 4 + 5 * 4) * before + 18 * 4 * 6 * after
+    assert gray.stem_cost(*gray.image[1:]).params == 9 * 4 + 2 * 4 + 9 * 4 * 6
+    assert gray.stem_cost(*gray.image[1:]).flops == (18 * 4 + 5 * 4) * before + 18 * 4 * 6 * after
     assert gray.stage_shape(0) == (8, 1, 2)
 
 
