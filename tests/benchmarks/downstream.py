@@ -48,9 +48,7 @@ def main() -> None:
     genomes = {name: scaled_preset(name, SKELETON, budget) for name in options.presets}
     if options.winner:
         genomes = {"winner": load_genome(options.winner)} | genomes
-    print(
-        "| network | params | task | from scratch | fine-tuned | minutes of the fine-tuning |\n|---|--:|---|--:|--:|--:|"
-    )
+    print("| network | params | task | from scratch | fine-tuned | minutes, tuned |\n|---|--:|---|--:|--:|--:|")
     for name, genome in genomes.items():
         for task in options.tasks:
             scratch, tuned = [], []
