@@ -244,3 +244,18 @@ def test_settings_of_the_wrong_kind(settings: dict[str, dict[str, object]], mess
     """They are told with the run file, not by a worker that stumbles."""
     with pytest.raises(ObjectiveError, match=message):
         UninasProblem(SPACE, proxies=settings)
+
+
+def test_a_run_file_fills_its_start_and_varies_its_skeleton() -> None:
+    """The start is widened to the budget; without an upper bound filling is refused."""
+    table = {
+        "start": "resnet",
+        "skeleton": {"image_size": 16, "classes": 3, "stem": [8, 8], "channels": [8, 16], "depths": [1, 1]},
+        "fill": True,
+        "vary": ["depth"],
+    }
+    problem = UninasProblem.from_options(UninasOptions(**table, budget={"max_params": 50_000}), 0)
+    assert problem.space.start.skeleton.channels[1] > 16
+    assert "skeleton" in problem.space.variations()
+    with pytest.raises(ValueError, match="fill widens to the budget, which has no upper bound"):
+        UninasOptions(**table)

@@ -164,6 +164,13 @@ def test_calls_run_side_by_side_in_their_order() -> None:
         side_by_side(double, [{"number": -1}], ["cpu"], lambda: None)
 
 
+def test_the_plan_is_kept_as_it_was_made(folder: Path, tmp_path: Path) -> None:
+    """Trainings read the protocol that was planned, tables in it included."""
+    planned(folder, tmp_path)
+    kept = json.loads((tmp_path / "plan.json").read_text())["plan"]["protocol"]
+    assert load_protocol(tmp_path / "protocol.toml").model_dump(mode="json", exclude_none=True) == kept
+
+
 @pytest.mark.slow
 def test_killed_and_resumed_it_ends_well(folder: Path, tmp_path: Path) -> None:
     """Gray PNGs end in a trained gray network, ONNX and a page; a kill inside the search loses neither it nor time."""

@@ -213,7 +213,7 @@ def plan_for(
         params,
         flops,
         fidelities,
-        protocol.model_dump(mode="json"),
+        protocol.model_dump(mode="json", exclude_none=True),
         int(min(max(fresh, 1), 5)),
         min(max(workers // 2, 1), 5),
         lines,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from uninas_evo.config.runfile import to_toml
 from uninas_evo.errors import MissingExtraError, TrainingError
 from uninas_evo.files import check_writable, claimed, write_text
 from uninas_evo.pool.devices import memory_bytes
@@ -99,7 +100,7 @@ def arguments(
 
 def write_plan(folder: Path, asked: Mapping[str, Any], plan: Plan) -> None:
     """Writes the plan of a task, its arguments, and its protocol."""
-    write_text(folder / PROTOCOL, _toml(plan.protocol))
+    write_text(folder / PROTOCOL, to_toml(plan.protocol))
     write_text(folder / PLAN, json.dumps({"asked": asked, "plan": plan.content()}, indent=1) + "\n")
 
 
@@ -180,8 +181,3 @@ def _affordable_workers(worker_bytes: int, wanted: int, memory: int, device: str
             "a worker and the program itself; free memory, or use a larger machine"
         )
     return count
-
-
-def _toml(settings: Mapping[str, Any]) -> str:
-    """Settings as TOML; JSON writes numbers, texts, booleans and lists of them alike."""
-    return "".join(f"{name} = {json.dumps(value)}\n" for name, value in settings.items())

@@ -59,7 +59,7 @@ class Task:
         preset, text = self._preset()
         found = self._search(text)
         results = self._trained({"preset": text, "winner": found["winner"]})
-        values = {label: _best(own)["val_accuracy"] for label, own in results.items()}
+        values = {label: _best(own)["validated"] for label, own in results.items()}
         chosen: Literal["winner", "preset"] = "winner" if values["winner"] > values["preset"] else "preset"
         network = self.folder / _best(results[chosen])["folder"]
         (onnx,) = export(network, self.folder, ["onnx"])
@@ -79,7 +79,7 @@ class Task:
         onnx: Path,
         page: Path,
     ) -> Solution:
-        accuracies = {label: [one["test_accuracy"] for one in own] for label, own in results.items()}
+        accuracies = {label: [one["tested"]["accuracy"] for one in own] for label, own in results.items()}
         rows = {label: Row(label, "", {}, 0.0, tuple(own)) for label, own in accuracies.items()}
         row = with_gap(rows["preset"], rows["winner"], self.done["test_images"])
         same = results["winner"] is results["preset"]
@@ -236,7 +236,7 @@ class _Ticking(Display):
 
 
 def _best(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    return max(results, key=lambda one: float(one["val_accuracy"]))
+    return max(results, key=lambda one: float(one["validated"]))
 
 
 def _fresh(result: SearchResult) -> dict[str, list[float]] | None:

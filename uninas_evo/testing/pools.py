@@ -29,14 +29,6 @@ class PoolConformance:
             assert done[job.number].values == problem.evaluate(problem.space.decode(job.genome), "cpu")
             assert done[job.number].seconds >= 0
 
-    def test_what_was_submitted_before_is_no_result_of_a_map(self) -> None:
-        """A search whose time ends leaves workers busy; its finalists get their own results all the same."""
-        problem = BitsProblem()
-        before, *jobs = _jobs(problem, 4)
-        with self.open(problem) as pool:
-            pool.submit(Job(1, before.genome, seed=7))
-            assert sorted(done.job.number for done in pool.map(jobs)) == [job.number for job in jobs]
-
     def test_failures_are_data(self) -> None:
         """What raises or is not a number fails with its reason, and the others are scored."""
         for accident, reason in (("raise", "ValueError: the first bit is set"), ("nan", "must be finite")):
