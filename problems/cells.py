@@ -34,5 +34,5 @@ class CellsProblem(SearchProblem):
         """The problem of a run file's `[problem]` table."""
         lists = options.operations, options.nodes, options.cells, options.widths
         whole = CellsSpace(options.image, options.classes, *lists, start=options.start or None)
-        space = costed(whole, options.costs, options.budget.budget())
+        space = costed(whole, options.costs, options.budget.budget(), keep_start=True)
         return cls(space, options.objectives, seed=seed, **scoring(options))

@@ -145,7 +145,7 @@ class ChoicesProblem(SearchProblem):
             cost=named.get("cost"),
             start=options.start or None,
         )
-        space = costed(whole, options.costs, options.budget.budget())
+        space = costed(whole, options.costs, options.budget.budget(), keep_start=True)
         problem = cls(space, options.objectives, seed=seed, **scoring(options))
         files = (UserFunction(one).file for one in (options.build, options.valid, options.cost) if one)
         problem.sources = tuple(dict.fromkeys([*problem.sources, *(Path(file) for file in files if file)]))

@@ -49,7 +49,7 @@ class DartsProblem(SharedWeightsProblem):
         skeleton = Skeleton(options.image, options.classes, options.channels, options.cells)
         start = _start(options.start, skeleton)
         whole = DartsSpace(skeleton, options.rule, start=start)
-        space = costed(whole, options.costs, options.budget.budget())
+        space = costed(whole, options.costs, options.budget.budget(), keep_start=True)
         more: dict[str, Any] = scoring(options) | {"supernet": options.supernet}
         return cls(space, options.objectives, seed=seed, **more)
 

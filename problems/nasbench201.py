@@ -136,9 +136,7 @@ class NASBench201Problem(SearchProblem):
         self.own = (TableScorer(self.accuracy, short, seconds, tuple(tables)), *shared_scorers(supernet))
         self.lookup = supernet is None
         known = {name: CostOptions.model_validate(one) for name, one in (costs or {}).items()}
-        space = costed(
-            NASBench201Space(10 if dataset == "cifar10" else 100), known, budget or Budget(), move_start=True
-        )
+        space = costed(NASBench201Space(10 if dataset == "cifar10" else 100), known, budget or Budget())
         super().__init__(space, objectives, seed=seed, **scoring)
 
     @classmethod

@@ -45,5 +45,5 @@ class StagesProblem(SearchProblem):
         if isinstance(start, str) and start:
             start = {**PRESETS[start], "image": max(options.images)}
         whole = StagesSpace(options.images, options.classes, options.channels, start=start or None)
-        space = costed(whole, options.costs, options.budget.budget())
+        space = costed(whole, options.costs, options.budget.budget(), keep_start=True)
         return cls(space, options.objectives, seed=seed, **scoring(options))

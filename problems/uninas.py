@@ -118,5 +118,5 @@ class UninasProblem(SearchProblem):
         """The problem of a run file's `[problem]` table."""
         start = load_genome(options.start, options.skeleton)
         whole = UninasSpace(start, rule=options.step, vary=tuple(options.vary), fill=options.fill)
-        space = costed(whole, options.costs, options.budget.budget(), move_start=options.fill)
+        space = costed(whole, options.costs, options.budget.budget())
         return cls(space, options.objectives, seed=seed, **scoring(options))

@@ -39,7 +39,8 @@ from pymoo.core.problem import ElementwiseProblem
 from pymoo.core.variable import Choice
 from pymoo.optimize import minimize
 
-from uninas_evo.engine.journal import Header, Journal
+from uninas_evo.engine.events import Header
+from uninas_evo.engine.journal import Journal
 from uninas_evo.engine.loop import Loop
 from uninas_evo.engine.results import evaluations
 from uninas_evo.pool.in_process import InProcessPool

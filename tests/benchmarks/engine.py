@@ -22,7 +22,8 @@ from conditions import conditions
 from engine_toy import ToyProblem
 
 from uninas_evo.contracts import Problem, Strategy
-from uninas_evo.engine.journal import Header, Journal
+from uninas_evo.engine.events import Header
+from uninas_evo.engine.journal import Journal
 from uninas_evo.engine.loop import Loop
 from uninas_evo.pool.contract import Pool
 from uninas_evo.pool.in_process import InProcessPool

@@ -14,7 +14,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from uninas_evo.cli import app
-from uninas_evo.engine.journal import Note, ResultEvent, canonical, read_journal
+from uninas_evo.engine.events import Note, ResultEvent, canonical
+from uninas_evo.engine.journal import read_journal
 
 RUN = """
 evaluations = 25

@@ -9,7 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from uninas_evo.cli import app
-from uninas_evo.engine.journal import ResultEvent, read_journal
+from uninas_evo.engine.events import ResultEvent
+from uninas_evo.engine.journal import read_journal
 
 STAGES = """stage L-DSM stride=1 DWConv e=2 c=16 r=1
 stage L-DSM stride=2 SA e=2 c=16 r=1

@@ -11,7 +11,8 @@ from uninas_evo.compare.compare import compare
 from uninas_evo.compare.comparefile import load_compare_file
 from uninas_evo.compare.scheduler import run_groups
 from uninas_evo.compare.sharing import fresh_seeds, means, recall
-from uninas_evo.engine.journal import RescoreEvent, ResultEvent, canonical, read_journal
+from uninas_evo.engine.events import RescoreEvent, ResultEvent, canonical
+from uninas_evo.engine.journal import read_journal
 from uninas_evo.errors import JournalError, PoolError, RunFileError
 from uninas_evo.pool.caching import CachingPool, question
 from uninas_evo.pool.contract import Job

@@ -15,7 +15,8 @@ from uninas_evo.compare import baselines, train_and_compare
 from uninas_evo.compare.train_and_compare import Row, as_markdown, with_gap
 from uninas_evo.compare.train_and_compare import train_and_compare as run_comparison
 from uninas_evo.contracts import Budget
-from uninas_evo.engine.journal import AskEvent, Header, Journal, Measured, ResultEvent
+from uninas_evo.engine.events import AskEvent, Header, Measured, ResultEvent
+from uninas_evo.engine.journal import Journal
 from uninas_evo.errors import BudgetError, JournalError, TrainingError
 from uninas_evo.spaces.nasbench201.space import NASBench201Space
 from uninas_evo.spaces.sized import random_networks

@@ -8,7 +8,8 @@ import pytest
 
 from uninas_evo.api import resume, run_file
 from uninas_evo.config.runfile import load_run_file
-from uninas_evo.engine.journal import canonical, read_journal
+from uninas_evo.engine.events import canonical
+from uninas_evo.engine.journal import read_journal
 from uninas_evo.errors import JournalError, RunFileError
 
 OWN = """

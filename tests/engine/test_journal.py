@@ -18,8 +18,8 @@ from engine_toy import ToyProblem, ToyStrategy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from uninas_evo.engine import journal as journals
-from uninas_evo.engine.journal import AskEvent, Header, Journal, Measured, Note, ResultEvent, canonical, read_journal
+from uninas_evo.engine.events import VERSION, AskEvent, Header, Measured, Note, ResultEvent, canonical
+from uninas_evo.engine.journal import Journal, read_journal
 from uninas_evo.engine.loop import Loop
 from uninas_evo.errors import JournalError
 from uninas_evo.pool.in_process import InProcessPool
@@ -219,4 +219,4 @@ def test_floats_come_back_exactly(tmp_path: Path) -> None:
     (result,) = (event for event in read_journal(tmp_path)[1] if isinstance(event, ResultEvent))
     assert result.values == values
     assert json.dumps(result.values) == json.dumps(values)
-    assert journals.VERSION == 2
+    assert VERSION == 2

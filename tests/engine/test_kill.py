@@ -15,7 +15,8 @@ import pytest
 from killed_run import EVALUATIONS, KILLS, run
 
 from uninas_evo import registry
-from uninas_evo.engine.journal import ResultEvent, canonical, read_journal
+from uninas_evo.engine.events import ResultEvent, canonical
+from uninas_evo.engine.journal import read_journal
 from uninas_evo.errors import UninasEvoError
 
 STRATEGIES = [name for name in registry.names("strategy") if name != "grid"]  # it needs a list of decisions

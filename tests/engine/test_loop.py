@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uninas_evo.contracts import Budget, Draft, Problem, Strategy
-from uninas_evo.engine.journal import AskEvent, Header, Journal, Note, ResultEvent, canonical
+from uninas_evo.engine.events import AskEvent, Header, Note, ResultEvent, canonical
+from uninas_evo.engine.journal import Journal
 from uninas_evo.engine.loop import MAX_REPEATS, Loop
 from uninas_evo.errors import JournalError, StrategyError
 from uninas_evo.pool.contract import Activity, Done, Job, Pool

@@ -18,7 +18,8 @@ import uninas_evo
 from uninas_evo.api import resume, run_file
 from uninas_evo.config.runfile import load_run_file
 from uninas_evo.engine import journal as journals
-from uninas_evo.engine.journal import Header, Journal, ResultEvent, read_journal
+from uninas_evo.engine.events import Header, ResultEvent, written
+from uninas_evo.engine.journal import Journal, read_journal
 from uninas_evo.engine.verify import verify
 from uninas_evo.engine.versions import git_state
 from uninas_evo.errors import GenomeError, JournalError, RunFileError, SourceError
@@ -280,13 +281,13 @@ RESULT = {"event": "result", "number": 0, "values": {"a": 1.0}, "measured": MEAS
         ([ASK | {"number": 0, "same_as": 0}], "names one that was not asked before it"),
         ([ASK | {"number": 0}], "must have a genome or be the same as an earlier one"),
         ([GENOME, ASK | {"number": 1, "genome": "h", "parents": [7]}], "names one that was not asked before it"),
-        ([GENOME, json.loads(journals._written(header()) + "}")], "a second header"),
+        ([GENOME, json.loads(written(header()) + "}")], "a second header"),
     ],
 )
 def test_a_journal_sealed_anew_must_make_sense(tmp_path: Path, events: list[dict[str, Any]], reason: str) -> None:
     """Right checksums do not make wrong events right."""
     path, chain, lines = tmp_path / "journal.jsonl", "", []
-    for event in [json.loads(journals._written(header()) + "}"), *events]:
+    for event in [json.loads(written(header()) + "}"), *events]:
         body = json.dumps(event, separators=(",", ":"))[:-1]
         chain = journals._link(chain, body.encode())
         lines.append(body + journals._SEAL.format(chain) + "\n")
@@ -500,7 +501,7 @@ def test_no_cut_is_advised_before_the_header(project: Path) -> None:
 
 def test_no_key_stands_twice(tmp_path: Path) -> None:
     """Neither in events that were sealed anew, nor in genomes or other JSON: Python would take the last one."""
-    first = journals._written(header())
+    first = written(header())
     doubled = '{"event":"ask","number":0,"genome":"g","genome":"h","parents":[],"origin":"s","costs":{"params":1}'
     chain, lines = "", []
     for body in (first, doubled):

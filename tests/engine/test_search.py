@@ -17,8 +17,9 @@ import uninas_evo
 from uninas_evo.api import resume, run_file
 from uninas_evo.config.runfile import load_run_file
 from uninas_evo.contracts import Objective
+from uninas_evo.engine.events import Note, canonical
 from uninas_evo.engine.finalists import difference, rescore
-from uninas_evo.engine.journal import Journal, Note, canonical, read_journal
+from uninas_evo.engine.journal import Journal, read_journal
 from uninas_evo.engine.loop import Loop
 from uninas_evo.engine.results import Evaluation, ranked
 from uninas_evo.engine.verify import verify

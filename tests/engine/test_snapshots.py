@@ -12,7 +12,8 @@ from engine_toy import ToyProblem
 
 from uninas_evo.contracts import Draft, Result
 from uninas_evo.engine import snapshots
-from uninas_evo.engine.journal import AskEvent, Header, Journal, ResultEvent, SnapshotEvent, canonical
+from uninas_evo.engine.events import AskEvent, Header, ResultEvent, SnapshotEvent, canonical
+from uninas_evo.engine.journal import Journal
 from uninas_evo.engine.loop import Loop
 from uninas_evo.pool.in_process import InProcessPool
 from uninas_evo.strategies.base import Lag, SteadyState

@@ -11,7 +11,8 @@ import pytest
 
 from uninas_evo.api import resume, run_file
 from uninas_evo.config.runfile import load_run_file
-from uninas_evo.engine.journal import canonical, read_journal
+from uninas_evo.engine.events import canonical
+from uninas_evo.engine.journal import read_journal
 from uninas_evo.engine.verify import verify
 from uninas_evo.report.runpage import report
 from uninas_evo.spaces.uninas import PRESETS, load_genome, preset

@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from uninas_evo.engine.journal import canonical, read_journal
+from uninas_evo.engine.events import canonical
+from uninas_evo.engine.journal import read_journal
 
 pytestmark = pytest.mark.long
 COMMAND = [sys.executable, "-c", "from uninas_evo.cli import main; main()"]

@@ -17,7 +17,8 @@ import pytest
 from engine_toy import ToyProblem, ToyStrategy
 
 from uninas_evo.contracts import Problem
-from uninas_evo.engine.journal import Journal, canonical
+from uninas_evo.engine.events import canonical
+from uninas_evo.engine.journal import Journal
 from uninas_evo.engine.loop import Loop
 from uninas_evo.errors import PoolError
 from uninas_evo.pool.contract import Done, Job, Pool

@@ -10,7 +10,7 @@ import pytest
 
 from uninas_evo.contracts import Objective, Problem
 from uninas_evo.engine import Journal, Loop, canonical
-from uninas_evo.engine.journal import ResultEvent
+from uninas_evo.engine.events import ResultEvent
 from uninas_evo.pool.contract import Job
 from uninas_evo.pool.in_process import InProcessPool
 from uninas_evo.pool.simulated import SimulatedPool

@@ -7,7 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from uninas_evo.cli import app
-from uninas_evo.engine.journal import ResultEvent, read_journal
+from uninas_evo.engine.events import ResultEvent
+from uninas_evo.engine.journal import read_journal
 
 RUN = """
 evaluations = 4

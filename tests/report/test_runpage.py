@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 
 from uninas_evo.cli import app
 from uninas_evo.contracts import Cost
-from uninas_evo.engine.journal import AskEvent, Header, Journal, Measured, Note, ResultEvent
+from uninas_evo.engine.events import AskEvent, Header, Measured, Note, ResultEvent
+from uninas_evo.engine.journal import Journal
 from uninas_evo.report.history import History, Tally
 from uninas_evo.report.run import read
 from uninas_evo.report.runpage import follow, render, report

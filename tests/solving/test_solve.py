@@ -19,7 +19,8 @@ from typer.testing import CliRunner
 
 import uninas_evo
 from uninas_evo.cli import app
-from uninas_evo.engine.journal import Note, read_journal
+from uninas_evo.engine.events import Note
+from uninas_evo.engine.journal import read_journal
 from uninas_evo.errors import DataError, TrainingError
 from uninas_evo.solving import solve as solving
 from uninas_evo.solving.plan import Speed, plan_for, protocol_for

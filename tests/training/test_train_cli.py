@@ -11,7 +11,8 @@ from typer.testing import CliRunner, Result
 
 import uninas_evo
 from uninas_evo.cli import app
-from uninas_evo.engine.journal import AskEvent, Header, Journal, Measured, ResultEvent
+from uninas_evo.engine.events import AskEvent, Header, Measured, ResultEvent
+from uninas_evo.engine.journal import Journal
 from uninas_evo.spaces.uninas import Genome, Skeleton, preset
 
 GENOME = preset("resnet", Skeleton(image_size=16, classes=3, stem=(8, 8), channels=(32,), depths=(1,)))

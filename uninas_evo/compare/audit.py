@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from uninas_evo.contracts import Problem, Space
-from uninas_evo.engine.journal import FILE_NAME, AskEvent, Event, Header, Journal, Measured, ResultEvent
+from uninas_evo.engine.events import AskEvent, Event, Header, Measured, ResultEvent
+from uninas_evo.engine.journal import FILE_NAME, Journal
 from uninas_evo.engine.versions import host, versions
 from uninas_evo.errors import DataError, GenomeError, ProxyError
 from uninas_evo.pool.contract import Job

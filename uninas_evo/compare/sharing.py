@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from uninas_evo.compare.analysis import finalists
 from uninas_evo.contracts import Draft, Result, Strategy
+from uninas_evo.engine.events import AskEvent, RescoreEvent, ResultEvent, lineage
 from uninas_evo.engine.finalists import score_again
-from uninas_evo.engine.journal import FILE_NAME, AskEvent, Journal, RescoreEvent, ResultEvent, lineage, read_journal
+from uninas_evo.engine.journal import FILE_NAME, Journal, read_journal
 from uninas_evo.pool.caching import Known, question
 from uninas_evo.pool.contract import Done, Job, Pool
 from uninas_evo.report.record import read_run

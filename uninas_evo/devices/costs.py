@@ -57,22 +57,21 @@ class SizeCost:
         return {SIZE: cost.params * self.bits / 8e6}
 
 
-def costed(space: Space[Any], costs: Mapping[str, CostOptions], budget: Budget, *, move_start: bool = False) -> Any:
+def costed(space: Space[Any], costs: Mapping[str, CostOptions], budget: Budget, *, keep_start: bool = False) -> Any:
     """A space with the costs of a run file, inside its budget.
 
     Args:
         space: without a budget.
         costs: by name.
         budget: may bound any of them.
-        move_start: whether a start outside is replaced by one inside, as where nobody has chosen it, or it is
-            filled.
+        keep_start: refuses a start outside; else spaces may replace it by one inside.
 
     Raises:
         DataError: a table cannot be read, or lacks a genome that is known already.
         BudgetError: no genome, or not the start, is inside.
     """
     found = space.with_costs([_model(space, name, options) for name, options in costs.items()], budget)
-    if found.start != space.start and not move_start:
+    if keep_start and found.start != space.start:
         raise BudgetError(
             f"the start must be inside {budget}, it costs {found.cost(space.start)}; widen the budget or start "
             "elsewhere"

@@ -8,7 +8,8 @@
 """
 
 from uninas_evo.config.runfile import RunFile, load_run_file
-from uninas_evo.engine.journal import Journal, canonical, read_journal
+from uninas_evo.engine.events import canonical
+from uninas_evo.engine.journal import Journal, read_journal
 from uninas_evo.engine.loop import Loop, Trial
 from uninas_evo.pool.contract import Pool
 from uninas_evo.pool.open import PoolOptions, open_pool

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from uninas_evo.contracts import Constraint, Cost, Objective, Problem
-from uninas_evo.engine.journal import Event, Journal, RescoreEvent
+from uninas_evo.engine.events import Event, RescoreEvent
+from uninas_evo.engine.journal import Journal
 from uninas_evo.engine.loop import Loop
 from uninas_evo.engine.results import Difference, Evaluation, Rescored, SearchResult
 from uninas_evo.files import own_folder, write_text

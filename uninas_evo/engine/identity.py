@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from uninas_evo.contracts import Problem
-from uninas_evo.engine.journal import Header
+from uninas_evo.engine.events import Header
 from uninas_evo.errors import JournalError
 from uninas_evo.sources import MISSING, file_hash, hashes
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from uninas_evo.contracts import Candidate, Draft, Problem, Result, StopSearch, Strategy, numbered
 from uninas_evo.engine import snapshots
-from uninas_evo.engine.journal import AskEvent, Journal, Measured, Note, ResultEvent, SnapshotEvent
+from uninas_evo.engine.events import AskEvent, Measured, Note, ResultEvent, SnapshotEvent
+from uninas_evo.engine.journal import Journal
 from uninas_evo.engine.versions import differences
 from uninas_evo.errors import JournalError, StrategyError
 from uninas_evo.pool.contract import Done, Job, Pool

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from uninas_evo.contracts import Cost, Objective, violation
-from uninas_evo.engine.journal import Note, at_full
+from uninas_evo.engine.events import Note, at_full
 from uninas_evo.engine.loop import Loop
 from uninas_evo.errors import MissingExtraError
 from uninas_evo.stats import fronts

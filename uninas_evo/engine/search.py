@@ -19,8 +19,9 @@ from uninas_evo.contracts import Problem, Strategy
 from uninas_evo.engine import identity
 from uninas_evo.engine import journal as journals
 from uninas_evo.engine.display import Display
+from uninas_evo.engine.events import Header, Note, at_full
 from uninas_evo.engine.finalists import preferred, rescore, size_alarm, unmet, warnings, write_folder
-from uninas_evo.engine.journal import Header, Journal, Note, at_full, read_header
+from uninas_evo.engine.journal import Journal, read_header
 from uninas_evo.engine.loop import Loop
 from uninas_evo.engine.preflight import preflight
 from uninas_evo.engine.results import Evaluation, SearchResult, evaluations, ranked

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from uninas_evo.engine.journal import SnapshotEvent
+from uninas_evo.engine.events import SnapshotEvent
 from uninas_evo.files import write_atomically
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from uninas_evo.engine.events import Header
 from uninas_evo.engine.identity import check_known
-from uninas_evo.engine.journal import Header
 from uninas_evo.errors import JournalError
 from uninas_evo.scoring.function import UserFunction
 from uninas_evo.sources import hashes

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from uninas_evo.contracts import Objective, Problem, violation
+from uninas_evo.engine.events import AskEvent, Event, ResultEvent, lineage
 from uninas_evo.engine.finalists import preferred
 from uninas_evo.engine.identity import check_prepared, check_sources, current_sources
-from uninas_evo.engine.journal import AskEvent, Event, ResultEvent, lineage, read_journal
+from uninas_evo.engine.journal import read_journal
 from uninas_evo.engine.search import reopen
 from uninas_evo.errors import JournalError
 from uninas_evo.pool.contract import Done, Job

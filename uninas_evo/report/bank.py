@@ -7,7 +7,8 @@ import gzip
 import io
 from pathlib import Path
 
-from uninas_evo.engine.journal import AskEvent, ResultEvent, read_journal
+from uninas_evo.engine.events import AskEvent, ResultEvent
+from uninas_evo.engine.journal import read_journal
 from uninas_evo.files import write_atomically
 from uninas_evo.predictors.bank import FILE_NAME
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from uninas_evo.contracts import Cost
-from uninas_evo.engine.journal import AskEvent, Event, Header, ResultEvent
+from uninas_evo.engine.events import AskEvent, Event, Header, ResultEvent
 from uninas_evo.errors import GenomeError
 from uninas_evo.report.record import objectives_of
 from uninas_evo.spaces.uninas.diff import Edit, text_edits

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from uninas_evo.contracts import Cost, Objective, violation
+from uninas_evo.engine.events import AskEvent, Event, Header, RescoreEvent, ResultEvent, at_full
 from uninas_evo.engine.finalists import preferred
-from uninas_evo.engine.journal import AskEvent, Event, Header, RescoreEvent, ResultEvent, at_full, stream
+from uninas_evo.engine.journal import stream
 from uninas_evo.stats.fronts import FloatArray, minimized, ranked
 
 LARGEST = 1e300

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from uninas_evo.contracts import Objective
-from uninas_evo.engine.journal import at_full
+from uninas_evo.engine.events import at_full
 from uninas_evo.engine.results import SearchResult
 from uninas_evo.errors import ObjectiveError
 from uninas_evo.mistakes import nearest

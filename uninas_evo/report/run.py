@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from uninas_evo.contracts import Space
-from uninas_evo.engine.journal import Event, Header, Note, RescoreEvent, read_journal
+from uninas_evo.engine.events import Event, Header, Note, RescoreEvent
+from uninas_evo.engine.journal import read_journal
 from uninas_evo.errors import GenomeError
 from uninas_evo.files import parse_json
 from uninas_evo.report.history import Ancestor, History

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from uninas_evo.contracts import Objective
-from uninas_evo.engine.journal import ResultEvent
+from uninas_evo.engine.events import ResultEvent
 from uninas_evo.pages.palette import DASHES, INK, SERIES, SKY
 from uninas_evo.report.importance import Importance
 from uninas_evo.report.plots import label, legend, new_figure, small, style

@@ -15,7 +15,8 @@ from uninas_evo.compare.train_and_compare import Row, with_gap
 from uninas_evo.config.runfile import AfterOptions
 from uninas_evo.engine import journal as journals
 from uninas_evo.engine.display import Display
-from uninas_evo.engine.journal import AskEvent, ResultEvent, read_journal
+from uninas_evo.engine.events import AskEvent, ResultEvent
+from uninas_evo.engine.journal import read_journal
 from uninas_evo.engine.loop import Loop
 from uninas_evo.engine.preflight import Preflight
 from uninas_evo.engine.results import SearchResult

@@ -26,9 +26,11 @@ def test_spaces_with_maps(name: str) -> None:
 
 
 def test_networks_without_maps_are_refused() -> None:
-    """No `forward_features`, too few strides, or maps that do not follow the image."""
+    """No `forward_features`, too few strides, maps that do not follow the image, or gray images."""
     with pytest.raises(TrainingError, match="Linear gives no stage maps"):
         Backbone(nn.Linear(2, 2))
+    with pytest.raises(TrainingError, match="takes images of 1 channels: detection and segmentation read red"):
+        Backbone(build(preset("resnet", Skeleton(32, 10, (8, 8), (16, 16), (1, 1), image_channels=1))))
     space = NASBench201Space()
     with pytest.raises(TrainingError, match=r"have the strides .* two or more of 4, 8, 16 and 32"):
         Backbone(space.build(space.start))

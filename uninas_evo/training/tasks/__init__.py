@@ -7,7 +7,6 @@
 - `backbone`: the stage maps of any network that has them
 - `parts`, `objects`, `masks`: data of detection and segmentation; `coco`, `voc`: their readers
 - `scenes`: scenes of Fashion-MNIST garments, a small task that needs no download
-- `predict`: what a trained network finds in images
 """
 
 from __future__ import annotations

@@ -32,7 +32,8 @@ class Backbone(nn.Module):
         strides: of each map, ascending.
 
     Raises:
-        TrainingError: it has fewer than two such maps, or they do not follow the image's size.
+        TrainingError: it has fewer than two such maps, they do not follow the image's size, or it takes other than
+            color images.
     """
 
     def __init__(self, network: nn.Module, frozen_norms: bool = False) -> None:
@@ -43,6 +44,12 @@ class Backbone(nn.Module):
             raise TrainingError(
                 f"{type(network).__name__} gives no stage maps: detection and segmentation need a network with "
                 "forward_features; use a space whose networks have it, such as uninas or uninet"
+            )
+        channels = next((m.in_channels for m in network.modules() if isinstance(m, nn.Conv2d)), 3)
+        if channels != 3:
+            raise TrainingError(
+                f"the network takes images of {channels} channels: detection and segmentation read "
+                "red, green and blue; use a network of 3"
             )
         network.eval()
         small, large = (_strides(network, side) for side in PROBES)
