@@ -45,7 +45,8 @@ def file(tmp_path: Path) -> Path:
 def test_brackets_in_a_folders_name_are_text(file: Path, name: str) -> None:
     """Run, verify, pick and report end well and print the name as it is."""
     folder = file.with_name("x").parent / name.replace("/", "∕") if "/" in name else file.with_name(name)
-    assert folder.name in run("run", str(file), "--out", str(folder)).replace("\n", "")
+    told = run("run", str(file), "--out", str(folder))
+    assert "".join(folder.name.split()) in "".join(told.split())  # wherever a long path is folded
     for command in ("verify", "pick", "report"):
         run(command, str(folder))
 
