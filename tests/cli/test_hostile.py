@@ -113,7 +113,7 @@ def test_byte_order_marks_are_read_over(tmp_path: Path, file: Path) -> None:
     assert load_genome("\ufeff" + preset("vit").text) == preset("vit")
 
 
-@pytest.mark.parametrize("name", ["../../x", "a/b", "x/../y", "/tmp/x", ".", "..", "a\\b", "a\x00b", "a" * 300])
+@pytest.mark.parametrize("name", ["../../x", "a/b", "x/../y", "/x", ".", "..", "a\\b", "a\x00b", "a" * 300])
 @pytest.mark.parametrize("kind", ["problems", "strategies"])
 def test_names_are_no_paths(tmp_path: Path, kind: str, name: str) -> None:
     """Each becomes a folder of the comparison: told before the first run."""

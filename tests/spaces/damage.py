@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import random
+from typing import Any
+
+import uninas_evo
+from uninas_evo.errors import GenomeError
 
 
 def damaged(text: str, rng: random.Random) -> str:
@@ -23,3 +27,14 @@ def damaged(text: str, rng: random.Random) -> str:
                 lines[place] = f"{key} = {rng.choice(('', '0', '-1', '1e9', 'nan', '9' * 50, 'conv'))}"
         text = "\n".join(lines)
     return text
+
+
+def fuzz(space: Any, seed: int) -> None:
+    """A damaged text of a space is read, or refused by a GenomeError."""
+    rng = random.Random(seed)
+    text = damaged(space.encode(space.sample(rng)), rng)
+    for read in (space.decode, uninas_evo.load_genome):
+        try:
+            read(text)
+        except GenomeError:
+            continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,11 +45,13 @@ class Standardized(Predictor):
         mean, deviation = self._know((np.asarray(features, float) - self._center) / self._scale)
         return self._mean + self._deviation * mean, self._deviation * deviation
 
+    @abstractmethod
     def _learn(self, features: FloatArray, values: FloatArray, seed: int) -> None:
-        raise NotImplementedError
+        """Fits standardized values (N,) to standardized features (N, D)."""
 
+    @abstractmethod
     def _know(self, features: FloatArray) -> tuple[FloatArray, FloatArray]:
-        raise NotImplementedError
+        """Standardized mean (N,) and standard deviation (N,)."""
 
 
 class Ridge(Standardized):

@@ -6,11 +6,11 @@ import random
 
 import pytest
 import torch
-from spaces.damage import damaged
+from spaces.damage import fuzz
 
 import uninas_evo
 from uninas_evo.contracts import Budget
-from uninas_evo.errors import GenomeError, SpaceError
+from uninas_evo.errors import SpaceError
 from uninas_evo.proxies import Inputs, flops
 from uninas_evo.spaces.stages.space import StagesSpace
 from uninas_evo.testing import SpaceConformance
@@ -84,18 +84,7 @@ def test_images_of_another_size_are_resized():
         StagesSpace((32, 20))
 
 
-def fuzz(seed: int) -> None:
-    """A damaged text is read, or refused by a GenomeError."""
-    rng = random.Random(seed)
-    text = damaged(SPACE.encode(SPACE.sample(rng)), rng)
-    for read in (SPACE.decode, uninas_evo.load_genome):
-        try:
-            read(text)
-        except GenomeError:
-            continue
-
-
 @pytest.mark.parametrize("seed", range(60))
 def test_damaged_texts_are_refused_by_one_error(seed):
     """See `fuzz`; tests/long reads 10,000."""
-    fuzz(seed)
+    fuzz(SPACE, seed)
