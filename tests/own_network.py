@@ -45,3 +45,8 @@ def formula(chosen: Any) -> dict[str, float]:
 def own(budget: Budget | None = None, **more: Any) -> Any:
     """The space."""
     return choices(TABLE, build, image=(3, 8, 8), classes=10, when=WHEN, valid=valid, budget=budget, **more)
+
+
+def rate(genome: Any, device: str) -> float:
+    """The learning rate that a genome decides: stands for a training."""
+    return float(genome.training["lr"])

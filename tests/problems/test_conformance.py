@@ -6,12 +6,14 @@ from typing import Any, ClassVar
 
 import pytest
 
+from uninas_evo.problems.cells import CellsProblem
 from uninas_evo.problems.choices import ChoicesProblem
 from uninas_evo.problems.darts import DartsProblem
 from uninas_evo.problems.mobile import OFAProblem, ProxylessProblem
 from uninas_evo.problems.nasbench201 import NASBench201Problem
 from uninas_evo.problems.search import SearchProblem
 from uninas_evo.problems.stages import StagesProblem
+from uninas_evo.problems.training import TrainingProblem
 from uninas_evo.problems.uninas import UninasProblem
 from uninas_evo.problems.uninet import UninetProblem
 from uninas_evo.spaces.nasbench201.space import NASBench201Space
@@ -90,4 +92,17 @@ class TestChoices(ProblemConformance):
         when={"inner": {"kind": ["bottleneck"]}},
         build="own_network:build",
         objectives=["params", "flops"],
+    )
+
+
+class TestCells(ProblemConformance):
+    problem = made(CellsProblem, objectives=["params", "flops"])
+
+
+class TestTraining(ProblemConformance):
+    problem = made(
+        TrainingProblem,
+        network=START.text,
+        training={"lr": {"low": 1e-4, "high": 1e-1, "log": True}, "batch_size": [16, 32]},
+        objectives=["own_network:rate"],
     )
