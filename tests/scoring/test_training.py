@@ -255,3 +255,13 @@ def test_images_of_several_sizes_share_one_bounded_cache(settings: dict[str, obj
     for genome in [*genomes, *genomes]:
         assert trained(shared, space, genome) == trained(alone, space, genome)
     assert 0 < getattr(shared._reader, "held_bytes", 0) <= 0.2e6
+
+
+def test_a_folder_called_as_a_protocol_is_no_source(
+    settings: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The data is part of the run's identity, and a protocol's own file; a folder of its name is none."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small").mkdir()
+    scorer = TrainScorer(**settings | {"protocol": "small"})
+    assert scorer.sources == (Path(str(settings["data"])),)

@@ -108,9 +108,8 @@ class Loop:
         self._stopped: str | None = None
         self._interrupted = False
         earlier = [event.measured.at for event in self.results.values()]
-        earlier += [
-            event.at for event in journal.events if isinstance(event, Note)
-        ]  # the last result came before the end
+        # A run that its time ended got its last result before that.
+        earlier += [event.at for event in journal.events if isinstance(event, Note)]
         self._earlier_s = max(earlier, default=0.0)
         self._begin: float | None = None
 

@@ -150,8 +150,9 @@ class TrainScorer(Scorer):
             for index, one in enumerate(rungs)
         ]
         self.fidelities = tuple(one.model_dump() for one in options.fidelities)
-        named = [Path(name) for name in (options.protocol, options.data) if name]
-        self.sources = tuple(path for path in named if path.exists())
+        file, data = Path(options.protocol or ""), Path(options.data)
+        own = [file] if file.is_file() else []  # a folder that is called as a built-in protocol is none
+        self.sources = (*own, data) if data.exists() else tuple(own)
         self.data, self.peers, self.stop, self.cache_mb = options.data, options.peers, options.stop, options.cache_mb
         self.bars: list[list[float]] | None = None if self.peers else [[] for _ in rungs]
         self.limit = None if self.stop else math.inf
