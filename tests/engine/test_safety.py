@@ -12,139 +12,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from engine_project import RUN, values
 from engine_toy import ToyProblem
 
 import uninas_evo
 from uninas_evo.api import resume, run_file
 from uninas_evo.config.runfile import load_run_file
 from uninas_evo.engine import journal as journals
-from uninas_evo.engine.events import Header, ResultEvent, written
+from uninas_evo.engine.events import Header, written
 from uninas_evo.engine.journal import Journal, read_journal
 from uninas_evo.engine.verify import verify
 from uninas_evo.engine.versions import git_state
-from uninas_evo.errors import GenomeError, JournalError, RunFileError, SourceError
+from uninas_evo.errors import GenomeError, JournalError, RunFileError
 from uninas_evo.files import claimed, own_folder, parse_json, write_atomically, write_text
 from uninas_evo.pool.contract import Job, RunningClock, cause
-from uninas_evo.pool.worker import MOST_VALUES, Settings, Worker, check_sources
-from uninas_evo.problems.nasbench201 import read_table
+from uninas_evo.pool.worker import MOST_VALUES, Settings, Worker
 from uninas_evo.problems.search import SearchProblem
-from uninas_evo.sources import changed, closure, file_hash, hashes
 from uninas_evo.spaces.uninas import Skeleton, UninasSpace, load_genome, preset
-
-SKELETON = "{image_size = 32, classes = 10, stem = [8, 16], channels = [32, 64], depths = [1, 1]}"
-RUN = f"""
-evaluations = 4
-pool = {{devices = "in-process"}}
-after = {{rescore = 0, plot = false}}
-strategy = {{name = "random_walk"}}
-[problem]
-objective = "own.py:score"
-skeleton = {SKELETON}
-"""
-OWN = "from helper import K\ndef score(genome: 'Genome'):\n    return K\n"
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """A project with a finished run `r`, whose objective imports a module beside it."""
-    place = tmp_path / "project"
-    place.mkdir()
-    (place / "own.py").write_text(OWN)
-    (place / "helper.py").write_text("K = 1.0\n")
-    (place / "run.toml").write_text(RUN)
-    run_file(load_run_file(place / "run.toml"), place / "r", quiet=True)
-    return place
-
-
-def values(folder: Path) -> set[float]:
-    results = [one for one in read_journal(folder)[1] if isinstance(one, ResultEvent)]
-    return {(one.values or {})["score"] for one in results}
-
-
-def search(project: Path, **more: Any) -> uninas_evo.SearchResult:
-    problem = {"objective": f"{project}/own.py:score", "skeleton": {"image_size": 32, "classes": 10, "stem": [8, 16]}}
-    problem["skeleton"] |= {"channels": [32, 64], "depths": [1, 1]}  # type: ignore[operator]
-    options: dict[str, Any] = {"pool": {"devices": "in-process"}, "after": {"rescore": 0, "plot": False}, "quiet": True}
-    return uninas_evo.search(problem, "random_walk", out=project / "s", **options, **more)
-
-
-def test_an_imported_module_is_part_of_a_runs_identity(project: Path) -> None:
-    """On resume and verify, from Python as from the command line, a changed helper is refused."""
-    search(project, evaluations=3)
-    (project / "helper.py").write_text("K = 2.0\n")
-    actions: list[Callable[[], Any]] = [
-        lambda: resume(project / "r", ["evaluations=6"], quiet=True),
-        lambda: verify(project / "r"),
-        lambda: search(project, evaluations=6, resume=True),
-    ]
-    for action in actions:
-        with pytest.raises(JournalError, match=r"helper\.py is not the one that this run was started with"):
-            action()
-    resume(project / "r", ["evaluations=6"], allow_changed_objective=True, quiet=True)
-    assert values(project / "r") == {1.0, 2.0}, "what is allowed runs the new code, not what was compiled before"
-
-
-def test_a_moved_project_goes_on(project: Path) -> None:
-    """The hash is the identity: neither the run folder's place nor that of the code counts."""
-    moved = project.rename(project.with_name("elsewhere"))
-    resume(moved / "r", ["evaluations=6"], quiet=True)
-    assert all(row.agrees for row in verify(moved / "r"))
-    (moved / "code").mkdir()
-    for name in ("own.py", "helper.py"):
-        (moved / name).rename(moved / "code" / name)
-    text = (moved / "r" / "run.toml").read_text()
-    (moved / "r" / "run.toml").write_text(text.replace("/own.py", "/code/own.py"))
-    resume(moved / "r", ["evaluations=7"], quiet=True)
-    assert values(moved / "r") == {1.0}
-
-
-def test_imports_are_found_without_running_them(tmp_path: Path) -> None:
-    """Packages, relative imports, imports in functions and by literal names; not what is installed."""
-    files = {
-        "own.py": "import numpy, json\nimport pack.inner\ndef f():\n    import late\n    __import__('named')\n",
-        "pack/__init__.py": "raise SystemExit('executed')",
-        "pack/inner.py": "from . import beside\nfrom .deep.er import x",
-        "pack/beside.py": "",
-        "pack/deep/er.py": "",
-        "late.py": "import own",
-        "named.py": "",
-        "unused.py": "",
-    }
-    for name, text in files.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
-        (tmp_path / name).write_text(text)
-    found = {str(path.relative_to(tmp_path)) for path in closure(tmp_path / "own.py")}
-    assert found == files.keys() - {"unused.py"}
-
-
-def test_a_worker_that_finds_other_code_ends_the_run(project: Path) -> None:
-    """Its message names the file; a file that is not on its machine is none it needs."""
-    recorded = hashes([project / "own.py"])
-    check_sources(recorded.items())
-    (project / "helper.py").write_text("K = 3.0\n")
-    with pytest.raises(SourceError, match=r"helper\.py was changed while the run goes on.*restore the file and resume"):
-        check_sources(recorded.items())
-    (project / "helper.py").unlink()
-    check_sources(recorded.items())
-
-
-def test_a_table_is_part_of_a_runs_identity(tmp_path: Path, nasbench201_table: Path) -> None:
-    """Other numbers at the same path are another run, and are read anew within one process."""
-    import gzip
-
-    table = tmp_path / "nb.csv"
-    text = gzip.decompress(nasbench201_table.read_bytes()).decode()
-    table.write_text(text)
-    run = 'evaluations = 3\nafter = {rescore = 0, plot = false}\nstrategy = {name = "random"}\n'
-    (tmp_path / "run.toml").write_text(
-        run + 'pool = {devices = "in-process"}\n[problem]\nname = "nasbench201"\ntable = "nb.csv"'
-    )
-    run_file(load_run_file(tmp_path / "run.toml"), tmp_path / "r", quiet=True)
-    before = read_table(table, "cifar10")
-    table.write_text(text.replace("93.", "92."))
-    with pytest.raises(JournalError, match=r"nb\.csv is not the one that this run was started with"):
-        resume(tmp_path / "r", ["evaluations=6"], quiet=True)
-    assert read_table(table, "cifar10") != before
 
 
 def test_a_clusters_address_needs_agreement(project: Path) -> None:
@@ -534,26 +418,6 @@ def test_nothing_takes_the_place_of_a_device(tmp_path: Path) -> None:
         with pytest.raises(JournalError, match="it is a device or pipe"):
             write_text(tmp_path / name, "x")
     assert sorted(one.name for one in tmp_path.iterdir()) == ["link", "pipe"]
-
-
-def test_a_folder_of_images_is_part_of_a_runs_identity(tmp_path: Path) -> None:
-    """Names and contents count, also behind links; times, places and what systems leave do not."""
-    data, other = tmp_path / "data", tmp_path / "other"
-    (data / "train").mkdir(parents=True)
-    (other / "cat").mkdir(parents=True)
-    (data / "train" / "cat").symlink_to(other / "cat")
-    (other / "cat" / "0.png").write_bytes(b"0")
-    before = file_hash(data)
-    os.utime(other / "cat" / "0.png", (0, 0))
-    (data / ".DS_Store").write_bytes(b"x")
-    assert file_hash(data) == before
-    shutil.copytree(data, tmp_path / "copy")
-    assert file_hash(tmp_path / "copy") == before
-    (other / "cat" / "0.png").write_bytes(b"1")
-    assert file_hash(data) != before
-    (data / "train" / "again").symlink_to(data / "train")
-    assert file_hash(data)
-    assert changed({str(data): before}) == []
 
 
 def test_a_library_that_comes_late_is_seeded(tmp_path: Path) -> None:
