@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
 
 import pydantic
 
 from uninas_evo.contracts import Draft, Objective, Result, Space, Started
+from uninas_evo.errors import StrategyError
 from uninas_evo.strategies.base import MOST, Lag, SteadyState
+from uninas_evo.strategies.past import past_genomes
 
 
 class WalksOptions(Lag):
@@ -28,6 +31,30 @@ class WalksOptions(Lag):
         "through is good networks, and a bank of random ones has none",
     )
     elite: int = pydantic.Field(10, ge=1, le=MOST, description="how many count as the best")
+    every: list[int] = pydantic.Field(
+        [],
+        description="one in so many networks is evaluated at each of the problem's fidelities, in their order; "
+        "[1, 1, 8] gives all networks two trainings and one in eight a third; unset: each network is evaluated at the "
+        "full one alone",
+    )
+    start_from: list[Path] = pydantic.Field(
+        [],
+        description="run folders, named from the working folder, whose genomes come first: to train the same networks "
+        "on other data",
+    )
+
+    @pydantic.field_validator("every")
+    @classmethod
+    def _some(cls, every: list[int]) -> list[int]:
+        if every and (min(every) < 1 or 1 not in every):
+            raise ValueError(
+                f"every must hold whole numbers from 1, one of them 1, got {every}; use such as [1, 8]"
+            )
+        return every
+
+    def evaluations(self, networks: int) -> int:
+        """How many evaluations so many networks take."""
+        return sum(-(-networks // one) for one in self.every or [1])
 
 
 class Walks(SteadyState):
@@ -35,7 +62,7 @@ class Walks(SteadyState):
 
     How it searches: it does not. The space's starts come first; then each candidate is the end of a walk from a start,
     of a length whose logarithm is uniform, or, for a share of them, of a walk of one to three steps from one of the
-    best so far.
+    best so far, by the first fidelity that all networks get.
 
     When to use it: with `uninas-evo bank`, and to audit scores: samples of one walk alone are all of one kind.
 
@@ -43,7 +70,11 @@ class Walks(SteadyState):
         space: its starts are where walks begin; a sample of it, where it has none.
         objectives: one or several; the first tells which are the best.
         seed: of all draws.
+        fidelities: how many the problem has.
         options: see `WalksOptions`.
+
+    Raises:
+        StrategyError: `every` does not fit the problem, or a folder of `start_from` has no genomes of this space.
 
     Example:
         ```python
@@ -59,24 +90,55 @@ class Walks(SteadyState):
     Options = WalksOptions
     options: WalksOptions
     objectives_allowed = "any"
+    climbs: ClassVar[bool] = True
 
     def __init__(self, space: Space[Any], objectives: Sequence[Objective], *, seed: int, **options: Any) -> None:
         super().__init__(space, objectives, seed=seed, **options)
+        every = self.options.every
+        if every and len(every) != self.rungs:
+            raise StrategyError(
+                f"walks.every must hold a number for each of the problem's fidelities, which are {self.rungs}, got "
+                f"{every}; name as many, or leave it out"
+            )
+        self._every = every or [0] * (self.rungs - 1) + [1]
+        self._ranks = self._every.index(1)
         known = space.starts() if isinstance(space, Started) else [space.start]
         self.starts = [genome for genome in known if genome is not None]
+        self._past = past_genomes(self.options.start_from, space)
+        self._networks = 0
+        self._due: Iterator[Draft] = iter(())
         self._best: list[tuple[float, Draft, int]] = []
 
     def propose(self) -> Draft:
-        """A start that was not asked, or the end of a walk."""
+        """The network at its next fidelity, or the next network."""
+        draft = next(self._due, None)
+        if draft is None:
+            self._due = self._all_fidelities(self._network(), self._networks)
+            self._networks += 1
+            draft = next(self._due)
+        return draft
+
+    def _all_fidelities(self, network: Draft, index: int) -> Iterator[Draft]:
+        for rung, every in enumerate(self._every):
+            if every and index % every == 0:
+                fidelity = None if rung == self.rungs - 1 else rung
+                yield Draft(network.genome, network.parents, network.origin, fidelity)
+
+    def _network(self) -> Draft:
+        """A genome of an earlier run, a start that was not asked, or the end of a walk."""
+        for genome in self._past:
+            if not self.asked(genome):
+                return Draft(genome, origin="past")
         for start in self.starts:
             if not self.asked(start):
                 return Draft(start, origin="start")
         return self.novel(self._near if self._best and self.rng.random() < self.options.near else self._walk)
 
     def learn(self, result: Result) -> None:
-        """Keeps the best."""
+        """Keeps the best, by the first fidelity that all networks get."""
         (value, *_), candidate = self.fitness(result), result.candidate
-        if value > float("-inf"):
+        rung = self.rungs - 1 if candidate.fidelity is None else candidate.fidelity
+        if rung == self._ranks and value > float("-inf"):
             self._best.append((value, candidate, candidate.number))
             self._best.sort(key=lambda one: (-one[0], one[2]))
             del self._best[self.options.elite :]

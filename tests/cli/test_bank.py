@@ -65,6 +65,52 @@ def test_a_bank_is_made_and_added_to(folder: Path) -> None:
     assert [space.decode(text).params for text in more.genomes] == more.columns["params"].tolist()
 
 
+RUNGS = """
+fidelities = [{ epochs = 1, images = 16 }, { epochs = 2, images = 16 }, { epochs = 2, images = 16 }]
+curve = true
+[strategy]
+every = [1, 1, 2]
+"""
+
+
+def test_each_network_at_several_fidelities(folder: Path) -> None:
+    """A row a network, columns a fidelity; one in two gets the last; equal schedules have seeds and names of their own."""
+    Path("bank.toml").write_text(RUN.replace("epochs = 1\n[strategy]\n", RUNGS.lstrip()))
+    assert "3 networks in" in bank("--networks", "3")
+    made = uninas_evo.load_bank("made")
+    first, last = made.columns["train_2x16"], made.columns["train_2x16_2"]
+    assert np.isfinite([made.columns["train_1x16"], first, made.columns["train_after_1_2x16"]]).all()
+    assert np.isfinite(last).tolist() == [True, False, True]
+    assert "train_after_1_1x16" not in made.columns
+    assert "4 networks in" in bank("--networks", "4")
+    assert uninas_evo.load_bank("made").genomes[:3] == made.genomes
+
+
+def test_the_same_networks_on_other_data(folder: Path) -> None:
+    """`start_from` trains an earlier bank's networks in its order, before new ones."""
+    bank()
+    text = RUN.replace('name = "walks"', 'name = "walks"\nstart_from = ["made"]').replace("seed = 0", "seed = 1")
+    Path("again.toml").write_text(text)
+    result = CliRunner().invoke(app, ["bank", "again.toml", "--quiet", "--networks", "4"])
+    assert result.exit_code == 0, result.output
+    again, made = uninas_evo.load_bank("again"), uninas_evo.load_bank("made")
+    assert again.genomes[:3] == made.genomes
+    assert again.origins[:3] == ("past",) * 3
+    assert made.origins[0] == "start"
+
+
+def test_mistakes(folder: Path) -> None:
+    """Numbers that do not fit the fidelities, and a folder without genomes, are told before anything is trained."""
+    for setting, words in (
+        ("strategy.every=[1, 1]", "a number for each of the problem's fidelities, which are 1"),
+        ("strategy.every=[2]", "whole numbers from 1, one of them 1"),
+        ('strategy.start_from=["nowhere"]', "start_from must name run folders"),
+    ):
+        result = CliRunner().invoke(app, ["bank", "bank.toml", "--out", "none", "--set", setting])
+        assert result.exit_code == 2
+        assert words in " ".join(result.output.split())
+
+
 def test_banks_that_are_none(folder: Path) -> None:
     """No file, no genomes, and a cell that is no number are told."""
     with pytest.raises(DataError, match="make one with `uninas-evo bank FILE`"):

@@ -29,10 +29,15 @@ def bank(
     from uninas_evo.config.runfile import load_run_file
     from uninas_evo.engine.journal import FILE_NAME
     from uninas_evo.report.bank import write_bank
+    from uninas_evo.strategies.walks import WalksOptions
 
     folder = out or file.with_suffix("")
-    settings = [*(set_ or []), *([f"evaluations={networks}"] if networks else [])]
+    settings = list(set_ or [])
     run = load_run_file(file, settings)
+    if networks:
+        options = run.strategy_options
+        settings += [f"evaluations={options.evaluations(networks) if isinstance(options, WalksOptions) else networks}"]
+        run = load_run_file(file, settings)
     if (folder / FILE_NAME).is_file():
         result = resume(folder, settings, quiet=quiet)
     else:

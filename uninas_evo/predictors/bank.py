@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 FILE_NAME = "bank.csv.gz"
 """The table in a bank's folder."""
+WORDS = ("genome", "origin")
+"""Columns that hold no numbers."""
 
 
 @dataclass(frozen=True)
@@ -24,11 +26,13 @@ class Bank:
 
     Attributes:
         genomes: their texts, (T,).
+        origins: how each was drawn, such as "start", "walk" and "near", (T,); empty where that is not told.
         columns: numbers by name, each (T,): accuracy, costs, scores, seconds; NaN where one is missing.
     """
 
     genomes: tuple[str, ...]
     columns: dict[str, FloatArray]
+    origins: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.genomes)
@@ -47,7 +51,7 @@ def load_bank(path: str | Path) -> Bank:
     rows = read_rows(path)
     if not rows or "genome" not in rows[0].cells:
         raise DataError(f"the bank {str(path)!r} must have a column 'genome' and a row a network; make it anew")
-    columns: dict[str, list[float]] = {name: [] for name in rows[0].cells if name != "genome"}
+    columns: dict[str, list[float]] = {name: [] for name in rows[0].cells if name not in WORDS}
     for row in rows:
         for name, values in columns.items():
             try:
@@ -58,5 +62,7 @@ def load_bank(path: str | Path) -> Bank:
                     f"{row.cells[name]!r:.40}; correct it"
                 ) from None
     return Bank(
-        tuple(row.cells["genome"] for row in rows), {name: np.array(values) for name, values in columns.items()}
+        tuple(row.cells["genome"] for row in rows),
+        {name: np.array(values) for name, values in columns.items()},
+        tuple(row.cells["origin"] for row in rows if "origin" in row.cells),
     )

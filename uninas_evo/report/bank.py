@@ -9,29 +9,43 @@ from pathlib import Path
 
 from uninas_evo.engine.events import AskEvent, ResultEvent
 from uninas_evo.engine.journal import read_journal
+from uninas_evo.engine.search import plan_of, reopen
 from uninas_evo.files import write_atomically
 from uninas_evo.predictors.bank import FILE_NAME
 
 
 def write_bank(folder: Path) -> int:
-    """Writes the folder's table of networks that have values at the full fidelity; how many these are.
+    """Writes the folder's table of trained networks, a row each; how many these are.
 
-    Equal journals give equal files, but for the seconds in them. Numbers are written in full.
+    Where the problem has several fidelities, each one's values and seconds have columns of their own, named by its
+    settings, such as `train_4x10000`; of equal ones the second ends in `_2`. Equal journals give equal files, but for
+    the seconds in them. Numbers are written in full.
     """
     _, events = read_journal(folder)
     results = {one.number: one for one in events if isinstance(one, ResultEvent) and one.values}
     asks = [one for one in events if isinstance(one, AskEvent) and one.genome and one.number in results]
-    rows: list[dict[str, str | float]] = [
-        {"genome": ask.genome or ""} | dict(ask.costs) | (results[ask.number].values or {})
-        | {"seconds": round(results[ask.number].measured.seconds, 3)}
-        for ask in asks
-        if ask.fidelity is None
-    ]  # fmt: skip
-    names = list(dict.fromkeys(name for row in rows for name in row))
+    endings = _endings(folder)
+    rows: dict[str, dict[str, str | float]] = {}
+    for ask in asks:
+        result, ending = results[ask.number], endings[-1 if ask.fidelity is None else ask.fidelity]
+        row = rows.setdefault(ask.genome or "", {"genome": ask.genome or "", "origin": ask.origin} | dict(ask.costs))
+        values = dict(result.values or {}) | {"seconds": round(result.measured.seconds, 3)}
+        row |= {name + ending: value for name, value in values.items()}
+    names = list(dict.fromkeys(name for row in rows.values() for name in row))
     text = io.StringIO(newline="")
     table = csv.DictWriter(text, names or ["genome"], lineterminator="\n")
     table.writeheader()
-    table.writerows(rows)
+    table.writerows(rows.values())
     packed = gzip.compress(text.getvalue().encode(), mtime=0)
     write_atomically(folder / FILE_NAME, lambda file: file.write(packed))
     return len(rows)
+
+
+def _endings(folder: Path) -> list[str]:
+    """How the columns of each fidelity end."""
+    names: list[str] = []
+    for one in plan_of(reopen(folder)[0]).problem.fidelities:
+        name = "_" + "x".join(str(value) for value in one.values() if value)
+        count = sum(before == name or before.startswith(f"{name}_") for before in names)
+        names.append(f"{name}_{count + 1}" if count else name)
+    return names or [""]

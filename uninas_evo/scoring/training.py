@@ -77,6 +77,9 @@ class TrainScorerOptions(pydantic.BaseModel):
         description="ends a training whose mean loss over its first 50 steps lies so many nats above the start's, at "
         "the cheapest schedule; 0 ends none",
     )
+    curve: bool = pydantic.Field(
+        False, description="also keep the value after each epoch but the last, as `train_after_1`, `train_after_2`, ..."
+    )
     cache_mb: float = pydantic.Field(
         1000,
         ge=0,
@@ -154,6 +157,7 @@ class TrainScorer(Scorer):
         own = [file] if file.is_file() else []  # a folder that is called as a built-in protocol is none
         self.sources = (*own, data) if data.exists() else tuple(own)
         self.data, self.peers, self.stop, self.cache_mb = options.data, options.peers, options.stop, options.cache_mb
+        self.curve = options.curve
         self.bars: list[list[float]] | None = None if self.peers else [[] for _ in rungs]
         self.limit = None if self.stop else math.inf
 
@@ -199,12 +203,14 @@ class TrainScorer(Scorer):
         return [float(m) for m in np.median(curves, axis=0)[:-1]] if curves else []
 
     def score(self, subject: Subject, device: str) -> Mapping[str, float]:
-        """`train`, the accuracy that was reached, and `train_epochs`, how long it was trained."""
+        """`train`, the accuracy that was reached, and `train_epochs`, how long it was trained; with `curve` the way."""
         if self.bars is None or self.limit is None:
             raise TrainingError("the peers of `train` were not trained; call make_ready of its problem or scorer first")
         index = len(self.schedules) - 1 if subject.fidelity is None else subject.fidelity
         curve = self._train(subject, index, device, self.bars[index], math.inf if index else self.limit)
-        return {"train": curve.accuracies[-1], "train_epochs": curve.epochs}
+        *way, last = curve.accuracies
+        after = {f"train_after_{epoch}": value for epoch, value in enumerate(way, 1)} if self.curve else {}
+        return {"train": last, "train_epochs": curve.epochs} | after
 
     def _train(self, subject: Subject, index: int, device: str, bar: Sequence[float], limit: float) -> Curve:
         """Trains up to the first epoch that ends below the bar, or the first look at a loss above the limit."""
