@@ -74,7 +74,7 @@ every = [1, 1, 2]
 
 
 def test_each_network_at_several_fidelities(folder: Path) -> None:
-    """A row a network, columns a fidelity; one in two gets the last; equal schedules have seeds and names of their own."""
+    """A row a network, columns a fidelity; one in two gets the last; equal schedules have names of their own."""
     Path("bank.toml").write_text(RUN.replace("epochs = 1\n[strategy]\n", RUNGS.lstrip()))
     assert "3 networks in" in bank("--networks", "3")
     made = uninas_evo.load_bank("made")
