@@ -96,7 +96,7 @@ COMMANDS = [
     (["walk", "--steps", "-5"], "--steps"),
     (["walk", "--steps", "5", "--out", "g.txt"], "g.txt cannot be used"),
     (["list", "stratgies"], "did you mean 'strategies'?"),
-    (["audit", "--table", "nothing.csv"], "give the path of a CSV"),
+    (["audit", "nothing.csv"], "make one with `uninas-evo bank FILE`"),
     (["handover", "empty", "--data", "empty"], "name the folder that `uninas-evo run` wrote"),
     (["export", "empty"], "name the folder of a training that has ended"),
 ]

@@ -13,10 +13,20 @@ from typer.testing import CliRunner
 
 from uninas_evo.cli import app
 from uninas_evo.compare import audit
-from uninas_evo.compare.audit import agreements, ranking, read_accuracies, score_networks
+from uninas_evo.compare.audit import (
+    Known,
+    agreements,
+    ceiling,
+    known_networks,
+    ranking,
+    score_networks,
+    scored,
+    seconds_of,
+)
 from uninas_evo.contracts import Budget, Choose, Cost, Decision, Space
 from uninas_evo.errors import DataError, ProxyError
 from uninas_evo.pool.open import PoolOptions
+from uninas_evo.predictors.bank import Bank
 from uninas_evo.problems.nasbench201 import read_table
 from uninas_evo.proxies import Inputs
 from uninas_evo.spaces.nasbench201.space import NASBench201Space
@@ -59,6 +69,14 @@ class Widths(Space[int]):
 
 
 SPACE = Widths()
+
+
+def known(accuracy: list[float], **columns: list[float]) -> Known:
+    """Networks 0, 1, ... of given accuracies; their sizes grow."""
+    count = len(accuracy)
+    table = {"params": range(1, count + 1), "flops": range(1, count + 1), "accuracy": accuracy} | columns
+    arrays = {name: np.array(column, float) for name, column in table.items()}
+    return Known(SPACE, Bank(tuple(map(str, range(count))), arrays), "accuracy", arrays["accuracy"])
 
 
 def test_scores_go_on_where_they_were(tmp_path: Path) -> None:
@@ -113,29 +131,101 @@ def test_aggregates_are_ranked_within_each_sample(monkeypatch: pytest.MonkeyPatc
     """The bootstrap resamples what an aggregate is made of: ranks over all networks would know the others."""
     rng = np.random.default_rng(1)
     scores = {str(i): {"te_regions": rng.normal(), "te_ntk": rng.normal()} for i in range(12)}
-    accuracies = {str(i): float(rng.uniform(50, 90)) for i in range(12)}
+    accuracies = [float(rng.uniform(50, 90)) for _ in range(12)]
     drawn = []
     monkeypatch.setattr(
         audit, "bootstrapped", lambda measure, count, **_: drawn.append(measure(np.array([3, 3, 7, 1, 5, 9])))
     )
-    agreements(scores, accuracies, ["te"])
+    agreements(scores, known(accuracies), ["te"])
     texts = ["3", "3", "7", "1", "5", "9"]
     columns = {"te_regions": [scores[t]["te_regions"] for t in texts], "te_ntk": [-scores[t]["te_ntk"] for t in texts]}
-    expected = kendall(np.array(rank_aggregate(columns)), np.array([accuracies[t] for t in texts]))
+    truth = np.array([accuracies[int(t)] for t in texts])
+    expected = kendall(np.array(rank_aggregate(columns)), truth)
     assert drawn[0] == pytest.approx(expected)
     whole = np.array(ranking(scores, "te")[0])[[3, 3, 7, 1, 5, 9]]
-    assert kendall(whole, np.array([accuracies[t] for t in texts])) != pytest.approx(expected)
+    assert kendall(whole, truth) != pytest.approx(expected)
 
 
 def test_a_table_of_any_space_is_read(tmp_path: Path) -> None:
-    """Genomes are put into their canonical text; a row that is none, or a missing column, is named."""
+    """Genomes get their canonical text, shares become percent; what is no genome, accuracy or column is named."""
     table = tmp_path / "table.csv"
-    table.write_text("genome,accuracy\n03,71.5\n4,80\n")
-    assert read_accuracies(table, "accuracy", SPACE) == {"3": 71.5, "4": 80.0}
-    for column, content in (("other", "genome,accuracy\n3,1\n"), ("accuracy", "genome,accuracy\nx,1\n")):
+    table.write_text("genome,accuracy\n03,0.715\n4,0.80\n5,\n")
+    found = known_networks(table, space=SPACE)
+    assert found.bank.genomes == ("3", "4")
+    assert found.accuracy.tolist() == pytest.approx([71.5, 80.0])
+    for content, column, message in (
+        ("genome,accuracy\n3,1\n", "acuracy", "did you mean 'accuracy'"),
+        ("genome,accuracy\n3,123\n", None, "goes from 123 to 123"),
+        ("genome,origin\n3,walk\n", None, "neither a column 'accuracy' nor one of a training"),
+        ("genome,accuracy\nuninas 1,1\n", None, "name its run file with --space"),
+    ):
         table.write_text(content)
-        with pytest.raises(DataError, match="must be a CSV with a column 'genome'"):
-            read_accuracies(table, column, SPACE)
+        with pytest.raises(DataError, match=message):
+            known_networks(table, column, None if "uninas" in content else SPACE)
+
+
+def test_scores_are_judged_by_the_longest_training(tmp_path: Path) -> None:
+    """By most images, its first seed; shorter trainings are scores, and its repeats tell the noise."""
+    table = tmp_path / "bank.csv"
+    names = "genome,params,naswot,train_1x5000,train_after_1_4x10000,train_4x10000,train_4x10000_2,seconds_1x5000"
+    table.write_text(f"{names},train_epochs_4x10000\n3,7,1.5,.5,.6,.7,.72,4,4\n4,8,2.5,.4,.5,.6,,2,4\n")
+    found = known_networks(table, space=SPACE)
+    assert (found.column, found.repeats) == ("train_4x10000", ["train_4x10000_2"])
+    assert found.scores == ["params", "naswot", "train_1x5000", "train_after_1_4x10000", "flops"]
+    assert found.seconds() == {"train_1x5000": 3.0}
+
+
+def test_columns_are_not_computed_again(tmp_path: Path) -> None:
+    """What the table holds is taken from there, what it lacks is computed, and the journal tells what that took."""
+    table = tmp_path / "bank.csv"
+    table.write_text("genome,accuracy,naswot,flops\n3,70,1.5,9\n4,60,,8\n")
+    found = known_networks(table, space=SPACE)
+    asked: list[str] = []
+
+    def compute(missing):
+        asked.extend(missing)
+        return score_networks(SPACE, found.bank.genomes, missing, INPUTS, tmp_path, HERE)
+
+    scores = scored(found, ["naswot", "layers", "flops"], compute)
+    assert asked == ["layers"]
+    assert scores == {
+        "3": {"layers": 2.0, "naswot": 1.5, "flops": 9.0},
+        "4": {"layers": 2.0, "naswot": None, "flops": 8.0},
+    }
+    assert seconds_of(tmp_path)["layers"] > 0
+    with pytest.raises(ProxyError, match=r"there is no score 'nasswot'.*did you mean 'naswot'"):
+        scored(found, ["nasswot"], compute)
+
+
+def test_size_is_told_from_knowledge() -> None:
+    """A score that is size alone knows nothing with size held fixed; among networks of one size it may know all."""
+    rng = np.random.default_rng(0)
+    params = rng.uniform(1e4, 1e5, 60)
+    luck = rng.normal(size=60)
+    networks = known((50 + params / 1e4 + luck).tolist(), params=params.tolist(), flops=params.tolist())
+    rows = agreements(
+        {str(i): {"size": params[i], "luck": luck[i]} for i in range(60)}, networks, ["size", "luck"], draws=50
+    )
+    size, lucky = rows
+    assert size.kendall.value > 0.6
+    assert size.partial.value == 0
+    assert lucky.partial.value > 0.9
+    assert lucky.within.value > 0.7 > lucky.kendall.value + 0.3
+
+
+def test_the_ceiling_is_what_noise_leaves() -> None:
+    """Two trainings agree less than a perfect score does with one of them, and both are found from repeats alone."""
+    rng = np.random.default_rng(0)
+    mean = rng.normal(70, 3, 400)
+    first, second = (mean + rng.normal(0, 2, 400) for _ in range(2))
+    second[200:] = np.nan
+    found = ceiling(known(first.tolist(), accuracy_2=second.tolist()), draws=50)
+    assert found is not None
+    assert found.networks == 200
+    assert found.deviation == pytest.approx(2, rel=0.15)
+    assert found.kendall.value == pytest.approx(kendall(first[:200], second[:200]))
+    assert found.reachable.low < kendall(mean, first) < found.reachable.high
+    assert ceiling(known([1.0] * 5)) is None
 
 
 def test_intervals_hold_their_estimate() -> None:
@@ -144,7 +234,7 @@ def test_intervals_hold_their_estimate() -> None:
 
     def interval(count: int) -> tuple[float, float, float]:
         noisy = {str(i): {"params": i + count / 4 * rng.normal()} for i in range(count)}
-        (row,) = agreements(noisy, {str(i): 100 * i / count for i in range(count)}, ["params"], draws=200)
+        (row,) = agreements(noisy, known([100 * i / count for i in range(count)]), ["params"], draws=200)
         return row.kendall.low, row.kendall.value, row.kendall.high
 
     few, many = interval(20), interval(300)
@@ -155,14 +245,15 @@ def test_intervals_hold_their_estimate() -> None:
 @pytest.mark.slow
 def test_audit_command(tmp_path: Path, nasbench201_table: Path) -> None:
     """`audit` prints and writes the agreement with real accuracies: size ranks the cells as published."""
-    command = ["audit", "--table", str(nasbench201_table), "--out", str(tmp_path), "--networks", "150"]
+    command = ["audit", str(nasbench201_table), "--out", str(tmp_path), "--networks", "150"]
     result = CliRunner().invoke(app, [*command, "--proxies", "params,layers"])
     assert result.exit_code == 0, result.output
     assert "Kendall" in result.output
-    rows = {row["proxy"]: row for row in json.loads((tmp_path / "audit.json").read_text())}
+    rows = {row["proxy"]: row for row in json.loads((tmp_path / "audit.json").read_text())["scores"]}
     assert rows["params"]["networks"] == 150
     assert 0.5 < rows["params"]["kendall"]["value"] < 0.7  # published: 0.623 over all 9,445 whole cells
-    assert (tmp_path / "scatter.png").read_bytes().startswith(b"\x89PNG")
+    for name in ("scatter.png", "agreement.png"):
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
 
 
 def test_published_figures_are_over_whole_cells(nasbench201_table: Path) -> None:

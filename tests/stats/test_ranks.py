@@ -9,7 +9,7 @@ import pytest
 
 from uninas_evo.errors import ProxyError
 from uninas_evo.proxies import AGGREGATES, PROXIES, aggregate, rank_aggregate, size_correlation
-from uninas_evo.stats.ranks import bootstrapped, kendall, ndcg, spearman
+from uninas_evo.stats.ranks import bootstrapped, kendall, kendall_within, ndcg, precision, reachable, spearman
 
 
 def test_rank_aggregate_by_hand() -> None:
@@ -104,3 +104,43 @@ def test_a_bootstrap_measures_each_sample_anew() -> None:
     assert [len(pick) for pick in seen] == [6] * 4
     assert any(len(set(pick)) < 6 for pick in seen[:3])
     assert bootstrapped(measure, 6, draws=3, seed=1) == found
+
+
+def test_precision_by_hand() -> None:
+    """Of the best-ranked networks the share that is best; a constant score expects what chance has."""
+    truth = np.arange(20.0)
+    assert precision(truth, truth, share=0.1) == 1
+    assert precision(np.where(truth == 19, -1.0, truth), truth, share=0.1) == 0.5
+    assert precision(np.zeros(20), truth, share=0.1) == pytest.approx(0.1)
+
+
+def test_tau_of_one_size_by_hand() -> None:
+    """Only pairs of nearly one size count: all of them make τ, and none makes 0."""
+    rng = np.random.default_rng(0)
+    score, truth, size = rng.integers(8, size=40).astype(float), rng.normal(size=40), rng.uniform(1, 3, 40)
+    signs = [
+        (np.sign(score[i] - score[j]), np.sign(truth[i] - truth[j]))
+        for i in range(40)
+        for j in range(i)
+        if max(size[i], size[j]) <= 1.1 * min(size[i], size[j])
+    ]
+    a, b = np.array(signs).T
+    assert kendall_within(score, truth, size, 0.1) == pytest.approx(a @ b / np.sqrt((a != 0).sum() * (b != 0).sum()))
+    assert kendall_within(score, truth, size, 9) == pytest.approx(kendall(score, truth))
+    assert kendall_within(score, truth, 2.0 ** np.arange(40), 0.1) == 0
+
+
+def test_size_leaves_nothing_of_itself() -> None:
+    """A cost's own rank, freed of it, is nothing, and no rounding error stands for knowledge."""
+    rng = np.random.default_rng(0)
+    params, target = rng.normal(size=300).tolist(), rng.normal(size=300).tolist()
+    assert size_correlation(params, {"params": params}, target)["partial"] == 0
+
+
+def test_what_noise_lets_a_score_reach() -> None:
+    """As simulated for normal values; trainings that do not agree let nothing be known."""
+    rng = np.random.default_rng(0)
+    mean = rng.normal(size=4000)
+    first, second = mean + rng.normal(size=4000), mean + rng.normal(size=4000)
+    assert reachable(kendall(first, second)) == pytest.approx(kendall(mean, first), abs=0.02)
+    assert (reachable(1.0), reachable(-0.2)) == (1.0, 0.0)

@@ -1,33 +1,45 @@
-"""`uninas-evo audit`: proxies judged by real accuracies."""
+"""`uninas-evo audit`: scores judged by real accuracies."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from uninas_evo.cli._app import app, show
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
     from rich.table import Table
 
-    from uninas_evo.compare.audit import Agreement
+    from uninas_evo.compare.audit import Agreement, Ceiling, Known, Scores
+    from uninas_evo.stats.ranks import Interval
+
+CELLS = 300
+"""Networks of NAS-Bench-201 that are scored unless told otherwise: some minutes."""
 
 
 @app.command()
 def audit(
-    table: Annotated[Path, typer.Option(help="CSV of NAS-Bench-201, or of the space of --space.")],
-    out: Annotated[Path, typer.Option(help="Folder for journal.jsonl, audit.json and scatter.png.")] = Path("audit"),
-    proxies: Annotated[str, typer.Option(help="Names, with commas between them.")] = "vkdnw_single,params,flops,layers",
-    dataset: Annotated[str, typer.Option(help="cifar10 or cifar100, of NAS-Bench-201.")] = "cifar10",
-    space: Annotated[
-        Path | None, typer.Option(help="A run file: the table holds genomes of its space, in a column 'genome'.")
+    bank: Annotated[
+        Path, typer.Argument(help="A bank's folder, its CSV (.gz) with a column 'genome', or NAS-Bench-201's table.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for journal.jsonl, audit.json and the figures.")] = Path("audit"),
+    proxies: Annotated[
+        str, typer.Option(help="Names, with commas between them; columns of the bank too. By default its scores.")
+    ] = "",
+    column: Annotated[
+        str | None,
+        typer.Option(help="The accuracies; by default 'accuracy', else the longest training, else CIFAR-10."),
     ] = None,
-    column: Annotated[str, typer.Option(help="Its column of accuracies in percent, with --space.")] = "accuracy",
-    networks: Annotated[int, typer.Option(min=4, help="How many, drawn at random by the seed.")] = 300,
+    space: Annotated[
+        Path | None, typer.Option(help="A run file of the genomes' space, where their texts do not tell it.")
+    ] = None,
+    networks: Annotated[
+        int | None, typer.Option(min=4, help="How many, drawn at random by the seed; all, or 300 of NAS-Bench-201.")
+    ] = None,
     every_cell: Annotated[
         bool, typer.Option("--every-cell", help="Draw from all 15,625 cells, those with dead edges too.")
     ] = False,
@@ -36,83 +48,118 @@ def audit(
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
 ) -> None:
-    """Judge proxies by the real accuracies of NAS-Bench-201, or of a table of your own.
+    """Judge scores by the real accuracies of a bank of trained networks.
 
     Networks of NAS-Bench-201 are drawn from the 9,445 cells without dead edges, as the published figures are.
-    Prints Kendall's τ, Spearman's ρ and nDCG with 95 % bootstrap intervals, and draws the scatter. Scores are
-    written as they come: the same command goes on where it was interrupted, and more networks or proxies add to it.
+    Prints how each score agrees with the accuracies, with 95 % bootstrap intervals, among networks of one size too,
+    and what the noise of training lets a score reach; draws both. Columns of the bank are not computed again. Scores
+    are written as they come: the same command goes on where it was interrupted, more networks or proxies add to it.
 
-    Example: `uninas-evo audit --table nasbench201.csv.gz --proxies vkdnw_single,naswot,az --out audit`
+    Example: `uninas-evo audit bank --proxies naswot,az,vkdnw --out audit`
     """
     import json
     import random
     from dataclasses import asdict
 
-    from uninas_evo.compare.audit import agreements, read_accuracies, score_networks
+    from uninas_evo.compare import audit as audits
     from uninas_evo.config.runfile import load_run_file
-    from uninas_evo.contracts import Space
-    from uninas_evo.errors import ProxyError
     from uninas_evo.files import write_text
     from uninas_evo.pool.open import PoolOptions
-    from uninas_evo.problems.nasbench201 import read_table
     from uninas_evo.proxies import Inputs
-    from uninas_evo.spaces.nasbench201.space import Cell, NASBench201Space
+    from uninas_evo.spaces.nasbench201.space import NASBench201Space
 
-    names = [name.strip() for name in proxies.split(",") if name.strip()]
-    if not names:
-        raise ProxyError("audit needs a proxy, and --proxies names none; give names such as vkdnw_single,naswot")
-    house: Space[Any]
-    if space is None:
-        house = NASBench201Space({"cifar10": 10, "cifar100": 100}[dataset])
-        accuracies = read_table(table, dataset)
-    else:
-        house = load_run_file(space).problem().space
-        accuracies = read_accuracies(table, column, house)
-    order = sorted(accuracies)
+    house = None if space is None else load_run_file(space).problem().space
+    known = audits.known_networks(bank, column, house, every_cell=every_cell)
+    cells = isinstance(known.space, NASBench201Space)
+    order = sorted(range(len(known.accuracy)), key=lambda place: known.bank.genomes[place])
     random.Random(seed).shuffle(order)  # so that more networks extend fewer
-    every = every_cell or space is not None
-    chosen = [text for text in order if every or Cell.from_text(text).is_whole][:networks]
-    inputs = Inputs(batch=batch, image=house.image, seed=seed, device=device)
+    known = known.only(order[: networks or (CELLS if cells else None)])
+    names = [name.strip() for name in proxies.split(",") if name.strip()]
+    names = names or (["vkdnw_single", "params", "flops", "layers"] if cells else known.scores)
+    inputs = Inputs(batch=batch, image=known.space.image, seed=seed, device=device)
     pool = PoolOptions(devices=[device] * workers)
-    scores = score_networks(house, chosen, names, inputs, out, pool)
-    rows = agreements(scores, accuracies, names, seed=seed)
-    write_text(out / "audit.json", json.dumps([asdict(row) for row in rows], indent=1) + "\n")
-    show(_table(rows), at_least=110)
-    _scatter(scores, accuracies, rows, out / "scatter.png")
+    seconds = known.seconds()
+
+    def compute(missing: Sequence[str]) -> Scores:
+        found = audits.score_networks(known.space, known.bank.genomes, missing, inputs, out, pool)
+        seconds.update(audits.seconds_of(out))
+        return found
+
+    scores = audits.scored(known, names, compute)
+    rows = audits.agreements(scores, known, names, seconds=seconds, seed=seed)
+    top = audits.ceiling(known, seed=seed)
+    found = {"column": known.column, "ceiling": top and asdict(top), "scores": [asdict(row) for row in rows]}
+    write_text(out / "audit.json", json.dumps(found, indent=1) + "\n")
+    show(_table(rows, known), at_least=120)
+    if top is not None:
+        typer.echo(
+            f"{top.networks} networks were trained several times: one training deviates by {top.deviation:.2f} points, "
+            f"two agree with τ {_interval(top.kendall)}, and a perfect score would reach τ {_interval(top.reachable)}"
+        )
+    _agreement(rows, top, out / "agreement.png")
+    _scatter(scores, known, rows, out / "scatter.png")
 
 
-def _table(rows: list[Agreement]) -> Table:
-    """The agreements as a table, estimates with their intervals."""
-    from rich.table import Table
+def _table(rows: list[Agreement], known: Known) -> Table:
+    """The agreements as a table, intervals below their estimates."""
+    from rich.table import Column, Table
 
-    table = Table("proxy", "Kendall τ", "Spearman ρ", "nDCG", "networks", "failed")
+    columns = ("Kendall τ", "Spearman ρ", "nDCG", "best tenth", "τ of one size", "ρ without size")
+    title = f"against {known.column} of {len(known.accuracy)} networks"
+    measured = (Column(name, no_wrap=True) for name in columns)
+    table = Table(
+        Column("score", overflow="fold"), *measured, "s a network", "failed", title=title, title_justify="left"
+    )
     for row in rows:
-        estimates = (f"{x.value:.3f} [{x.low:.3f}, {x.high:.3f}]" for x in (row.kendall, row.spearman, row.ndcg))
-        table.add_row(row.proxy, *estimates, str(row.networks), str(row.failures))
+        found = (row.kendall, row.spearman, row.ndcg, row.precision, row.within, row.partial)
+        cells = (f"{one.value:.3f}\n{one.low:.2f}, {one.high:.2f}" for one in found)
+        seconds = "" if row.seconds is None else f"{row.seconds:.2g}"
+        table.add_row(row.proxy, *cells, seconds, str(row.failures))
     return table
 
 
-def _scatter(
-    scores: Mapping[str, Mapping[str, float | None]],
-    accuracies: Mapping[str, float],
-    rows: list[Agreement],
-    path: Path,
-) -> None:
-    """Draws accuracy over the rank of each proxy, one panel a proxy."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+def _interval(one: Interval) -> str:
+    return f"{one.value:.2f} ({one.low:.2f} to {one.high:.2f})"
+
+
+def _agreement(rows: list[Agreement], top: Ceiling | None, path: Path) -> None:
+    """Draws each score's τ with its interval, over all networks and among those of one size, and the ceiling."""
+    from uninas_evo.files import write_atomically
+    from uninas_evo.pages.palette import INK, SERIES
+    from uninas_evo.report.plots import new_figure
+
+    figure = new_figure(6.4, 1.2 + 0.32 * len(rows))
+    axes = figure.add_subplot()
+    ordered = sorted(rows, key=lambda row: row.kendall.value)
+    for shift, name, color in ((0.12, "kendall", SERIES[0]), (-0.12, "within", SERIES[1])):
+        found = [getattr(row, name) for row in ordered]
+        values = [one.value for one in found]
+        sides = [[max(0.0, one.value - one.low) for one in found], [max(0.0, one.high - one.value) for one in found]]
+        label = {"kendall": "all pairs", "within": "pairs within 10 % of size"}[name]
+        places = [place + shift for place in range(len(ordered))]
+        axes.errorbar(values, places, xerr=sides, fmt="o", color=color, markersize=4, label=label)
+    if top is not None:
+        axes.axvspan(top.reachable.low, top.reachable.high, color=INK, alpha=0.15, lw=0, label="a perfect score")
+    axes.axvline(0, color=INK, lw=0.8)
+    axes.set_yticks(range(len(ordered)), [row.proxy for row in ordered])
+    axes.set(xlabel="Kendall's τ, 95 % interval")
+    figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize="small")
+    write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=150))
+
+
+def _scatter(scores: Scores, known: Known, rows: list[Agreement], path: Path) -> None:
+    """Draws accuracy over the rank by each score, one panel a score."""
     from scipy.stats import rankdata
 
     from uninas_evo.compare.audit import ranking
     from uninas_evo.files import write_atomically
+    from uninas_evo.report.plots import new_figure
 
     columns = min(4, len(rows))
     lines = -(-len(rows) // columns)
-    figure = Figure(figsize=(3 * columns, 2.8 * lines), layout="constrained")
-    FigureCanvasAgg(figure)
-    truth = [accuracies[text] for text in scores]
+    figure = new_figure(3 * columns, 2.8 * lines)
     for index, row in enumerate(rows):
         axes = figure.add_subplot(lines, columns, index + 1)
-        axes.scatter(rankdata(ranking(scores, row.proxy)[0]), truth, s=4, alpha=0.5)
+        axes.scatter(rankdata(ranking(scores, row.proxy)[0]), known.accuracy, s=4, alpha=0.5)
         axes.set(title=f"{row.proxy}: τ {row.kendall.value:.3f}", xlabel="rank", ylabel="accuracy (%)")
     write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=150))

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 FILE_NAME = "bank.csv.gz"
 """The table in a bank's folder."""
-WORDS = ("genome", "origin")
+GENOMES = ("genome", "architecture")
+"""The column of genomes, as banks call it and as NAS-Bench-201's table does."""
+WORDS = (*GENOMES, "origin")
 """Columns that hold no numbers."""
 
 
@@ -39,7 +41,7 @@ class Bank:
 
 
 def load_bank(path: str | Path) -> Bank:
-    """A bank from its folder, or from a CSV with a column `genome` and columns of numbers.
+    """A bank from its folder, or from a CSV with a column `genome` (or `architecture`) and columns of numbers.
 
     Raises:
         DataError: there is none, it has no genomes, or a cell is no number.
@@ -49,7 +51,8 @@ def load_bank(path: str | Path) -> Bank:
     if not path.is_file():
         raise DataError(f"there is no bank at {str(path)!r}; make one with `uninas-evo bank FILE`, or name its folder")
     rows = read_rows(path)
-    if not rows or "genome" not in rows[0].cells:
+    named = next((name for name in GENOMES if rows and name in rows[0].cells), None)
+    if named is None:
         raise DataError(f"the bank {str(path)!r} must have a column 'genome' and a row a network; make it anew")
     columns: dict[str, list[float]] = {name: [] for name in rows[0].cells if name not in WORDS}
     for row in rows:
@@ -62,7 +65,7 @@ def load_bank(path: str | Path) -> Bank:
                     f"{row.cells[name]!r:.40}; correct it"
                 ) from None
     return Bank(
-        tuple(row.cells["genome"] for row in rows),
+        tuple(row.cells[named] for row in rows),
         {name: np.array(values) for name, values in columns.items()},
         tuple(row.cells["origin"] for row in rows if "origin" in row.cells),
     )

@@ -12,6 +12,7 @@ never touched, and no global random generator is drawn from.
 - `gradients`: `grad_norm`, `snip`, `grasp`, `fisher`, `zico`, `synflow`, `jacov`
 - `activations`: `zen`, `naswot`, `az`, `te_regions`, `te_ntk`
 - `patterns`: `swap`, `near`
+- `coupled`: `intrain`, `l_swag`
 - `size`: `params`, `flops`
 - `rank`: `rank_aggregate`, `size_correlation`
 - `registry`: `PROXIES`, `AGGREGATES`, `Proxy`, `score`, `aggregate`
@@ -21,6 +22,7 @@ never touched, and no global random generator is drawn from.
 
 from uninas_evo.proxies._module import Inputs
 from uninas_evo.proxies.activations import AzScores, az, naswot, te_ntk, te_regions, zen
+from uninas_evo.proxies.coupled import intrain, l_swag
 from uninas_evo.proxies.gradients import fisher, grad_norm, grasp, jacov, snip, synflow, zico
 from uninas_evo.proxies.patterns import near, swap
 from uninas_evo.proxies.registry import AGGREGATES, PROXIES, Proxy, aggregate, score
@@ -44,7 +46,9 @@ __all__ = [
     "flops",
     "grad_norm",
     "grasp",
+    "intrain",
     "jacov",
+    "l_swag",
     "naswot",
     "near",
     "params",

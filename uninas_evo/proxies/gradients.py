@@ -35,7 +35,7 @@ def grad_norm(module: nn.Module, inputs: Inputs | None = None) -> float:
     """
     inputs = inputs or Inputs()
     net = prepare(module, inputs, training=True)
-    gradients = _gradients(_loss(net, inputs), _weights(net))
+    gradients = gradients_of(loss_of(net, inputs), weights_of(net))
     return finite(sum(float(g.double().norm()) for g in gradients), "grad_norm")
 
 
@@ -47,8 +47,8 @@ def snip(module: nn.Module, inputs: Inputs | None = None) -> float:
     """
     inputs = inputs or Inputs()
     net = prepare(module, inputs, training=True)
-    weights = _weights(net)
-    gradients = _gradients(_loss(net, inputs), weights)
+    weights = weights_of(net)
+    gradients = gradients_of(loss_of(net, inputs), weights)
     return finite(_saliency(weights, gradients, Tensor.abs), "snip")
 
 
@@ -60,12 +60,12 @@ def grasp(module: nn.Module, inputs: Inputs | None = None) -> float:
     """
     inputs = inputs or Inputs()
     net = prepare(module, inputs, training=True)
-    weights = _weights(net)
+    weights = weights_of(net)
     with sdpa_kernel(SDPBackend.MATH):  # fused kernels of attention have no second derivative
-        loss = _loss(net, inputs)
+        loss = loss_of(net, inputs)
     gradients = torch.autograd.grad(loss, weights, create_graph=True, allow_unused=True, materialize_grads=True)
     product = sum(((g.detach() * g).sum() for g in gradients), torch.zeros((), device=inputs.device))
-    hessian_gradient = _gradients(product, weights)
+    hessian_gradient = gradients_of(product, weights)
     return finite(-_saliency(weights, hessian_gradient, lambda x: x), "grasp")
 
 
@@ -84,10 +84,10 @@ def fisher(module: nn.Module, inputs: Inputs | None = None) -> float:
         outputs.append((output, layer))
 
     with ExitStack() as hooks:
-        for layer in _layers(net):
+        for layer in layers_of(net):
             hooks.callback(layer.register_forward_hook(keep).remove)
-        loss = _loss(net, inputs)
-    gradients = _gradients(loss, [output for output, _ in outputs])
+        loss = loss_of(net, inputs)
+    gradients = gradients_of(loss, [output for output, _ in outputs])
     total = 0.0
     for (output, layer), gradient in zip(outputs, gradients, strict=True):
         product = (output.detach() * gradient).double()
@@ -108,8 +108,8 @@ def zico(module: nn.Module, inputs: Inputs | None = None, *, batches: int = 2) -
     if batches < 2:
         raise ProxyError(f"zico compares gradients between batches: batches must be at least 2, got {batches}")
     net = prepare(module, inputs, training=True)
-    weights = _weights(net)
-    samples = [_gradients(_loss(net, inputs, batch), weights) for batch in range(batches)]
+    weights = weights_of(net)
+    samples = [gradients_of(loss_of(net, inputs, batch), weights) for batch in range(batches)]
     total = 0.0
     for gradients in zip(*samples, strict=True):
         stacked = torch.stack(gradients).double()
@@ -128,7 +128,7 @@ def synflow(module: nn.Module, inputs: Inputs | None = None) -> float:
     """
     inputs = inputs or Inputs()
     net = prepare(module, inputs).double()
-    weights = _weights(net)
+    weights = weights_of(net)
     with torch.no_grad():
         for parameter in net.parameters():
             parameter.abs_()
@@ -152,7 +152,7 @@ def synflow(module: nn.Module, inputs: Inputs | None = None) -> float:
         for block in features_of(net):
             hooks.callback(block.register_forward_hook(rescale).remove)
         output = net(torch.ones(1, *inputs.image, dtype=torch.float64, device=inputs.device))
-    total = _saliency(weights, _gradients(output.sum(), weights), Tensor.abs)
+    total = _saliency(weights, gradients_of(output.sum(), weights), Tensor.abs)
     if total <= 0:
         raise ProxyError(
             "synflow is 0: no path leads from the image to the logits, so its logarithm does not exist; "
@@ -173,7 +173,7 @@ def jacov(module: nn.Module, inputs: Inputs | None = None) -> float:
     net = prepare(module, inputs, training=True)
     images = inputs.images().requires_grad_()
     logits = check_logits(net(images), inputs.batch)
-    (gradient,) = _gradients(logits.sum(), [images])
+    (gradient,) = gradients_of(logits.sum(), [images])
     rows = gradient.flatten(1).double()
     rows = rows - rows.mean(1, keepdim=True)
     norms = rows.norm(dim=1, keepdim=True)
@@ -187,17 +187,18 @@ def jacov(module: nn.Module, inputs: Inputs | None = None) -> float:
     return finite(-float((v.log() + 1 / v).sum()), "jacov")
 
 
-def _layers(net: nn.Module) -> list[nn.Module]:
+def layers_of(net: nn.Module) -> list[nn.Module]:
+    """The convolutions and linear layers with trainable weights."""
     return [layer for layer in net.modules() if isinstance(layer, nn.Conv2d | nn.Linear) and layer.weight.requires_grad]
 
 
-def _weights(net: nn.Module) -> list[Tensor]:
+def weights_of(net: nn.Module) -> list[Tensor]:
     """The trainable weights of convolutions and linear layers.
 
     Raises:
         ProxyError: there are none.
     """
-    weights = [layer.weight for layer in _layers(net) if isinstance(layer.weight, Tensor)]
+    weights = [layer.weight for layer in layers_of(net) if isinstance(layer.weight, Tensor)]
     if not weights:
         raise ProxyError(
             f"{type(net).__name__} has no trainable convolution or linear layer: this proxy scores their weights; "
@@ -206,13 +207,13 @@ def _weights(net: nn.Module) -> list[Tensor]:
     return weights
 
 
-def _loss(net: nn.Module, inputs: Inputs, batch: int = 0) -> Tensor:
+def loss_of(net: nn.Module, inputs: Inputs, batch: int = 0) -> Tensor:
     """Cross-entropy of random images and labels; `batch` numbers the draw."""
     logits = check_logits(net(inputs.images(batch)), inputs.batch)
     return F.cross_entropy(logits, inputs.labels(logits.shape[1], batch))
 
 
-def _gradients(value: Tensor, by: Sequence[Tensor]) -> tuple[Tensor, ...]:
+def gradients_of(value: Tensor, by: Sequence[Tensor]) -> tuple[Tensor, ...]:
     """Gradients, zeros where the value does not depend on a tensor."""
     if not value.requires_grad:
         return tuple(torch.zeros_like(tensor) for tensor in by)

@@ -27,12 +27,17 @@ def swap(
     inputs = inputs or Inputs()
     needs_images(inputs, 2, "swap")
     codes = sign_codes(prepare(module, inputs, training=True), inputs.images(), "swap")
-    patterns = np.packbits(torch.cat([code.bool() for code in codes], 1).T.cpu().numpy(), axis=1)  # (units, N / 8)
-    count = len(np.unique(np.ascontiguousarray(patterns).view(f"V{patterns.shape[1]}")))
+    count = count_patterns(codes)
     if mu is None or sigma is None:
         return float(count)
     theta = sum(p.numel() for p in module.parameters())
     return finite(count * math.exp(-((theta - mu) ** 2) / sigma), "swap")
+
+
+def count_patterns(codes: list[Tensor]) -> int:
+    """How many different columns there are in signs (N, units), given in parts."""
+    patterns = np.packbits(torch.cat([code.bool() for code in codes], 1).T.cpu().numpy(), axis=1)  # (units, N / 8)
+    return len(np.unique(np.ascontiguousarray(patterns).view(f"V{patterns.shape[1]}")))
 
 
 def near(module: nn.Module, inputs: Inputs | None = None) -> float:

@@ -12,7 +12,7 @@ from uninas_evo import registry
 from uninas_evo.contracts import Goal
 from uninas_evo.errors import ProxyError
 from uninas_evo.mistakes import nearest
-from uninas_evo.proxies import activations, gradients, patterns, size
+from uninas_evo.proxies import activations, coupled, gradients, patterns, size
 from uninas_evo.proxies._module import Inputs
 from uninas_evo.proxies.vkdnw import vkdnw, vkdnw_single
 from uninas_evo.stats.ranks import rank_aggregate
@@ -51,6 +51,8 @@ PROXIES: dict[str, Proxy] = {
     "fisher": Proxy(gradients.fisher),
     "swap": Proxy(patterns.swap),
     "near": Proxy(patterns.near),
+    "intrain": Proxy(coupled.intrain),
+    "l_swag": Proxy(coupled.l_swag),
     "te_regions": Proxy(activations.te_regions),
     "te_ntk": Proxy(activations.te_ntk, "minimize"),
     "params": Proxy(size.params),

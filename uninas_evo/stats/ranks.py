@@ -66,7 +66,8 @@ def size_correlation(
     size = np.column_stack([np.ones(lengths[0]), *further[: len(costs)]])
 
     def freed(rank: FloatArray) -> FloatArray:
-        return np.asarray(rank - size @ np.linalg.lstsq(size, rank, rcond=None)[0], float)
+        rest = np.asarray(rank - size @ np.linalg.lstsq(size, rank, rcond=None)[0], float)
+        return rest if np.linalg.norm(rest) > 1e-9 * np.linalg.norm(rank) else np.zeros_like(rest)
 
     variance = float(np.var(score))
     result = {name: correlation(score, rank) for name, rank in zip(costs, further, strict=False)}
@@ -112,11 +113,51 @@ def ndcg(predicted: FloatArray, truth: FloatArray, share: float = 1000 / 9445) -
     top = max(1, round(share * len(truth)))
     gain = 2 ** (truth / 100) - 1
     discount = 1 / np.log2(np.arange(2, top + 2))
-    _, place, count = np.unique(-predicted, return_inverse=True, return_counts=True)
-    shared = np.bincount(place, gain) / count
-    chosen = np.repeat(shared, count)[:top]
     best = np.sort(gain)[::-1][:top]
-    return float(chosen @ discount / (best @ discount))
+    return float(_best_first(predicted, gain)[:top] @ discount / (best @ discount))
+
+
+def precision(predicted: FloatArray, truth: FloatArray, share: float = 0.1) -> float:
+    """Which part of the share of networks that is ranked best is among the truly best share; ties as in `ndcg`."""
+    top = max(1, round(share * len(truth)))
+    good = (truth >= np.sort(truth)[-top]).astype(float)
+    return float(_best_first(predicted, good)[:top].mean())
+
+
+def _best_first(predicted: FloatArray, gain: FloatArray) -> FloatArray:
+    """Gains (T,) in the order of predictions, the best first; what is predicted equal shares the mean."""
+    _, place, count = np.unique(-predicted, return_inverse=True, return_counts=True)
+    ordered: FloatArray = np.repeat(np.bincount(place, gain) / count, count)
+    return ordered
+
+
+def kendall_within(predicted: FloatArray, truth: FloatArray, size: FloatArray, share: float = 0.1) -> float:
+    """Kendall's τ-b over the pairs of networks whose sizes differ by at most a share; 0 where there is no such pair.
+
+    Args:
+        predicted: scores (T,), larger is better.
+        truth: accuracies (T,).
+        size: of the networks (T,), such as parameters.
+        share: of the smaller of two sizes.
+    """
+    order = np.argsort(size, kind="stable")
+    predicted, truth, size = predicted[order], truth[order], size[order]
+    places = np.arange(len(size))
+    partners = np.searchsorted(size, size * (1 + share), "right") - places - 1
+    first = np.repeat(places, partners)
+    second = first + 1 + np.arange(len(first)) - np.repeat(np.cumsum(partners) - partners, partners)
+    a, b = np.sign(predicted[first] - predicted[second]), np.sign(truth[first] - truth[second])
+    untied = np.sqrt(np.abs(a).sum() * np.abs(b).sum())
+    return float(a @ b / untied) if untied else 0.0
+
+
+def reachable(agreement: float) -> float:
+    """The τ of a perfect score with one noisy measurement, where two measurements agree with τ; 0 where that is less.
+
+    For normal values τ = 2/π asin ρ (Greiner, 1909), and the correlation with the truth is the root of the reliability
+    (Spearman, American Journal of Psychology 1904).
+    """
+    return float(2 / np.pi * np.arcsin(np.sqrt(max(0.0, np.sin(np.pi / 2 * agreement)))))
 
 
 @dataclass(frozen=True, slots=True)
