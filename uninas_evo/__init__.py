@@ -16,6 +16,7 @@ What is searched:
     build: the `torch.nn.Module` of a genome of any space.
     scale: a deeper, wider network, of UniNAS and UniNet.
     load: a trained network from its folder; `load_bank`: many trained networks from their table.
+    predict: what a network would reach if it were trained, from such a table.
 
 Extending:
     choices, Whole, Real: a space of your own from a table of choices and a function that builds.
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from uninas_evo.problems.search import SearchProblem
     from uninas_evo.problems.uninas import UninasProblem
     from uninas_evo.report.results import importance, plot
+    from uninas_evo.scoring.calibrated import predict
     from uninas_evo.solving.classifier import ImageClassifier
     from uninas_evo.solving.solve import solve
     from uninas_evo.spaces.choices import ChoiceSpace, Real, Whole
@@ -93,6 +95,7 @@ _HOMES = {
     "uninas_evo.predictors.bank": ("load_bank",),
     "uninas_evo.draw.notebook": ("show",),
     "uninas_evo.report.results": ("importance", "plot"),
+    "uninas_evo.scoring.calibrated": ("predict",),
     "uninas_evo.spaces.scaling": ("scale",),
     "uninas_evo.spaces.uninas": ("Genome", "Skeleton", "UninasSpace", "preset"),
     "uninas_evo.training.formats": ("load",),
@@ -130,6 +133,7 @@ __all__ = [
     "load_genome",
     "load_space",
     "plot",
+    "predict",
     "preset",
     "scale",
     "search",

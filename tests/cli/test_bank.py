@@ -115,7 +115,7 @@ def test_banks_that_are_none(folder: Path) -> None:
     """No file, no genomes, and a cell that is no number are told."""
     with pytest.raises(DataError, match="make one with `uninas-evo bank FILE`"):
         uninas_evo.load_bank("nowhere")
-    Path("other.csv").write_text("architecture,accuracy\na,1\n")
+    Path("other.csv").write_text("network,accuracy\na,1\n")
     with pytest.raises(DataError, match="must have a column 'genome'"):
         uninas_evo.load_bank("other.csv")
     with gzip.open("wrong.csv.gz", "wt") as file:

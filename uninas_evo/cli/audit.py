@@ -24,7 +24,10 @@ CELLS = 300
 @app.command()
 def audit(
     bank: Annotated[
-        Path, typer.Argument(help="A bank's folder, its CSV (.gz) with a column 'genome', or NAS-Bench-201's table.")
+        Path,
+        typer.Argument(
+            help="A bank's folder, its CSV (.gz) with a column 'genome', uninas-mini, or NAS-Bench-201's table."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for journal.jsonl, audit.json and the figures.")] = Path("audit"),
     proxies: Annotated[
@@ -34,6 +37,7 @@ def audit(
         str | None,
         typer.Option(help="The accuracies; by default 'accuracy', else the longest training, else CIFAR-10."),
     ] = None,
+    data: Annotated[str | None, typer.Option(help="The data set, of a bank that knows several.")] = None,
     space: Annotated[
         Path | None, typer.Option(help="A run file of the genomes' space, where their texts do not tell it.")
     ] = None,
@@ -69,7 +73,7 @@ def audit(
     from uninas_evo.spaces.nasbench201.space import NASBench201Space
 
     house = None if space is None else load_run_file(space).problem().space
-    known = audits.known_networks(bank, column, house, every_cell=every_cell)
+    known = audits.known_networks(bank, column, house, data=data, every_cell=every_cell)
     cells = isinstance(known.space, NASBench201Space)
     order = sorted(range(len(known.accuracy)), key=lambda place: known.bank.genomes[place])
     random.Random(seed).shuffle(order)  # so that more networks extend fewer

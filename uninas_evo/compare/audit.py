@@ -277,21 +277,27 @@ def _read(events: Sequence[Event]) -> Scores:
 
 
 def known_networks(
-    path: Path, column: str | None = None, space: Space[Any] | None = None, *, every_cell: bool = False
+    path: Path,
+    column: str | None = None,
+    space: Space[Any] | None = None,
+    *,
+    data: str | None = None,
+    every_cell: bool = False,
 ) -> Known:
     """Networks with their accuracies: of a bank's folder, its CSV, or the table of NAS-Bench-201.
 
     Args:
         path: the folder or file; .gz is packed.
-        column: what scores are judged by; by default `accuracy`, else the longest training, and CIFAR-10 of
-            NAS-Bench-201. Numbers of at most 1 are shares, others percent; rows without one are left out.
+        column: what scores are judged by; by default `accuracy`, else the longest training that most networks had, and
+            CIFAR-10 of NAS-Bench-201. Numbers of at most 1 are shares, others percent; rows without one are left out.
         space: of genomes whose text does not tell it.
+        data: the data set, where a bank knows several.
         every_cell: takes those of NAS-Bench-201 that have dead edges, too.
 
     Raises:
         DataError: the file or the column is missing, a row is no genome, or a number is no accuracy.
     """
-    bank = load_bank(path)
+    bank = load_bank(path, data)
     column = column or _longest(bank, path)
     if column not in bank.columns:
         raise DataError(
@@ -324,8 +330,12 @@ def _space_of(text: str, column: str) -> Space[Any]:
 
 
 def _longest(bank: Bank, path: Path) -> str:
-    """The column that scores are judged by: an accuracy, else the training that saw most images, its first seed."""
-    seen = {name: _images(found) for name in bank.columns if (found := TRAINED.fullmatch(name))}
+    """The column that scores are judged by: an accuracy, else the training of most images that most networks had."""
+    seen = {
+        name: _images(found)
+        for name, values in bank.columns.items()
+        if (found := TRAINED.fullmatch(name)) and 2 * np.isfinite(values).sum() >= len(bank)
+    }
     named = [name for name in ACCURACY if name in bank.columns]
     if not named and not seen:
         raise DataError(

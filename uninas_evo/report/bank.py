@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
 from pathlib import Path
 
 from uninas_evo.engine.events import AskEvent, ResultEvent
 from uninas_evo.engine.journal import read_journal
 from uninas_evo.engine.search import plan_of, reopen
-from uninas_evo.files import write_atomically
-from uninas_evo.predictors.bank import FILE_NAME
+from uninas_evo.predictors.bank import FILE_NAME, write_rows
 
 
 def write_bank(folder: Path) -> int:
@@ -31,13 +27,7 @@ def write_bank(folder: Path) -> int:
         row = rows.setdefault(ask.genome or "", {"genome": ask.genome or "", "origin": ask.origin} | dict(ask.costs))
         values = dict(result.values or {}) | {"seconds": round(result.measured.seconds, 3)}
         row |= {name + ending: value for name, value in values.items()}
-    names = list(dict.fromkeys(name for row in rows.values() for name in row))
-    text = io.StringIO(newline="")
-    table = csv.DictWriter(text, names or ["genome"], lineterminator="\n")
-    table.writeheader()
-    table.writerows(rows.values())
-    packed = gzip.compress(text.getvalue().encode(), mtime=0)
-    write_atomically(folder / FILE_NAME, lambda file: file.write(packed))
+    write_rows(rows.values(), folder / FILE_NAME)
     return len(rows)
 
 

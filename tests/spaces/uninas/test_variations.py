@@ -176,9 +176,10 @@ def test_equal_reduced_forms_compute_the_same(text: str, same: str) -> None:
 
 
 def test_features_count_operations_by_stage(space: UninasSpace) -> None:
-    """Each stage's operations, those of nested chains included, and the logarithms of the costs."""
+    """Each stage's operations, those of nested chains included, and the logarithms of costs and skeleton."""
     found = space.features(with_first("gelu conv_exp4(gelu gelu)"))
     assert found["1.gelu"] == 3
     assert found["1.conv_exp4"] == 1
-    assert found.keys() == {"log params", "log flops", *(f"1.{name}" for name in OPERATIONS)}
-    assert sum(count for name, count in found.items() if name.startswith("1.")) == 4
+    skeleton = {"log image", "log classes", "log stem stride", "1.log width", "1.log depth"}
+    assert found.keys() == {"log params", "log flops", *skeleton, *(f"1.{name}" for name in OPERATIONS)}
+    assert sum(found[f"1.{name}"] for name in OPERATIONS) == 4

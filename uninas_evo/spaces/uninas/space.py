@@ -180,7 +180,7 @@ class UninasSpace(Space[Genome]):
         return (genome.skeleton, *reduced(genome)) if self._is_free else reduced(genome)
 
     def features(self, genome: Genome) -> dict[str, float]:
-        """Logarithms of the costs, how often each operation stands in each stage, and a skeleton that may change."""
+        """Logarithms of the costs, how often each operation stands in each stage, and the skeleton."""
         found = {"log params": math.log1p(genome.params), "log flops": math.log1p(genome.flops)}
         stages = range(1, len(genome.skeleton.channels) + 1)
         found |= {f"{stage}.{name}": 0.0 for stage in stages for name in OPERATIONS}
@@ -189,15 +189,7 @@ class UninasSpace(Space[Genome]):
             for node, _ in walk_nodes(chain):
                 name = f"{stage}.{node.operation.name}"
                 found[name] += 1
-        return found | self._skeleton_features(genome.skeleton)
-
-    def _skeleton_features(self, skeleton: Skeleton) -> dict[str, float]:
-        if not self._is_free:
-            return {}
-        found = {"log image": math.log(skeleton.image[1]), "log stem stride": math.log(skeleton.stem_stride)}
-        for stage, (width, depth) in enumerate(zip(skeleton.channels, skeleton.depths, strict=True), 1):
-            found |= {f"{stage}.log width": math.log(width), f"{stage}.log depth": math.log(depth)}
-        return found
+        return found | _skeleton_features(genome.skeleton)
 
     def crossover(self, a: Genome, b: Genome, rng: random.Random) -> Genome | None:
         """Blocks of the same stage exchanged: a child inside the budget that equals neither parent, or None."""
@@ -254,6 +246,19 @@ def _told(cost: Cost) -> str:
     """A cost in words."""
     further = "".join(f", {amount:g} {name}" for name, amount in cost.further)
     return f"{cost.params:,} params and {cost.flops:,} FLOPs{further}"
+
+
+def _skeleton_features(skeleton: Skeleton) -> dict[str, float]:
+    """Image, classes, widths and depths: the same for all genomes where the skeleton is not searched."""
+    _, height, width = skeleton.image
+    found = {
+        "log image": math.log(math.sqrt(height * width)),
+        "log classes": math.log(skeleton.classes),
+        "log stem stride": math.log(skeleton.stem_stride),
+    }
+    for stage, (channels, depth) in enumerate(zip(skeleton.channels, skeleton.depths, strict=True), 1):
+        found |= {f"{stage}.log width": math.log(channels), f"{stage}.log depth": math.log(depth)}
+    return found
 
 
 def _patiently(attempt: Callable[[], Genome | None]) -> Genome | None:
