@@ -128,6 +128,14 @@ class ScoringOptions(BaseModel):
         "`lr = {low = 1e-4, high = 1e-1, log = true}` or `optimizer = ['adamw', 'sgd']`",
     )
     batch: int = Field(64, ge=1, description="images that proxies score with; 64 as in the proxies' papers")
+    proxy_images: str | None = Field(
+        None,
+        description="data whose images and labels proxies score with, as `train` takes it; unset: normal pixels and "
+        "uniform labels, as most of their papers compare with",
+    )
+    calibrated: bool = Field(
+        False, description="proxies see batch norms with the statistics of a first batch, instead of each batch's own"
+    )
     proxies: dict[str, dict[str, Any]] = Field(
         default_factory=dict,
         description="settings of a proxy, of latency_ms or of train by its name, such as `vkdnw = {inits = 8}`",
@@ -198,6 +206,13 @@ class ScoringOptions(BaseModel):
         parts_of_aggregate(aggregate)
         return aggregate
 
+    @field_validator("proxy_images")
+    @classmethod
+    def _beside_the_file(cls, images: str | None, info: ValidationInfo) -> str | None:
+        """Data is looked for beside the run file, then in the working folder."""
+        beside = folder_of(info) / images if images else None
+        return str(beside.absolute()) if beside is not None and beside.exists() else images
+
     @field_validator("proxies")
     @classmethod
     def _found(cls, proxies: dict[str, dict[str, Any]], info: ValidationInfo) -> dict[str, dict[str, Any]]:
@@ -263,5 +278,5 @@ def located(function: str, folder: Path) -> str:
 
 def scoring(options: ScoringOptions) -> dict[str, Any]:
     """The arguments of `SearchProblem` that the options give, beside its objectives."""
-    fields: Sequence[str] = ("batch", "proxies", "aggregate", "constraints")
+    fields: Sequence[str] = ("batch", "proxy_images", "calibrated", "proxies", "aggregate", "constraints")
     return {field: getattr(options, field) for field in fields} | {"training": table_of(options.training)}

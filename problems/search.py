@@ -30,6 +30,8 @@ class SearchProblem(Problem):
             `ObjectiveOptions` where a goal or several values must be told.
         seed: fixes images and weights.
         batch: images that proxies score with.
+        proxy_images: data whose images and labels proxies score with, in the place of noise.
+        calibrated: whether batch norms have the statistics of a first batch when a proxy scores.
         proxies: settings of proxies and scorers by their names.
         aggregate: proxies that are joined into the objective "aggregate" (see `scoring.aggregate`).
         constraints: bounds on values that scoring gives (see `ConstraintOptions`).
@@ -54,6 +56,8 @@ class SearchProblem(Problem):
         *,
         seed: int = 0,
         batch: int = 64,
+        proxy_images: str | Path | None = None,
+        calibrated: bool = False,
         proxies: Mapping[str, Mapping[str, Any]] | None = None,
         aggregate: Sequence[str] = (),
         constraints: Sequence[ConstraintOptions | Mapping[str, Any]] = (),
@@ -66,6 +70,8 @@ class SearchProblem(Problem):
             scorers,
             aggregate=aggregate,
             batch=batch,
+            images=None if proxy_images is None else str(proxy_images),
+            calibrated=calibrated,
             settings=proxies,
             own=self.own,
             costs=tuple(space.cost(_example(space))),

@@ -78,6 +78,8 @@ class UninasProblem(SearchProblem):
             `ObjectiveOptions` where a goal or several values must be told.
         seed: fixes images and weights.
         batch: images that proxies score with.
+        proxy_images: data whose images and labels proxies score with, in the place of noise.
+        calibrated: whether batch norms have the statistics of a first batch when a proxy scores.
         proxies: settings of a proxy by its name.
         aggregate: proxies that are joined into the objective "aggregate" (see `scoring.aggregate`).
         constraints: bounds on values that scoring gives, such as ``{"name": "latency_ms", "max": 5}``.
@@ -97,6 +99,8 @@ class UninasProblem(SearchProblem):
         *,
         seed: int = 0,
         batch: int = 64,
+        proxy_images: str | Path | None = None,
+        calibrated: bool = False,
         proxies: Mapping[str, Mapping[str, Any]] | None = None,
         aggregate: Sequence[str] = (),
         constraints: Sequence[ConstraintOptions | Mapping[str, Any]] = (),
@@ -107,6 +111,8 @@ class UninasProblem(SearchProblem):
             objectives,
             seed=seed,
             batch=batch,
+            proxy_images=proxy_images,
+            calibrated=calibrated,
             proxies=proxies,
             aggregate=aggregate,
             constraints=constraints,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from torch import nn
 from typer.testing import CliRunner
 
@@ -28,7 +30,7 @@ from uninas_evo.errors import DataError, ProxyError
 from uninas_evo.pool.open import PoolOptions
 from uninas_evo.predictors.bank import Bank
 from uninas_evo.problems.nasbench201 import read_table
-from uninas_evo.proxies import Inputs
+from uninas_evo.proxies import Inputs, Pictures
 from uninas_evo.spaces.nasbench201.space import NASBench201Space
 from uninas_evo.stats.ranks import kendall, rank_aggregate, spearman
 
@@ -112,6 +114,19 @@ def test_other_inputs_are_refused(tmp_path: Path) -> None:
     score_networks(SPACE, ["1"], ["params"], INPUTS, tmp_path, HERE)
     with pytest.raises(ProxyError, match=r"holds scores of other inputs.*name another folder"):
         score_networks(SPACE, ["2"], ["params"], Inputs(batch=5), tmp_path, HERE)
+
+
+def test_scores_of_pictures_are_their_own(tmp_path: Path) -> None:
+    """Other images, or calibrated norms, are other inputs; those of before are told as before."""
+    score_networks(SPACE, ["1"], ["params"], INPUTS, tmp_path, HERE)
+    header = json.loads((tmp_path / "journal.jsonl").read_text().splitlines()[0])
+    assert header["run"] == {
+        "audit": {"batch": 4, "image": [3, 4, 4], "seed": 0, "device": "cpu", "reinitialize": True}
+    }
+    pictures = Pictures(torch.zeros(9, 3, 4, 4), torch.zeros(9, dtype=torch.int64))
+    for changed in (replace(INPUTS, calibrated=True), replace(INPUTS, pictures=pictures)):
+        with pytest.raises(ProxyError, match="holds scores of other inputs"):
+            score_networks(SPACE, ["2"], ["params"], changed, tmp_path, HERE)
 
 
 def test_failures_rank_last(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import copy
 import math
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from uninas_evo.errors import ProxyError
 from uninas_evo.proxies import (
     PROXIES,
     Inputs,
+    Pictures,
     Scorable,
     az,
     fisher,
@@ -37,6 +39,7 @@ from uninas_evo.proxies import (
     zen,
     zico,
 )
+from uninas_evo.proxies._module import prepare
 from uninas_evo.spaces.nasbench201.space import NASBench201Space
 from uninas_evo.spaces.uninas import Skeleton, preset
 from uninas_evo.spaces.uninas.network import build
@@ -374,3 +377,43 @@ def test_proxies_know_no_space() -> None:
     """No file of the room imports one."""
     for path in Path(taps.__file__).parent.glob("*.py"):
         assert "uninas_evo.spaces" not in path.read_text(), path
+
+
+def test_pictures_stand_for_noise() -> None:
+    """A batch's images and labels are those of the data, drawn together by the key; steps of noise stay noise."""
+    images = torch.randn(40, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    inputs = replace(INPUTS, pictures=Pictures(images, torch.arange(40) % 4))
+    drawn, labels = inputs.images(1), inputs.labels(4, 1)
+    places = [int(((images - one) ** 2).flatten(1).sum(1).argmin()) for one in drawn]
+    assert len(set(places)) == 6
+    assert torch.equal(images[places], drawn)
+    assert labels.tolist() == [place % 4 for place in places]
+    assert not torch.equal(inputs.images(2), drawn)
+    assert torch.equal(inputs.noise("step"), INPUTS.noise("step"))
+    assert snip(small(), inputs) != snip(small(), INPUTS)
+    with pytest.raises(ProxyError, match="the images have 4 classes and the network tells 3 apart"):
+        inputs.labels(3, 1)
+    with pytest.raises(ProxyError, match="needs as many to draw from, got 40; lower batch"):
+        replace(inputs, batch=41).images()
+
+
+@pytest.mark.parametrize("name", sorted(PROXIES))
+def test_calibrated_norms_are_those_of_a_batch_of_their_own(name: str) -> None:
+    """Every proxy scores with them, and where there is no batch norm they change nothing."""
+    skeleton = Skeleton(image_size=16, classes=4, stem=(8, 8), channels=(32, 32), depths=(1, 1))
+    net, inputs = build(preset("efficientnet", skeleton)), Inputs(batch=16, image=(3, 16, 16))
+    calibrated = replace(inputs, calibrated=True)
+    assert score(net, [name], calibrated) == score(net, [name], calibrated)
+    blind = name in ("params", "flops", "layers", "synflow")
+    assert (score(net, [name], calibrated) == score(net, [name], inputs)) == blind
+
+
+def test_calibration_sets_the_batchs_statistics() -> None:
+    """Means and variances of what each norm is given; then it stays so."""
+    net, images = small(), INPUTS.images("calibration")
+    calibrated = prepare(net, replace(INPUTS, calibrated=True), training=True)
+    seen = net[0](images)
+    torch.testing.assert_close(calibrated[1].running_mean, seen.mean((0, 2, 3)))
+    torch.testing.assert_close(calibrated[1].running_var, seen.var((0, 2, 3)))
+    assert not calibrated[1].training
+    assert float(net[1].running_mean.abs().sum()) == 0

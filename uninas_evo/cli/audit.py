@@ -48,6 +48,12 @@ def audit(
         bool, typer.Option("--every-cell", help="Draw from all 15,625 cells, those with dead edges too.")
     ] = False,
     batch: Annotated[int, typer.Option(min=2, help="Images a batch.")] = 64,
+    images: Annotated[
+        str | None, typer.Option(help="Data that proxies see in the place of noise, as `train` takes it.")
+    ] = None,
+    calibrated: Annotated[
+        bool, typer.Option("--calibrated", help="Batch norms keep the statistics of a first batch.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Draws the networks, weights and images.")] = 0,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
@@ -70,6 +76,7 @@ def audit(
     from uninas_evo.files import write_text
     from uninas_evo.pool.open import PoolOptions
     from uninas_evo.proxies import Inputs
+    from uninas_evo.scoring.proxy import pictures
     from uninas_evo.spaces.nasbench201.space import NASBench201Space
 
     house = None if space is None else load_run_file(space).problem().space
@@ -80,7 +87,9 @@ def audit(
     known = known.only(order[: networks or (CELLS if cells else None)])
     names = [name.strip() for name in proxies.split(",") if name.strip()]
     names = names or (["vkdnw_single", "params", "flops", "layers"] if cells else known.scores)
-    inputs = Inputs(batch=batch, image=known.space.image, seed=seed, device=device)
+    image = known.space.image
+    seen = pictures(images, image) if images else None
+    inputs = Inputs(batch=batch, image=image, seed=seed, device=device, calibrated=calibrated, pictures=seen)
     pool = PoolOptions(devices=[device] * workers)
     seconds = known.seconds()
 

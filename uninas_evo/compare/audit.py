@@ -7,12 +7,13 @@ call, named by its origin.
 from __future__ import annotations
 
 import datetime
+import hashlib
 import itertools
 import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -249,7 +250,7 @@ def seconds_of(folder: Path) -> dict[str, float]:
 
 def _begin(journal: Journal, inputs: Inputs) -> None:
     """Writes the header of a new journal, or checks that of an old one."""
-    now = {"audit": asdict(inputs) | {"image": list(inputs.image)}}
+    now = {"audit": _facts(inputs)}
     if journal.header is None:
         started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         header = Header(run=now, seed=inputs.seed, objectives={}, versions=versions(), host=host(), started=started)
@@ -259,6 +260,17 @@ def _begin(journal: Journal, inputs: Inputs) -> None:
             f"{journal.path} holds scores of other inputs, and scores are only compared with equal ones: it has "
             f"{journal.header.run}, asked for {now}; name another folder, or the same inputs"
         )
+
+
+def _facts(inputs: Inputs) -> dict[str, Any]:
+    """Inputs as a journal tells them; what came later is told where it is not as before."""
+    told: dict[str, Any] = {name: getattr(inputs, name) for name in ("batch", "seed", "device", "reinitialize")}
+    told["image"] = list(inputs.image)
+    if inputs.calibrated:
+        told["calibrated"] = True
+    if inputs.pictures is not None:
+        told["pictures"] = hashlib.sha256(inputs.pictures.images.numpy().tobytes()).hexdigest()
+    return told
 
 
 def _ask(space: Space[Any], number: int, text: str, names: Sequence[str]) -> AskEvent:

@@ -20,7 +20,7 @@ never touched, and no global random generator is drawn from.
 - `taps`: `tap`, to teach VKDNW a layer of your own
 """
 
-from uninas_evo.proxies._module import Inputs
+from uninas_evo.proxies._module import Inputs, Pictures
 from uninas_evo.proxies.activations import AzScores, az, naswot, te_ntk, te_regions, zen
 from uninas_evo.proxies.coupled import intrain, l_swag
 from uninas_evo.proxies.gradients import fisher, grad_norm, grasp, jacov, snip, synflow, zico
@@ -37,6 +37,7 @@ __all__ = [
     "PROXIES",
     "AzScores",
     "Inputs",
+    "Pictures",
     "Proxy",
     "Scorable",
     "VkdnwResult",

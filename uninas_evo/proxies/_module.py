@@ -17,6 +17,19 @@ from uninas_evo.proxies.scorable import Scorable
 NORMS = (nn.modules.batchnorm._BatchNorm, nn.GroupNorm, nn.LayerNorm)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Pictures:
+    """Labeled images of data, which batches are drawn from in the place of noise.
+
+    Attributes:
+        images: normalized as for training, (M, C, H, W).
+        labels: (M,), classes counted from 0.
+    """
+
+    images: Tensor
+    labels: Tensor
+
+
 @dataclass(frozen=True, slots=True)
 class Inputs:
     """What a module is scored on. Equal inputs must be used for all modules that are compared.
@@ -27,6 +40,8 @@ class Inputs:
         seed: keys the images, the labels and the weights.
         device: where the copy of the module is scored.
         reinitialize: draw new weights keyed by `seed`; False scores the weights that the module has.
+        calibrated: set the statistics of batch norms to those of a batch of its own first, and leave them so.
+        pictures: real images and labels in the place of normal pixels and uniform labels.
     """
 
     batch: int = 64
@@ -34,20 +49,49 @@ class Inputs:
     seed: int = 0
     device: str = "cpu"
     reinitialize: bool = True
+    calibrated: bool = False
+    pictures: Pictures | None = None
 
     def generator(self, *key: object) -> torch.Generator:
         """A CPU generator that depends on the seed and the key alone."""
         return keyed_generator(self.seed, *key)
 
     def images(self, *key: object) -> Tensor:
-        """Standard normal images (N, C, H, W) on the device, the same numbers on every device."""
+        """Images (N, C, H, W) on the device, the same numbers on every device: standard normal, or pictures."""
+        if self.pictures is None:
+            return self.noise(*key)
+        drawn = self.pictures.images[self._picked(self.pictures, key)]
+        return drawn.to(self.device, memory_format=torch.channels_last)
+
+    def noise(self, *key: object) -> Tensor:
+        """Standard normal pixels (N, C, H, W) on the device, the same numbers on every device."""
         drawn = torch.randn(self.batch, *self.image, generator=self.generator("images", *key))
         return drawn.to(self.device, memory_format=torch.channels_last)
 
     def labels(self, classes: int, *key: object) -> Tensor:
-        """Uniform labels (N,) on the device."""
-        drawn = torch.randint(classes, (self.batch,), generator=self.generator("labels", *key))
+        """Labels (N,) on the device: uniform, or those of the pictures of the same key.
+
+        Raises:
+            ProxyError: the pictures have more classes than the network.
+        """
+        if self.pictures is None:
+            drawn = torch.randint(classes, (self.batch,), generator=self.generator("labels", *key))
+        else:
+            drawn = self.pictures.labels[self._picked(self.pictures, key)]
+            if int(self.pictures.labels.max()) >= classes:
+                raise ProxyError(
+                    f"the images have {int(self.pictures.labels.max()) + 1} classes and the network tells {classes} "
+                    "apart: a loss needs as many; build it for the classes of the images"
+                )
         return drawn.to(self.device)
+
+    def _picked(self, pictures: Pictures, key: tuple[object, ...]) -> Tensor:
+        """Which pictures the batch of a key has, (N,)."""
+        if len(pictures.labels) < self.batch:
+            raise ProxyError(
+                f"a batch of {self.batch} images needs as many to draw from, got {len(pictures.labels)}; lower batch"
+            )
+        return torch.randperm(len(pictures.labels), generator=self.generator("images", *key))[: self.batch]
 
 
 def keyed_generator(*key: object) -> torch.Generator:
@@ -62,7 +106,8 @@ def prepare(module: nn.Module, inputs: Inputs, *, training: bool = False) -> nn.
     Args:
         module: what is to be scored; parameters without `requires_grad` stay frozen.
         inputs: seed and device.
-        training: batch norms use the statistics of their batch; dropout and drop path stay off in any case.
+        training: batch norms use the statistics of their batch, unless they are calibrated; dropout and drop path
+            stay off in any case.
 
     Raises:
         ProxyError: the module cannot be copied, or has no trainable parameter.
@@ -88,10 +133,31 @@ def prepare(module: nn.Module, inputs: Inputs, *, training: bool = False) -> nn.
         )
     if inputs.reinitialize:
         initialize(net, inputs.seed)
-    for layer in net.modules():
-        if training and isinstance(layer, nn.modules.batchnorm._BatchNorm):
-            layer.train()
+    if inputs.calibrated:
+        calibrate(net, inputs.images("calibration"))
+    elif training:
+        for norm in batch_norms(net):
+            norm.train()
     return net
+
+
+def batch_norms(net: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
+    """All batch norms of a module."""
+    return [layer for layer in net.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
+
+
+def calibrate(net: nn.Module, images: Tensor) -> None:
+    """Sets the statistics of every batch norm to those of one batch (N, C, H, W), in place."""
+    norms = batch_norms(net)
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.train()
+        norm.momentum = 1.0
+    with torch.no_grad():
+        net(images)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.eval()
+        norm.momentum = momentum
 
 
 def initialize(net: nn.Module, seed: int) -> None:

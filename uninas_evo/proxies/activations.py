@@ -16,6 +16,7 @@ from torch.overrides import TorchFunctionMode
 from uninas_evo.errors import ProxyError
 from uninas_evo.proxies._module import (
     Inputs,
+    calibrate,
     check_logits,
     features_of,
     finite,
@@ -39,11 +40,13 @@ def zen(module: nn.Module, inputs: Inputs | None = None, *, step: float = 0.01) 
     net = prepare(module, inputs, training=True)
     if inputs.reinitialize:
         redraw(net, inputs.seed, lambda weight, generator: torch.randn(weight.shape, generator=generator))
+        if inputs.calibrated:
+            calibrate(net, inputs.images("calibration"))
     images = inputs.images()
     with torch.no_grad():
         with _variances(net) as variances:
             before = last_map(net, images)
-        after = last_map(net, images + step * inputs.images("step"))
+        after = last_map(net, images + step * inputs.noise("step"))
     change = float((before - after).double().abs().flatten(1).sum(1).mean())
     if change == 0:
         raise ProxyError(

@@ -13,7 +13,16 @@ from torch import Tensor, nn
 from torch.func import functional_call, jacrev, vmap
 
 from uninas_evo.errors import ProxyError
-from uninas_evo.proxies._module import Inputs, check_logits, count_layers, finite, initialize, keyed_generator, prepare
+from uninas_evo.proxies._module import (
+    Inputs,
+    check_logits,
+    count_layers,
+    finite,
+    initialize,
+    keyed_generator,
+    prepare,
+)
+from uninas_evo.proxies._module import calibrate as set_statistics
 from uninas_evo.proxies.scorable import Scorable
 from uninas_evo.proxies.spectrum import (
     covariance,
@@ -94,14 +103,14 @@ def vkdnw(
             f"entries, inits and probes must be at least 1, got entries={entries}, inits={inits}, probes={probes}"
         )
     spectra: list[list[Tensor]] = []
-    net = prepare(module, replace(inputs, reinitialize=False))
+    net = prepare(module, replace(inputs, reinitialize=False, calibrated=False))
     for init in range(inits if inputs.reinitialize else 1):
         drawn = replace(inputs, seed=init_seed(inputs.seed, init))
         if inputs.reinitialize:
             initialize(net, drawn.seed)
         images = drawn.images().to(next(net.parameters()).dtype)
-        if calibrate:
-            _calibrate(net, images)
+        if calibrate or inputs.calibrated:
+            set_statistics(net, images)
         groups, blocks = _groups(net, entries, per_block)
         chosen_mode = mode or ("probed" if blocks else "exact")
         fishers = _fishers(net, images, groups, chosen_mode, probes, drawn.generator("probes"))
@@ -212,17 +221,3 @@ def _definition(
     spread, basis = torch.linalg.eigh(c)
     half = (basis * spread.clamp_min(0).sqrt().unsqueeze(1)).mT
     yield from torch.einsum("nrk,nkpe->rnpe", half, jacobian)
-
-
-def _calibrate(net: nn.Module, images: Tensor) -> None:
-    """Sets the statistics of every batch norm to those of one batch."""
-    norms = [layer for layer in net.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.train()
-        norm.momentum = 1.0
-    with torch.no_grad():
-        net(images)
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.eval()
-        norm.momentum = momentum

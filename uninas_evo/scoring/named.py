@@ -130,6 +130,8 @@ class Scorers:
         written: the objectives.
         aggregate: proxies that are joined into the objective "aggregate".
         batch: images that proxies score with.
+        images: data that proxies see in the place of noise.
+        calibrated: proxies see batch norms with the statistics of a first batch.
         settings: settings of proxies and scorers by their names.
         own: scorers that a problem has itself; their objectives are found by name like any other.
         costs: names of the space's costs.
@@ -149,12 +151,15 @@ class Scorers:
         *,
         aggregate: Sequence[str] = (),
         batch: int = 64,
+        images: str | None = None,
+        calibrated: bool = False,
         settings: Settings | None = None,
         own: Sequence[Scorer] = (),
         costs: Sequence[str] = COSTS,
         constrained: Sequence[str] = (),
     ) -> None:
         self.constrained = tuple(name for name in constrained if ":" not in name)
+        self.seen = (images, calibrated)
         self.batch, self.settings, self.costs = batch, settings or {}, tuple(costs)
         self.own = {objective.name: objective for scorer in own for objective in scorer.objectives}
         check_settings(self.settings)
@@ -210,7 +215,7 @@ class Scorers:
             proxy = proxies.find(name)
             groups.setdefault(proxy.function, []).append(Objective(name, proxy.goal))
         for objectives in groups.values():
-            scorer = ProxyScorer(tuple(objectives), self.batch, self.settings)
+            scorer = ProxyScorer(tuple(objectives), self.batch, self.settings, *self.seen)
             self._proxies.update({objective.name: scorer for objective in objectives})
 
     def _scorer_of(self, name: str) -> Scorer:
