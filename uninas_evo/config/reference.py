@@ -46,7 +46,7 @@ devices = "auto"
 - The run file with every default filled in is written into the run folder. `uninas-evo resume DIR --set FIELD=VALUE`
   may change {changeable}; nothing else, since the record depends on it.
 - A run file that names a function of yours as an objective makes the program run it. Nothing else in a run file,
-  a genome file or a run folder is ever executed; on resume the function's file and the modules of yours that it
+  a genome file or a run folder is ever executed. On resume the function's file and the modules of yours that it
   imports must be the recorded ones, by hash (the path may change), or `--allow-changed-objective` is needed.
 - A run folder that no run of yours on this machine wrote runs no code and connects to no cluster that it names until
   you agree to that code once: `--trust`.
