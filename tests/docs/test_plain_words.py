@@ -41,6 +41,6 @@ def test_no_sentence_is_endless(page: Path) -> None:
 
 def test_sentences_are_counted() -> None:
     """A long sentence in a paragraph or a list is seen; code is not."""
-    long = " ".join(["word"] * MOST) + "."
+    long = " ".join(["Word", *["word"] * (MOST - 1)]) + "."
     assert max(words(one) for one in sentences(f"Short one. {long}\n\n- item\n- {long}\n")) == MOST
     assert max(words(one) for one in sentences(f"```\n{long}\n```\n\nShort.")) == 1
