@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime
 import hashlib
 import itertools
-import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
@@ -28,7 +27,7 @@ from uninas_evo.errors import DataError, GenomeError, ProxyError
 from uninas_evo.mistakes import nearest
 from uninas_evo.pool.contract import Job
 from uninas_evo.pool.open import PoolOptions, open_pool
-from uninas_evo.predictors.bank import Bank, load_bank
+from uninas_evo.predictors.bank import TRAINED, Bank, load_bank
 from uninas_evo.proxies import registry as proxies_by_name
 from uninas_evo.proxies._module import Inputs
 from uninas_evo.proxies.registry import AGGREGATES, find, parts_of, score
@@ -52,8 +51,6 @@ Scores = dict[str, dict[str, float | None]]
 """Genome text -> proxy -> value; None where it failed."""
 ACCURACY = ("accuracy", "cifar10_test_accuracy_percent")
 """Columns that scores are judged by where they are there."""
-TRAINED = re.compile(r"train(?:_(\d+)(?:x(\d+))?)?(?:_\d+)?")
-"""Columns of a bank that hold what a schedule of so many epochs, of so many images, reached."""
 BAND = 0.1
 """Networks within a tenth of each other's parameters are of one size."""
 
@@ -342,25 +339,14 @@ def _space_of(text: str, column: str) -> Space[Any]:
 
 
 def _longest(bank: Bank, path: Path) -> str:
-    """The column that scores are judged by: an accuracy, else the training of most images that most networks had."""
-    seen = {
-        name: _images(found)
-        for name, values in bank.columns.items()
-        if (found := TRAINED.fullmatch(name)) and 2 * np.isfinite(values).sum() >= len(bank)
-    }
-    named = [name for name in ACCURACY if name in bank.columns]
-    if not named and not seen:
+    """The column that scores are judged by: an accuracy, else the longest training that most networks had."""
+    named = next((name for name in ACCURACY if name in bank.columns), None) or bank.trained
+    if named is None:
         raise DataError(
             f"{path} has neither a column 'accuracy' nor one of a training, it has {', '.join(bank.columns)}; "
             "name one with --column"
         )
-    return named[0] if named else max(seen, key=lambda name: seen[name])
-
-
-def _images(found: re.Match[str]) -> float:
-    """Images that a training saw; without their number, all."""
-    epochs, images = found.groups()
-    return float(epochs or 1) * float(images or "inf")
+    return named
 
 
 def scored(known: Known, names: Sequence[str], compute: Callable[[Sequence[str]], Scores]) -> Scores:

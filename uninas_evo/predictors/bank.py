@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
@@ -27,6 +28,8 @@ FILE_NAME = "bank.csv.gz"
 """The table in a bank's folder."""
 GENOMES = ("genome", "architecture")
 """The column of genomes, as banks call it and as NAS-Bench-201's table does."""
+TRAINED = re.compile(r"train(?:_(\d+)(?:x(\d+))?)?(?:_\d+)?")
+"""Columns of a bank that hold what a schedule of so many epochs, of so many images, reached."""
 WORDS = (*GENOMES, "origin")
 """Columns that hold no numbers."""
 
@@ -47,6 +50,16 @@ class Bank:
 
     def __len__(self) -> int:
         return len(self.genomes)
+
+    @property
+    def trained(self) -> str | None:
+        """The column of the training of most images, its first seed, among those that half of the networks had."""
+        seen = {
+            name: _images(found)
+            for name, values in self.columns.items()
+            if (found := TRAINED.fullmatch(name)) and 2 * np.isfinite(values).sum() >= len(self)
+        }
+        return max(seen, key=lambda name: seen[name]) if seen else None
 
     @property
     def data(self) -> tuple[str, ...]:
@@ -70,6 +83,12 @@ class Bank:
             if "." not in name or name.startswith(f"{data}.")
         }
         return Bank(self.genomes, columns, self.origins)
+
+
+def _images(found: re.Match[str]) -> float:
+    """Images that a training saw; without their number, all."""
+    epochs, images = found.groups()
+    return float(epochs or 1) * float(images or "inf")
 
 
 def bank_file(path: str | Path) -> Path:

@@ -89,7 +89,7 @@ class Calibrated:
 
     Args:
         bank: of one data set.
-        column: what is predicted; by default the training that most networks had, of these the longest.
+        column: what is predicted; by default the longest training that most networks had.
         model: one of `uninas_evo.predictors.PREDICTORS`.
         coverage: how many true values shall lie inside the interval.
         scores: columns of the bank that are computed for other networks too; those that it lacks are left out.
@@ -107,7 +107,7 @@ class Calibrated:
         coverage: float = 0.9,
         scores: Sequence[str] = SCORES,
     ) -> None:
-        self.column = column or _trained(bank)
+        self.column = column or bank.trained or "train"
         if self.column not in bank.columns:
             raise DataError(
                 f"the bank must have the column {self.column!r}, it has {', '.join(bank.columns)}"
@@ -175,18 +175,6 @@ class _Near:
 
     def _standard(self, rows: FloatArray) -> FloatArray:
         return np.asarray((rows - self._center) / self._scale)
-
-
-def _trained(bank: Bank) -> str:
-    """The column of the longest training among those that most networks had."""
-    counts = {
-        name: int(np.isfinite(values).sum()) for name, values in bank.columns.items() if name.startswith("train_")
-    }
-    counts = {name: count for name, count in counts.items() if "after" not in name and "epochs" not in name}
-    if not counts:
-        raise DataError(f"the bank has no column of a training, it has {', '.join(bank.columns)}; name one as `column`")
-    most = max(counts.values())
-    return max((name for name in counts if counts[name] == most), key=lambda name: np.nanmean(bank.columns[name]))
 
 
 class CalibratedOptions(pydantic.BaseModel):
