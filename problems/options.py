@@ -136,6 +136,11 @@ class ScoringOptions(BaseModel):
     calibrated: bool = Field(
         False, description="proxies see batch norms with the statistics of a first batch, instead of each batch's own"
     )
+    canonical: bool = Field(
+        True,
+        description="proxies score each genome without what none of them sees (dropout, a norm behind the same norm, "
+        "...), and one score stands for all that are then equal; of spaces that know such a form",
+    )
     proxies: dict[str, dict[str, Any]] = Field(
         default_factory=dict,
         description="settings of a proxy, of latency_ms or of train by its name, such as `vkdnw = {inits = 8}`",
@@ -278,5 +283,5 @@ def located(function: str, folder: Path) -> str:
 
 def scoring(options: ScoringOptions) -> dict[str, Any]:
     """The arguments of `SearchProblem` that the options give, beside its objectives."""
-    fields: Sequence[str] = ("batch", "proxy_images", "calibrated", "proxies", "aggregate", "constraints")
+    fields: Sequence[str] = ("batch", "proxy_images", "calibrated", "canonical", "proxies", "aggregate", "constraints")
     return {field: getattr(options, field) for field in fields} | {"training": table_of(options.training)}

@@ -11,9 +11,10 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
-from uninas_evo.contracts import Budget, Problem, Progress, Rebudgeted, Scorer, Space
+from uninas_evo.contracts import Budget, Canonical, Problem, Progress, Rebudgeted, Scorer, Space
 from uninas_evo.errors import RunFileError
 from uninas_evo.problems.settings import with_training
+from uninas_evo.scoring.cost import CostScorer
 from uninas_evo.scoring.function import FunctionScorer
 from uninas_evo.scoring.named import ConstraintOptions, Scorers, Written
 from uninas_evo.scoring.subject import GenomeSubject, repeatable
@@ -32,6 +33,7 @@ class SearchProblem(Problem):
         batch: images that proxies score with.
         proxy_images: data whose images and labels proxies score with, in the place of noise.
         calibrated: whether batch norms have the statistics of a first batch when a proxy scores.
+        canonical: whether proxies score the genome that stands for all that they do not tell apart.
         proxies: settings of proxies and scorers by their names.
         aggregate: proxies that are joined into the objective "aggregate" (see `scoring.aggregate`).
         constraints: bounds on values that scoring gives (see `ConstraintOptions`).
@@ -58,6 +60,7 @@ class SearchProblem(Problem):
         batch: int = 64,
         proxy_images: str | Path | None = None,
         calibrated: bool = False,
+        canonical: bool = True,
         proxies: Mapping[str, Mapping[str, Any]] | None = None,
         aggregate: Sequence[str] = (),
         constraints: Sequence[ConstraintOptions | Mapping[str, Any]] = (),
@@ -72,6 +75,7 @@ class SearchProblem(Problem):
             batch=batch,
             images=None if proxy_images is None else str(proxy_images),
             calibrated=calibrated,
+            canonical=canonical,
             settings=proxies,
             own=self.own,
             costs=tuple(space.cost(_example(space))),
@@ -85,6 +89,10 @@ class SearchProblem(Problem):
             *(file for scorer in self.scorers for file in scorer.sources),
             *(file for model in space.costs for file in model.sources),
         )
+        known = isinstance(self.space, Canonical)
+        self.canonical = known and any(scorer.canonical for scorer in self.scorers)
+        alone = all(scorer.canonical or isinstance(scorer, CostScorer) for scorer in self.scorers)
+        self._shares = self.canonical and alone and not any(one.is_cost for one in self.objectives)
         self.fidelities = next((scorer.fidelities for scorer in self.scorers if scorer.fidelities), ())
         self._is_ready = False
 
@@ -108,6 +116,10 @@ class SearchProblem(Problem):
         made = {type(scorer).__name__: scorer.prepared for scorer in self.scorers if scorer.prepared}
         self.prepared = dict(sorted(made.items()))
         self._is_ready = True
+
+    def standing_for(self, genome: Any) -> Any:
+        """Where training-free scores alone are followed, the genome that these score in its place."""
+        return self.space.canonical(genome) if self._shares and isinstance(self.space, Canonical) else genome
 
     def prepare(self, device: str) -> None:
         """Imports what scorers need, such as torch and the user's functions."""

@@ -80,6 +80,7 @@ class UninasProblem(SearchProblem):
         batch: images that proxies score with.
         proxy_images: data whose images and labels proxies score with, in the place of noise.
         calibrated: whether batch norms have the statistics of a first batch when a proxy scores.
+        canonical: whether proxies score the genome that stands for all that they do not tell apart.
         proxies: settings of a proxy by its name.
         aggregate: proxies that are joined into the objective "aggregate" (see `scoring.aggregate`).
         constraints: bounds on values that scoring gives, such as ``{"name": "latency_ms", "max": 5}``.
@@ -101,6 +102,7 @@ class UninasProblem(SearchProblem):
         batch: int = 64,
         proxy_images: str | Path | None = None,
         calibrated: bool = False,
+        canonical: bool = True,
         proxies: Mapping[str, Mapping[str, Any]] | None = None,
         aggregate: Sequence[str] = (),
         constraints: Sequence[ConstraintOptions | Mapping[str, Any]] = (),
@@ -113,6 +115,7 @@ class UninasProblem(SearchProblem):
             batch=batch,
             proxy_images=proxy_images,
             calibrated=calibrated,
+            canonical=canonical,
             proxies=proxies,
             aggregate=aggregate,
             constraints=constraints,

@@ -106,7 +106,7 @@ def test_another_version_is_named_with_the_program_that_reads_it(tmp_path: Path)
     """Both versions and the program that wrote the journal are in the message."""
     path = tmp_path / "journal.jsonl"
     path.write_text('{"event":"header","version":99,"versions":{"uninas-evo":"7.0"}}\n')
-    with pytest.raises(JournalError, match=r"version 99, and this program reads 1 to 2; .*wrote it \(7\.0\)"):
+    with pytest.raises(JournalError, match=r"version 99, and this program reads 1 to 3; .*wrote it \(7\.0\)"):
         Journal(path)
 
 
@@ -219,4 +219,4 @@ def test_floats_come_back_exactly(tmp_path: Path) -> None:
     (result,) = (event for event in read_journal(tmp_path)[1] if isinstance(event, ResultEvent))
     assert result.values == values
     assert json.dumps(result.values) == json.dumps(values)
-    assert VERSION == 2
+    assert VERSION == 3

@@ -27,6 +27,7 @@ def score(
     """
     import json as json_module
 
+    from uninas_evo.contracts import Canonical
     from uninas_evo.proxies import Inputs
     from uninas_evo.proxies import score as score_module
     from uninas_evo.proxies.registry import find, names
@@ -34,7 +35,8 @@ def score(
 
     space, loaded = load_space(genome)
     inputs = Inputs(batch=batch, image=space.image, seed=seed, device=device)
-    values = score_module(space.build(loaded), proxy or ["vkdnw"], inputs, costs=space.cost(loaded))
+    scored = space.canonical(loaded) if isinstance(space, Canonical) else loaded
+    values = score_module(space.build(scored), proxy or ["vkdnw"], inputs, costs=space.cost(loaded))
     if json:
         typer.echo(json_module.dumps(values))
         return

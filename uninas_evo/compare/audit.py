@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from uninas_evo.contracts import Goal, Problem, Space
+from uninas_evo.contracts import Canonical, Goal, Problem, Space
 from uninas_evo.engine.events import AskEvent, Event, Header, Measured, ResultEvent
 from uninas_evo.engine.journal import FILE_NAME, Journal, read_journal
 from uninas_evo.engine.versions import host, versions
@@ -180,6 +180,8 @@ class ProxyProblem(Problem):
         self, genome: Any, device: str, *, fidelity: int | None = None, lineage: Sequence[Any] = ()
     ) -> Mapping[str, float]:
         """The scores of one way."""
+        if isinstance(self.space, Canonical):
+            genome = self.space.canonical(genome)
         return score(self.space.build(genome), self.ways[fidelity or 0], replace(self.inputs, device=device))
 
 
@@ -211,7 +213,7 @@ def score_networks(
     ways = [tuple(name for name in parts if find(name).function is function) for function in functions]
     folder.mkdir(parents=True, exist_ok=True)
     with closing(Journal(folder / FILE_NAME)) as journal:
-        _begin(journal, inputs)
+        _begin(journal, _facts(inputs) | ({"canonical": True} if _is_reduced(space, networks) else {}))
         known = _read(journal.events)
         wanted = [
             (text, way)
@@ -245,12 +247,18 @@ def seconds_of(folder: Path) -> dict[str, float]:
     return {name: float(np.mean(seconds)) for name, seconds in took.items()}
 
 
-def _begin(journal: Journal, inputs: Inputs) -> None:
+def _is_reduced(space: Space[Any], networks: Sequence[str]) -> bool:
+    """Whether what is scored in the place of a network is another one."""
+    genomes = map(space.decode, networks)
+    return isinstance(space, Canonical) and any(space.canonical(genome) != genome for genome in genomes)
+
+
+def _begin(journal: Journal, facts: dict[str, Any]) -> None:
     """Writes the header of a new journal, or checks that of an old one."""
-    now = {"audit": _facts(inputs)}
+    now = {"audit": facts}
     if journal.header is None:
         started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        header = Header(run=now, seed=inputs.seed, objectives={}, versions=versions(), host=host(), started=started)
+        header = Header(run=now, seed=facts["seed"], objectives={}, versions=versions(), host=host(), started=started)
         journal.append(header)
     elif journal.header.run != now:
         raise ProxyError(

@@ -24,6 +24,7 @@ from uninas_evo.contracts.scorer import Scorer, Subject
 from uninas_evo.contracts.space import (
     Anchored,
     Backbones,
+    Canonical,
     G,
     Rebudgeted,
     Reducible,
@@ -42,6 +43,7 @@ __all__ = [
     "Backbones",
     "Budget",
     "Candidate",
+    "Canonical",
     "Choice",
     "Choose",
     "Chosen",

@@ -104,6 +104,7 @@ class Problem(ABC):
         seed: fixes every random draw of `evaluate`.
         sources: files of the user's own that `evaluate` depends on; their hashes are part of a run's identity.
         prepared: name -> SHA-256 of what `make_ready` made: part of a run's identity.
+        canonical: whether scores are those of what stands for a genome, see `standing_for`.
         lookup: whether `evaluate` only looks numbers up: it neither hangs nor crashes, and a process of its own would
             cost more than it.
     """
@@ -117,6 +118,7 @@ class Problem(ABC):
     seed: int = 0
     sources: tuple[Path, ...] = ()
     prepared: Mapping[str, str] = MappingProxyType({})
+    canonical: bool = False
     lookup: bool = False
 
     def with_seed(self, seed: int) -> Self:
@@ -141,6 +143,13 @@ class Problem(ABC):
 
     def prepare(self, device: str) -> None:  # noqa: B027 - most problems have nothing to prepare
         """Called once in each worker before the first `evaluate`: imports and settings of libraries go here."""
+
+    def standing_for(self, genome: Any) -> Any:
+        """The genome whose values, but for costs, are also this one's: itself by default.
+
+        What stands for several genomes is evaluated once for all of them; costs stay each genome's own.
+        """
+        return genome
 
     @abstractmethod
     def evaluate(

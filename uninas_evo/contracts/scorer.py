@@ -44,6 +44,8 @@ class Scorer(ABC):
         sources: files of the user's own that the values depend on.
         prepared: SHA-256 of what `make_ready` made, empty where it made nothing: part of a run's identity.
         fidelities: ways to score from cheap to full, by which a problem's are set; empty where there is one way.
+        canonical: whether it scores what stands for a genome (see `contracts.Canonical`), so that all that it stands
+            for have one value.
         is_pure: whether it looks at the genome alone, builds nothing and draws nothing: it needs no isolation.
     """
 
@@ -52,6 +54,7 @@ class Scorer(ABC):
     sources: tuple[Path, ...] = ()
     prepared: str = ""
     fidelities: tuple[Mapping[str, float], ...] = ()
+    canonical: bool = False
     is_pure: bool = False
 
     def make_ready(  # noqa: B027 - most have nothing to make

@@ -160,6 +160,14 @@ class Trained(Protocol):
 
 
 @runtime_checkable
+class Canonical(Protocol):
+    """The capability of spaces that can tell, without building anything, what no training-free score can see."""
+
+    def canonical(self, genome: Any) -> Any:
+        """The genome that stands for all whose networks no training-free score tells apart; its own is itself."""
+
+
+@runtime_checkable
 class Reducible(Protocol):
     """The capability of spaces that can tell, without building anything, that networks compute the same."""
 

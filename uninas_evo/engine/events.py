@@ -16,8 +16,9 @@ from uninas_evo.contracts import Constraint, Cost, Goal
 from uninas_evo.errors import JournalError
 from uninas_evo.files import parse_json
 
-VERSION = 2
-"""Since 2 an ask holds its costs by name, and may have a fidelity and what it inherits from."""
+VERSION = 3
+"""Since 2 an ask holds its costs by name, and may have a fidelity and what it inherits from; since 3 proxies score what
+stands for a genome, and an ask may share the result of another genome."""
 
 T = TypeVar("T")
 
@@ -84,9 +85,9 @@ class AskEvent:
     event: Literal["ask"] = "ask"
     number: int
     genome: str | None = None
-    """The genome's text; absent where `same_as` tells it."""
+    """The genome's text; absent where it is that of `same_as`."""
     same_as: int | None = None
-    """The first candidate with the same genome, whose result this one shares."""
+    """The first candidate with the same genome, or one that scores alike, whose result this one shares."""
     parents: tuple[int, ...] = ()
     origin: str
     fidelity: int | None = None
@@ -224,7 +225,7 @@ def lineage(asks: Mapping[int, AskEvent], number: int) -> tuple[str, ...]:
     ancestor = asks[number].inherits
     while ancestor is not None:
         ask = asks[ancestor]
-        texts.append((ask.genome if ask.same_as is None else asks[ask.same_as].genome) or "")
+        texts.append(ask.genome or (asks[ask.same_as].genome if ask.same_as is not None else None) or "")
         ancestor = ask.inherits
     return tuple(reversed(texts))
 

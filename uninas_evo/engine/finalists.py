@@ -173,6 +173,7 @@ def summary(loop: Loop, result: SearchResult, size: SizeAlarm) -> dict[str, Any]
         "end": result.end.text,
         "evaluations": loop.scored,
         "candidates": loop.told,
+        "saved": _saved(loop),
         "seconds": round(loop.elapsed_s, 3),
         "failures": dict(failures),
         "best": [_facts(one) for one in result.front],
@@ -180,6 +181,13 @@ def summary(loop: Loop, result: SearchResult, size: SizeAlarm) -> dict[str, Any]
         "rescored": None if result.rescored is None else asdict(result.rescored),
         "size": size,
     }
+
+
+def _saved(loop: Loop) -> float:
+    """The share of different genomes that needed no evaluation, since another one scores alike."""
+    told = loop.trials[: loop.told]
+    different = len({(trial.text, trial.candidate.fidelity) for trial in told})
+    return round(1 - loop.scored / different, 4) if different else 0.0
 
 
 def size_alarm(

@@ -74,6 +74,31 @@ def current_sources(problem: Problem) -> dict[str, str]:
     return hashes(problem.sources)
 
 
+def completed(header: Header, content: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """A run's tables (the recorded ones by default) with what they mean by leaving it out, where that has changed.
+
+    Before version 3 proxies scored every genome of the UniNAS space as it is; in others they still do.
+    """
+    content = dict(header.run if content is None else content)
+    problem = content.get("problem")
+    if header.version < 3 and isinstance(problem, Mapping) and problem.get("name", "uninas") == "uninas":
+        content["problem"] = {"canonical": False, **problem}
+    return content
+
+
+def check_canonical(problem: Problem, header: Header) -> None:
+    """Refuses to go on by canonical genomes where a run began without.
+
+    Raises:
+        JournalError: the run is older, and the problem scores canonical genomes.
+    """
+    if header.version < 3 and problem.canonical:
+        raise JournalError(
+            f"this run was started when proxies scored every genome as it is (journal version {header.version}, now "
+            "canonical genomes): scores of both do not compare; make the problem with canonical=False"
+        )
+
+
 def relocated(content: Mapping[str, Any], header: Header, folder: Path) -> dict[str, Any]:
     """A run's tables with the paths of files that were moved with the run folder, found by name and hash."""
     moved = {path: str(found) for path, digest in header.sources.items() if (found := _found(path, digest, folder))}

@@ -20,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from uninas_evo.engine.events import VERSION, AskEvent, Event, Header, ResultEvent, parsed, written
 from uninas_evo.errors import JournalError
 
-READABLE = (1, 2)
+READABLE = tuple(range(1, VERSION + 1))
 """Every version there was: old runs are read, continued and verified for ever."""
 SYNC_EVERY_S = 0.5
 """Results that come faster than this are made safe from a power cut together: one `fsync` takes 0.2 to 10 ms. A kill
@@ -301,7 +301,7 @@ class _Order:
         """What is wrong with the next event, empty where nothing is."""
         if isinstance(event, AskEvent):
             wrong = self._wrong_ask(event)
-            self._own.append(event.genome is not None)
+            self._own.append(event.same_as is None)
             return wrong
         if isinstance(event, ResultEvent):
             wrong = self._wrong_result(event)
@@ -318,13 +318,13 @@ class _Order:
     def _wrong_ask(self, ask: AskEvent) -> str:
         if ask.number != len(self._own):
             return f"candidate {len(self._own)} must come next, got {ask.number}"
-        if (ask.genome is None) == (ask.same_as is None):
+        if ask.genome is None and ask.same_as is None:
             return f"candidate {ask.number} must have a genome or be the same as an earlier one"
         named = [*ask.parents, *(one for one in (ask.same_as, ask.inherits) if one is not None)]
         if named and not 0 <= min(named) <= max(named) < ask.number:
             return f"candidate {ask.number} names one that was not asked before it"
         if ask.same_as is not None and not self._own[ask.same_as]:
-            return f"candidate {ask.number} is the same as {ask.same_as}, which has no genome of its own"
+            return f"candidate {ask.number} is the same as {ask.same_as}, which shares the result of another"
         return ""
 
     def _wrong_result(self, result: ResultEvent) -> str:

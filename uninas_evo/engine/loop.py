@@ -40,7 +40,8 @@ class Trial:
     Attributes:
         candidate: what was asked.
         text: its genome's text.
-        source: the number of the first candidate with this genome and fidelity; its own where it is new.
+        source: the number of the first candidate with this genome and fidelity, or one that scores alike (see
+            `Problem.standing_for`); its own where it is new.
         rank: how many different evaluations were asked before this one.
     """
 
@@ -51,7 +52,7 @@ class Trial:
 
     @property
     def new(self) -> bool:
-        """Whether no candidate before it has the same genome and fidelity."""
+        """Whether no candidate before it shares its result."""
         return self.source == self.candidate.number
 
 
@@ -200,13 +201,15 @@ class Loop:
             text = recorded.genome  # one copy of each: a long run has many
         trial = self._trial(draft, text)
         if recorded is not None:
-            _compare(recorded, trial, self.journal)
+            _compare(recorded, trial, self._identity(trial), self.journal)
         else:
             self._unwritten.append(self._event(trial))
 
     def _trial(self, draft: Draft, text: str) -> Trial:
         number, rank = len(self.trials), len(self._first)
-        trial = Trial(numbered(draft, number), text, self._first.setdefault((text, draft.fidelity), number), rank)
+        scored = self.problem.standing_for(draft.genome)
+        key = text if scored is draft.genome else self.problem.space.encode(scored), draft.fidelity
+        trial = Trial(numbered(draft, number), text, self._first.setdefault(key, number), rank)
         self.trials.append(trial)
         return trial
 
@@ -233,7 +236,7 @@ class Loop:
     def _take_up(self, event: SnapshotEvent, state: Mapping[str, Array]) -> None:
         self.strategy.restore(state)
         for ask in self._recorded[: event.asked]:
-            text = ask.genome if ask.same_as is None else self.trials[ask.same_as].text
+            text = ask.genome or (None if ask.same_as is None else self.trials[ask.same_as].text)
             genome = self.problem.space.decode(text or "")
             self._trial(Draft(genome, ask.parents, ask.origin, ask.fidelity, ask.inherits), text or "")
         for trial in self.trials[: event.told]:
@@ -261,14 +264,25 @@ class Loop:
             )
         return AskEvent(
             number=candidate.number,
-            genome=trial.text if trial.new else None,
-            same_as=None if trial.new else trial.source,
+            **self._identity(trial),
             parents=candidate.parents,
             origin=candidate.origin,
             fidelity=candidate.fidelity,
             inherits=candidate.inherits,
             costs=dict(cost),
         )
+
+    def _identity(self, trial: Trial) -> dict[str, Any]:
+        """What an ask records of the genome: its text, unless another candidate has it, and whose result it shares."""
+        known = not trial.new and trial.text == self.trials[trial.source].text
+        return {"genome": None if known else trial.text, "same_as": None if trial.new else trial.source}
+
+    def _values(self, trial: Trial, values: Mapping[str, float]) -> Mapping[str, float]:
+        """The values of a trial, from those of the candidate whose result it shares: its costs are its own."""
+        if trial.text == self.trials[trial.source].text:
+            return values
+        cost = self.problem.space.cost(trial.candidate.genome)
+        return {name: float(cost[name]) if name in cost else value for name, value in values.items()}
 
     def _tell_next(self) -> bool:
         """Tells the next result in ask order; False where it is not there yet."""
@@ -278,7 +292,8 @@ class Loop:
         event = self.results.get(trial.source)
         if event is None:
             return False
-        self.strategy.tell([Result(trial.candidate, event.values or {}, event.failure)])
+        values = self._values(trial, event.values or {})
+        self.strategy.tell([Result(trial.candidate, values, event.failure)])
         self._count(trial)
         return True
 
@@ -337,12 +352,11 @@ class Loop:
         self.results.update({event.number: event for event in events})
 
 
-def _compare(recorded: AskEvent, trial: Trial, journal: Journal) -> None:
+def _compare(recorded: AskEvent, trial: Trial, identity: Mapping[str, Any], journal: Journal) -> None:
     """A replayed ask must equal the recorded one, or the rest of the record means nothing."""
     candidate = trial.candidate
     asked = {
-        "genome": trial.text if trial.new else None,
-        "same_as": None if trial.new else trial.source,
+        **identity,
         "parents": candidate.parents,
         "origin": candidate.origin,
         "fidelity": candidate.fidelity,

@@ -70,7 +70,7 @@ def reopen(
         RunFileError: its run file is wrong, or changes what the record depends on.
     """
     header = header or read_header(folder)
-    recorded = identity.relocated(header.run, header, folder)
+    recorded = identity.relocated(identity.completed(header), header, folder)
     missing = [name for name in ("problem", "strategy") if name not in recorded]
     if missing:
         raise JournalError(
@@ -82,7 +82,7 @@ def reopen(
         content = runfile.parse_toml(runfile.read_text(path), str(path)) if path.exists() else dict(recorded)
     except (OSError, UnicodeDecodeError, RunFileError) as error:
         raise RunFileError(f"{path} cannot be read: {error}; delete it to go on as the run was started") from None
-    content = identity.relocated(content, header, folder)
+    content = identity.relocated(identity.completed(header, content), header, folder)
     held = copy.deepcopy(content)  # what the user sets now needs no agreement
     for setting in settings:
         runfile.apply_setting(content, setting)
@@ -188,6 +188,7 @@ def execute(
         sources = identity.current_sources(plan.problem)
         if journal.header is not None:
             _check_header(journal.header, journal.path, plan)
+            identity.check_canonical(plan.problem, journal.header)
             identity.check_sources(sources, journal.header, allowed=allow_changed_objective)
         if folder is not None:
             remember(plan.content)

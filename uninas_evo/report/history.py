@@ -57,13 +57,13 @@ class History:
         self.results = {event.number: event for event in events if isinstance(event, ResultEvent)}
 
     def source(self, number: int) -> int:
-        """The first candidate with the same genome."""
+        """The candidate whose result it shares."""
         same = self.asks[number].same_as
         return number if same is None else same
 
     def text(self, number: int) -> str:
         """The candidate's genome."""
-        return self.asks[self.source(number)].genome or ""
+        return self.asks[number].genome or self.asks[self.source(number)].genome or ""
 
     def values(self, number: int) -> Mapping[str, float]:
         """The candidate's values; empty where it failed or waits."""

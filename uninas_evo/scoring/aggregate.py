@@ -64,6 +64,7 @@ class AggregateScorer(Scorer):
     def __init__(self, scorers: Sequence[Scorer], goals: Mapping[str, Goal]) -> None:
         self.scorers, self.goals = tuple(scorers), dict(goals)
         self.scale: Scale | None = None
+        self.canonical = all(scorer.canonical for scorer in self.scorers)
 
     def prepare(self, space: Space[Any], device: str) -> None:
         """Prepares the joined scorers."""

@@ -8,7 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from uninas_evo.contracts import Objective, Scorer, Shape, Subject
+from uninas_evo.contracts import Canonical, Objective, Scorer, Shape, Subject
+from uninas_evo.scoring.subject import GenomeSubject
 
 if TYPE_CHECKING:
     from uninas_evo.proxies import Pictures
@@ -27,6 +28,7 @@ class ProxyScorer(Scorer):
         settings: keyword arguments of the function, by the proxy's name.
         images: data whose images and labels they score with; None for normal pixels and uniform labels.
         calibrated: batch norms keep the statistics of a first batch.
+        canonical: scores the genome that stands for all that no proxy tells apart, where the space knows it.
     """
 
     objectives: tuple[Objective, ...]
@@ -34,6 +36,7 @@ class ProxyScorer(Scorer):
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     images: str | None = None
     calibrated: bool = False
+    canonical: bool = True
 
     @property
     def sources(self) -> tuple[Path, ...]:  # type: ignore[override]
@@ -52,6 +55,8 @@ class ProxyScorer(Scorer):
         """
         from uninas_evo.proxies import Inputs, score
 
+        if self.canonical and isinstance(subject.space, Canonical):
+            subject = GenomeSubject(subject.space.canonical(subject.genome), subject.space, subject.seed)
         found = pictures(self.images, subject.image) if self.images else None
         inputs = Inputs(
             batch=self.batch,

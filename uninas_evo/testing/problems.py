@@ -65,6 +65,17 @@ class ProblemConformance:
             cost = self.problem.space.cost(genome)
             assert all(values[name] == amount for name, amount in cost.items() if name in values)
 
+    def test_what_stands_for_a_genome_has_its_values(self) -> None:
+        """Another genome may be scored for it, whose values are its own but for costs; that one stands for itself."""
+        space = self.problem.space
+        for genome in sample(self.problem, self.samples):
+            other = self.problem.standing_for(genome)
+            assert self.problem.standing_for(other) == other
+            costs = space.cost(genome)
+            a, b = (self.problem.evaluate(one, self.device) for one in (genome, other))
+            names = [one.name for one in self.problem.objectives if one.repeats and one.name not in costs]
+            assert [a[name] for name in names] == [b[name] for name in names]
+
     def test_scoring_leaves_genomes_alone(self) -> None:
         """A genome is after its evaluation what it was before."""
         space = self.problem.space

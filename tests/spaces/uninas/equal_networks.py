@@ -55,22 +55,44 @@ def network_of(genome: Genome) -> nn.Module:
     return network.double()
 
 
-def outputs(genome: Genome, training: bool) -> Tensor:
-    """(8, K) logits, with the batch's statistics where `training`; dropout is off."""
+def outputs(genome: Genome, training: bool, *, scale: float = 1.0, small: float = SMALL) -> Tensor:
+    """(8, K) logits of scaled images, with the batch's statistics where `training`; dropout is off.
+
+    `small` is the constant of the norms.
+    """
     network = network_of(genome).train(training)
     for module in network.modules():
         if isinstance(module, nn.Dropout):
             module.eval()
         if isinstance(module, nn.BatchNorm2d):
-            module.eps = SMALL
+            module.eps = small
     side = genome.skeleton.image_size
-    images = torch.randn(8, 3, side, side, generator=torch.Generator().manual_seed(1)).double()
-    with torch.no_grad(), patch.object(layers, "NORM_EPS", SMALL):
+    images = scale * torch.randn(8, 3, side, side, generator=torch.Generator().manual_seed(1)).double()
+    with torch.no_grad(), patch.object(layers, "NORM_EPS", small):
         logits: Tensor = network(images)
     return logits
 
 
 def difference(a: Genome, b: Genome, training: bool) -> float:
     """The greatest difference of the logits of two networks, relative to the greatest logit."""
-    first, second = outputs(a, training), outputs(b, training)
+    return _apart(outputs(a, training), outputs(b, training))
+
+
+def instability(genome: Genome, training: bool) -> float:
+    """How far a network's own logits move where its images differ in their last bits and its norms in their constant.
+
+    Norms of what hardly varies (an average behind a softmax is constant but for rounding) blow its last bits up, one
+    after the other to the size of everything else, and their constant counts there, however small it is.
+    """
+    changed = outputs(genome, training, scale=1 + 2**-50, small=2 * SMALL)
+    return _apart(outputs(genome, training), changed)
+
+
+def same(a: Genome, b: Genome, training: bool) -> bool:
+    """Whether two networks compute the same to 1e-5, or to ten times of what either is instable by."""
+    found = difference(a, b, training)
+    return found < 1e-5 or found < 10 * max(instability(a, training), instability(b, training))
+
+
+def _apart(first: Tensor, second: Tensor) -> float:
     return float((first - second).abs().max() / first.abs().max().clamp_min(1e-6))

@@ -5,8 +5,8 @@ There are three levels. What is *neutral* changes no output of a trained network
 network is used. Networks that are equal *for training* compute the same function of their weights, so that
 training both is wasted. Networks that are equal *for a proxy* do so at initialization with dropout off, which is all
 that a training-free score sees: dropout is no difference there, and a norm is one without weights.
-The last two hold as far as the small constants of norms allow, and not the other way around: networks with different
-reduced chains may still be equal.
+The last two hold as far as the small constants of norms allow (a norm of what hardly varies is not yet normal), and not
+the other way around: networks with different reduced chains may still be equal.
 """
 
 from __future__ import annotations
@@ -42,8 +42,7 @@ def reduced(genome: Genome) -> tuple[str, ...]:
 def canonical(genome: Genome) -> Genome:
     """The genome that stands for all those that are equal for a proxy: itself without what no proxy sees.
 
-    Applied twice it changes nothing more. Not yet exact: of the first 600 random genomes of tests/long at least two
-    compute something else with the batch's statistics, so that searches do not use it.
+    Applied twice it changes nothing more.
     """
     return Genome.of(genome.skeleton, list(_chains(genome, "proxy")))
 

@@ -20,7 +20,7 @@ from uninas_evo.spaces.uninas.load import load_genome, parse, resized
 from uninas_evo.spaces.uninas.motifs import insert_motif
 from uninas_evo.spaces.uninas.operations import OPERATIONS
 from uninas_evo.spaces.uninas.presets import PRESETS
-from uninas_evo.spaces.uninas.reduce import reduced
+from uninas_evo.spaces.uninas.reduce import canonical, reduced
 from uninas_evo.spaces.uninas.resize import fill, on_skeleton
 from uninas_evo.spaces.uninas.skeleton import Skeleton
 from uninas_evo.spaces.uninas.starts import starts
@@ -174,6 +174,10 @@ class UninasSpace(Space[Genome]):
         """The space's start, the presets, and their crosses by stage (see `uninas_evo.spaces.uninas.starts`)."""
         found = [self.start, *starts(self.start.skeleton, self._sizes)]
         return list(dict.fromkeys(genome for one in found if (genome := self._inside(one)) is not None))
+
+    def canonical(self, genome: Genome) -> Genome:
+        """The genome without what no training-free score sees (see `uninas_evo.spaces.uninas.reduce`)."""
+        return canonical(genome)
 
     def reduced(self, genome: Genome) -> tuple[Hashable, ...]:
         """The chains without nodes that have no effect (see `uninas_evo.spaces.uninas.reduce`), and the skeleton."""
