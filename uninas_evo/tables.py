@@ -31,11 +31,12 @@ def read_rows(path: Path) -> list[Row]:
     """
     try:
         with _opened(path) as file:
-            header = file.readline()
+            before, header = next(((n, line) for n, line in enumerate(file, 1) if line.strip("\ufeff \t\r\n")), (1, ""))
+            header = header.lstrip("\ufeff")  # of marks that were put before a mark
             delimiter = max(DELIMITERS, key=header.count)
             columns = [name.strip() for name in next(csv.reader([header], delimiter=delimiter, strict=True), [])]
             reader = csv.reader(file, delimiter=delimiter, strict=True)
-            found = [(reader.line_num + 1, cells) for cells in reader if cells]
+            found = [(reader.line_num + before, cells) for cells in reader if any(map(str.strip, cells))]
     except Exception as error:  # gzip and codecs raise whatever the damage leads to
         reason = str(error)[:200] or type(error).__name__
         raise DataError(f"the table {str(path)!r} cannot be read: {reason}; save it as CSV in UTF-8") from error

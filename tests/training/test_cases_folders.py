@@ -53,6 +53,80 @@ def test_what_systems_leave_is_left_out(tmp_path: Path) -> None:
     assert "left out: 5 of hidden or system files" in told(splits)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "0.png~",
+        "0.png.bak",
+        "#0.png#",
+        "0.png.part",
+        "0.png.crdownload",
+        "0.png:Zone.Identifier",
+        "Icon\r",
+        "ehthumbs.db",
+    ],
+)
+def test_second_copies_and_halves_are_left_out(tmp_path: Path, name: str) -> None:
+    """What editors and browsers leave beside a file would stand in two parts at once."""
+    folder(tmp_path)
+    shutil.copy(tmp_path / "train" / "cat" / "0.png", tmp_path / "train" / "cat" / name)
+    splits = read_splits(tmp_path, 0.2)
+    assert sizes(splits) == [10, 10, 10]
+    assert "left out: 1 of hidden or system files" in told(splits)
+
+
+@pytest.mark.parametrize("name", [".thumbnails", ".Trash-1000", "@eaDir", "#recycle", "$RECYCLE.BIN", "__pycache__"])
+@pytest.mark.parametrize("place", [".", "train", "train/cat"])
+def test_hidden_folders_are_left_out_and_counted(tmp_path: Path, name: str, place: str) -> None:
+    """They are no parts, no classes, and hold no images."""
+    folder(tmp_path)
+    shutil.copytree(tmp_path / "train" / "cat", tmp_path / place / name)
+    splits = read_splits(tmp_path, 0.2)
+    check(splits, 2)
+    assert sizes(splits) == [10, 10, 10]
+    assert "left out: 1 of hidden or system folders" in told(splits)
+
+
+@pytest.mark.parametrize("name", ["validate", "val_images", "test2017", "holdout"])
+def test_a_part_of_an_unknown_name_is_refused(tmp_path: Path, name: str) -> None:
+    """Data that is there would be left out."""
+    with pytest.raises(DataError, match=rf"{name} holds folders of the same classes as train/.*name it val or test"):
+        read_splits(folder(tmp_path, ("train", "test", name)), 0.1)
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        (("trainset", "val"), "has val/ and no train/"),
+        (("cats", "testing"), "has testing/ and no train/"),
+        (("train2017", "test2017"), "holds test2017, train2017, and each of them the folders cat, dog: .* like parts"),
+    ],
+)
+def test_parts_are_not_taken_for_classes(tmp_path: Path, parts: tuple[str, ...], message: str) -> None:
+    """Of folders without train/, one that is called as a part, or parts of other names, are told."""
+    with pytest.raises(DataError, match=message):
+        read_splits(folder(tmp_path, parts), 0.1)
+
+
+def test_two_parts_that_are_one_folder_are_refused(tmp_path: Path) -> None:
+    """A link from val/ to train/, or from one class of it."""
+    folder(tmp_path)
+    shutil.rmtree(tmp_path / "val")
+    (tmp_path / "val").symlink_to(tmp_path / "train")
+    with pytest.raises(DataError, match=r"val/cat is also a folder of train/: no image may stand in two parts"):
+        read_splits(tmp_path, 0.1)
+
+
+def test_class_names_are_text(tmp_path: Path) -> None:
+    """Control characters are written out, brackets stay."""
+    for part in ("train", "val"):
+        for name in ("a\nb\x1b[31m", "[red]"):
+            (tmp_path / part / name).mkdir(parents=True)
+            Image.new("L", (16, 16)).save(tmp_path / part / name / "0.png")
+            Image.new("L", (16, 16)).save(tmp_path / part / name / "1.png")
+    assert read_splits(tmp_path, 0.1).classes == ("[red]", r"a\nb\x1b[31m")
+
+
 def test_every_image_is_read_and_the_rest_is_counted(tmp_path: Path) -> None:
     """All that Pillow reads is taken, endings in any case or none; other files are told by their endings."""
     folder(tmp_path)
@@ -136,6 +210,8 @@ def test_png_checksums_are_verified(tmp_path: Path) -> None:
 def write_table(root: Path, text: str, encoding: str = "utf-8") -> Path:
     for i in range(20):
         Image.new("L", (16, 16), i).save(root / f"{i}.png")
+    (root / "sub").mkdir()
+    (root / "link.png").symlink_to(root / "0.png")
     (root / "labels.csv").write_text(text, encoding=encoding)
     return root
 
@@ -151,7 +227,15 @@ def test_labels_in_a_table(tmp_path: Path, encoding: str, sign: str) -> None:
         check(splits, 2)
         assert splits.classes == ("b", "ä")
         assert sizes(splits) == [6, 6, 6]
-        assert "left out: 2 images that labels.csv does not name" in told(splits)
+        assert "left out: 3 images that labels.csv does not name" in told(splits)
+
+
+def test_one_word_in_two_spellings_is_one_class(tmp_path: Path) -> None:
+    """An accent may be written as one character or two; blank lines and doubled byte-order marks say nothing."""
+    words = ("x", "e\u0301", "x", "é")
+    rows = "".join(f"{i}.png,{words[i % 4]}\n  ,\n" for i in range(20))
+    splits = read_splits(write_table(tmp_path, f"\ufeff\ufeff\n\nfile,label\n{rows}\n"), 0.25)
+    assert splits.classes == ("x", "é")
 
 
 def test_labels_without_parts(tmp_path: Path) -> None:
@@ -176,6 +260,11 @@ def test_labels_without_parts(tmp_path: Path) -> None:
         ("file,label\n0.png\n", "line 2 of .* has 1 cells for 2 columns"),
         ("file,label,part\n0.png,a,other\n", "line 2 of .* has the part 'other': it must be train, val or test"),
         ("file,label\n", "has no rows"),
+        ("file,label\n0.png,a\nsub/../0.png,b\n", "lines 2 and 3"),
+        ("file,label\n0.png,a\nlink.png,b\n", "lines 2 and 3"),
+        ("file,label\n0.png,1\n1.png,1.0\n", "has the labels 1 and 1.0, which are one number"),
+        ("file,label\n0.png,1\n1.png,01\n", "has the labels 01 and 1, which are one number"),
+        ("file,label\n0.png,1\n1.png,nan\n", "has the label nan, which programs write for a missing one"),
     ],
 )
 def test_wrong_tables_of_labels(tmp_path: Path, text: str, message: str) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from PIL import Image
 from uninas_evo.errors import DataError
 from uninas_evo.training.check import check, statement
 from uninas_evo.training.images import ImageSet, Splits, from_datasets, make_splits
+from uninas_evo.training.pixels import decode, examine
 from uninas_evo.training.protocol import Protocol
 from uninas_evo.training.readers import read_splits
 from uninas_evo.training.transforms import eval_transform, train_transform
@@ -193,3 +196,108 @@ def test_gray_images_stay_gray() -> None:
     part = ImageSet(np.zeros((8, 16, 16, 3), np.uint8), np.arange(8) % 2)
     with pytest.raises(DataError, match="24 images have 3 channels and the network takes 1"):
         check(Splits(part, part, part, ("a", "b")), 2, channels=1)
+
+
+def png(depth: int, color: int, rows: np.ndarray, *more: tuple[bytes, bytes]) -> bytes:
+    """A PNG file of samples as they are."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
+
+    head = struct.pack(">IIBBBBB", rows.shape[1], rows.shape[0], depth, color, 0, 0, 0)
+    body = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))
+    parts = [(b"IHDR", head), *more, (b"IDAT", body), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+
+
+def in_colors(ramp: np.ndarray, form: str) -> bytes:
+    """A gray ramp as a file of 16 bits in each of several colors."""
+    colors = np.repeat(ramp.astype(">u2")[:, :, None], 3, 2)
+    opaque = np.full((*ramp.shape, 1), 65535, ">u2")
+    match form:
+        case "rgb.png":
+            return png(16, 2, colors)
+        case "rgba.png":
+            return png(16, 6, np.concatenate([colors, opaque], 2).astype(">u2"))
+        case "la.png":
+            return png(16, 4, np.concatenate([colors[:, :, :1], opaque], 2).astype(">u2"))
+    return b"P6 16 16 65535\n" + colors.tobytes()
+
+
+@pytest.mark.parametrize("form", ["rgb.png", "rgba.png", "la.png", "rgb.ppm"])
+@pytest.mark.parametrize("few", [False, True])
+def test_sixteen_bits_in_several_colors(tmp_path: Path, form: str, few: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They keep their ramp and are told, and dark ones are refused, also among too many files to decode them all."""
+    folder(tmp_path)
+    for path in list(tmp_path.rglob("*.png")):
+        path.unlink()
+        path.with_suffix(f".{form}").write_bytes(in_colors(RAMP, form))
+    if few:
+        monkeypatch.setattr("uninas_evo.training.check.DECODED", 2)
+    splits = read_splits(tmp_path, 0.2)
+    assert splits.train.read(0)[:, :, 0].ravel().tolist() == list(range(256))
+    check(splits, 2)
+    assert any("of 16 bits, scaled to 8" in line for line in statement(splits, (3, 16, 16), PROTOCOL))
+    for path in tmp_path.rglob(f"*.{form}"):
+        path.write_bytes(in_colors(RAMP // 17, form))
+    with pytest.raises(DataError, match=r"use less than a sixteenth of 0\.\.65535"):
+        check(read_splits(tmp_path, 0.2), 2)
+
+
+@pytest.mark.parametrize("mode", ["L", "I;16", "RGB"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+def test_turned_tiff_files(tmp_path: Path, mode: str, orientation: int, compression: str | None) -> None:
+    """Each orientation, packed or not, opened by path or by the user, and told alike by the header alone."""
+    flat = (np.arange(16 * 24).reshape(16, 24) * 3 % 251).astype(np.uint8)
+    stored = {"L": flat, "I;16": flat.astype(np.uint16) * 257, "RGB": np.stack([flat, flat // 2, flat // 3], 2)}[mode]
+    turn = [lambda a: a, np.fliplr, lambda a: a[::-1, ::-1], np.flipud, lambda a: np.swapaxes(a, 0, 1)]
+    turn += [lambda a: np.rot90(a, -1), lambda a: np.swapaxes(a[::-1, ::-1], 0, 1), lambda a: np.rot90(a, 1)]
+    right = turn[orientation - 1](stored // 257 if mode == "I;16" else stored)
+    right = right[:, :, None] if right.ndim == 2 else right
+    path = tmp_path / "a.tif"
+    Image.fromarray(stored).save(path, tiffinfo={0x0112: orientation}, compression=compression)
+    for item in (path, Image.open(path)):
+        pixels, facts = decode(item, "a.tif")
+        assert np.array_equal(pixels, right)
+        assert (facts.height, facts.width) == right.shape[:2]
+    early = examine(path, whole=False)
+    assert (early.height, early.width, early.channels) == right.shape
+
+
+def test_headers_tell_what_decoding_does(tmp_path: Path) -> None:
+    """Palettes that are gray, transparent or colored: the same channels by both ways."""
+    for name, colors in {"gray": [0, 0, 0, 9, 9, 9], "colored": [0, 0, 0, 9, 0, 0]}.items():
+        image = Image.fromarray(np.eye(4, dtype=np.uint8))
+        image.putpalette(colors)
+        for clear in (None, 0):
+            path = tmp_path / f"{name}{clear}.png"
+            image.save(path, **({} if clear is None else {"transparency": clear}))
+            assert examine(path, whole=False) == decode(path, "x")[1]
+
+
+def test_a_transparent_gray_of_sixteen_bits_is_laid_on_white(tmp_path: Path) -> None:
+    """As one of 8 bits."""
+    for depth, ramp, first in ((16, RAMP.astype(">u2"), 257), (8, np.arange(256, dtype=np.uint8).reshape(16, 16), 1)):
+        path = tmp_path / f"{depth}.png"
+        path.write_bytes(png(depth, 0, ramp, (b"tRNS", first.to_bytes(2, "big"))))
+        pixels, facts = decode(path, "x")
+        assert pixels[0, :3, 0].tolist() == [0, 255, 2]
+        assert "transparent, laid on white" in facts.notes
+
+
+def test_a_negative_of_sixteen_bits_is_shown_as_it_is_meant(tmp_path: Path) -> None:
+    """TIFF files may say that zero is white."""
+    for ramp in (RAMP, np.arange(256, dtype=np.uint8).reshape(16, 16)):
+        path = tmp_path / "a.tif"
+        Image.fromarray(ramp).save(path)
+        data = path.read_bytes()
+        black, white = struct.pack("<HHII", 262, 3, 1, 1), struct.pack("<HHII", 262, 3, 1, 0)
+        assert black in data
+        path.write_bytes(data.replace(black, white))
+        assert decode(path, "x")[0].ravel().tolist() == list(range(255, -1, -1))
+
+
+def test_arrays_of_other_byte_orders_are_the_same_images() -> None:
+    """A network's or an instrument's order of bytes changes no value."""
+    assert np.array_equal(decode(RAMP.astype(">u2"), "x")[0], decode(RAMP, "x")[0])

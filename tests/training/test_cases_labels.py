@@ -71,6 +71,7 @@ def test_labels_of_the_test_part(tmp_path: Path) -> None:
         ([[0], [1, 2]] * 20, "are no array"),
         ([1, 0] * 20, "item 0 of the training dataset has the label 0 and its list of labels 1"),
         ([None] * 40, "must be whole numbers"),
+        (np.ma.masked_array([0, 1] * 20, mask=[1] + [0] * 39), "labels of the training part are masked"),
     ],
 )
 def test_wrong_targets_of_datasets(targets: Any, message: str) -> None:
@@ -90,6 +91,18 @@ def test_datasets_that_fail_are_told() -> None:
     """No length, an error of the dataset's own, a label that is a word."""
     with pytest.raises(DataError, match="the training dataset has no length"):
         from_datasets(iter([]), [])
+
+    with pytest.raises(DataError, match=r"item 0 of the training dataset is no pair \(image, label\).*it is a dict"):
+        from_datasets([{"image": np.zeros((8, 8), np.uint8), "label": 0}] * 4, [])
+    with pytest.raises(DataError, match="two classes have the name 'a'"):
+        from_datasets([(np.zeros((8, 8), np.uint8), 0)] * 4, [], classes=("a", "a"))
+
+    class Unreached(list):  # type: ignore[type-arg]
+        def __len__(self) -> int:
+            raise RuntimeError("no server")
+
+    with pytest.raises(DataError, match="the training dataset has no length"):
+        from_datasets(Unreached(), [])
 
     class Failing:
         targets = (0, 1, 0, 1)

@@ -24,7 +24,7 @@ Shape = tuple[int, int, int]
 MOST_PROPORTION = 200
 """A side longer than so many times the other is a damaged header, or a strip of which nothing would be left."""
 DECODED = 5_000
-"""Up to so many images of a part are decoded in the check (seconds); of more files, headers alone are read."""
+"""Up to so many images of a part are decoded in the check (seconds); of the files between them the headers are read."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Survey:
         sizes: how many images have a height and width.
         channels: how many have a number of channels.
         notes: how many were read with something done to them, such as `pixels.TURNED`.
-        headers: files of which the header alone was read.
+        headers: images of which the header alone was read, or of a data set nothing.
     """
 
     sizes: Counter[tuple[int, int]]
@@ -63,15 +63,17 @@ def survey(parts: Iterable[ImageSet]) -> Survey:
 
 def _of_part(images: ImageSet) -> Survey:
     count = len(images)
+    if not count:
+        return Survey(Counter(), Counter(), Counter(), 0)
     if isinstance(images.images, np.ndarray):
-        facts = decode(images.images[0], "the first image")[1] if count else Facts(0, 0, 0)
+        facts = decode(images.images[0], "the first image")[1]
         return Survey(Counter({(facts.height, facts.width): count}), Counter({facts.channels: count}), Counter(), 0)
-    whole = count <= DECODED
-    every = range(count) if whole or images.files else range(0, count, -(-count // DECODED))
+    step = -(-count // DECODED)
+    every = range(0, count, 1 if images.files else step)
 
     def look(index: int) -> Facts:
         if images.files:
-            return examine(images.images[index], whole)
+            return examine(images.images[index], whole=index % step == 0)
         return decode(images.item(index), images.name(index))[1]
 
     with ThreadPoolExecutor(8 if images.files else 1) as pool:
@@ -80,7 +82,7 @@ def _of_part(images: ImageSet) -> Survey:
         Counter((f.height, f.width) for f in facts_of_all),
         Counter(f.channels for f in facts_of_all),
         Counter(note for f in facts_of_all for note in f.notes),
-        0 if whole else count,
+        count - len(range(0, count, step)),
     )
 
 
@@ -142,7 +144,10 @@ def statement(splits: Splits, shape: Shape, protocol: Protocol) -> list[str]:
     if shape[0] == 3 and found.channels[1]:
         lines.append(f"{found.channels[1]:,} gray images: the gray is repeated as red, green and blue")
     if found.headers:
-        lines.append(f"of {found.headers:,} files the headers alone were checked: more than {DECODED:,} in a part")
+        lines.append(
+            f"{found.headers:,} images were not decoded, so that the counts above leave them out: of a part of more "
+            f"than {DECODED:,} images every so many is"
+        )
     return lines + _sizes(found, shape, protocol)
 
 

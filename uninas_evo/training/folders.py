@@ -23,8 +23,18 @@ PART_NAMES = {
 """Names under which each part is looked for, in capital or small letters."""
 TEST_FRACTION = 0.2
 """Of each class, where a data set has no parts."""
-SYSTEM = {"thumbs.db", "desktop.ini", "__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found"}
+HIDDEN = "hidden or system folders"
+SYSTEM = {
+    "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "picasa.ini", "zbthumbnail.info", "__macosx", "@eadir", "@tmp",
+    "#recycle", "#snapshot", "$recycle.bin", "recycler", "system volume information", "lost+found",
+    "network trash folder", "temporary items", "__pycache__",
+}  # fmt: skip
 """Files and folders, in small letters, that systems put beside a user's; those that begin with a dot are theirs too."""
+LEFTOVERS = (
+    "~", "#", ".bak", ".orig", ".old", ".rej", ".tmp", ".temp", ".swp", ".part", ".partial", ".crdownload", ".download",
+    ":zone.identifier", ":encryptable",
+)  # fmt: skip
+"""How the names of second copies and of halves end, in small letters, that editors and browsers leave beside a file."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +54,11 @@ def part_of(word: str) -> str | None:
 def is_system(name: str) -> bool:
     """Whether a file or folder is hidden or a system's."""
     return name.startswith((".", "~$")) or name.lower() in SYSTEM
+
+
+def _is_leftover(name: str) -> bool:
+    """Whether a file is a system's, or what a program left beside the file proper."""
+    return is_system(name) or name.lower().endswith(LEFTOVERS)
 
 
 def find_parts(path: Path) -> dict[str, Path]:
@@ -76,10 +91,24 @@ def read_folders(path: Path) -> Source:
     if not classes:
         raise DataError(f"{shown(folders['train'])} has no class folders; make one folder a class")
     names = tuple(sorted(classes))
+    others = [place for place in _entries(path) if place.is_dir() and place not in folders.values()]
+    for other in others:
+        if set(names) & set(_class_folders(other)):
+            raise DataError(
+                f"{shown(other)} holds folders of the same classes as {folders['train'].name}/ and has the name of no "
+                "part: name it val or test, or move it elsewhere"
+            )
     left_out: Counter[str] = Counter()
     parts = {}
+    places: dict[str, str] = {}
     for part, folder in folders.items():
         found = _class_folders(folder)
+        for place in found.values():
+            if (known := places.setdefault(os.path.realpath(place), part)) != part:
+                raise DataError(
+                    f"{shown(place)} is also a folder of {folders[known].name}/: no image may stand in two parts; "
+                    "remove the link"
+                )
         if differing := sorted(set(found) ^ set(names)):
             raise DataError(
                 f"{folders['train'].name}/ and {folder.name}/ must hold the same class folders, but one alone has "
@@ -88,8 +117,11 @@ def read_folders(path: Path) -> Source:
         parts[part] = _part(found, names, shown(folder.name), left_out)
         if loose := sum(not p.is_dir() for p in _entries(folder)):
             left_out[f"{shown(folder.name)}/, in no class folder"] = loose
-    if others := [shown(p.name) for p in _entries(path) if p.is_dir() and p not in folders.values()]:
-        left_out[f"folders beside {folders['train'].name}/: {', '.join(sorted(others)[:10])}"] = len(others)
+        left_out[HIDDEN] += _hidden(folder)
+    left_out[HIDDEN] += _hidden(path)
+    if others:
+        told = ", ".join(shown(place.name) for place in others[:10])
+        left_out[f"folders beside {folders['train'].name}/: {told}"] = len(others)
     return Source(parts, tuple(map(shown, names)), _told(left_out))
 
 
@@ -103,11 +135,23 @@ def read_classes(path: Path) -> Source | None:
     names = tuple(name for name in sorted(classes) if next(_images(classes[name], "", Counter()), None))
     if len(names) < 2:
         return None
+    if part := next((name for name in names if part_of(name)), ""):
+        raise DataError(
+            f"{shown(path)} has {shown(part)}/ and no train/: name the folder of the training images train; if "
+            f"{shown(part)} is a class, give it another name"
+        )
+    inner = [set(_class_folders(classes[name])) for name in names]
+    if all(inner) and all(one == inner[0] for one in inner):
+        raise DataError(
+            f"{shown(path)} holds {shown(', '.join(names[:10]))}, and each of them the folders "
+            f"{shown(', '.join(sorted(inner[0])[:10]))}: these look like parts; name them train, val and test"
+        )
     left_out: Counter[str] = Counter()
     whole = _part(classes, names, shown(path.name), left_out)
     tested = stratified(whole.labels, TEST_FRACTION)
     parts = {"train": whole.subset(np.flatnonzero(~tested)), "test": whole.subset(np.flatnonzero(tested))}
     note = f"there are no parts: {TEST_FRACTION:.3g} of each class are split off as test data"
+    left_out[HIDDEN] += _hidden(path)
     return Source(parts, tuple(map(shown, names)), [note, *_told(left_out)])
 
 
@@ -123,7 +167,7 @@ def _part(classes: Mapping[str, Path], names: Sequence[str], where: str, left_ou
 
 
 def _told(left_out: Counter[str]) -> list[str]:
-    return [f"left out: {n:,} of {where}" for where, n in left_out.items()]
+    return [f"left out: {n:,} of {where}" for where, n in left_out.items() if n]
 
 
 def image_files(folder: Path) -> list[str]:
@@ -147,6 +191,10 @@ def _entries(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if not is_system(path.name))
 
 
+def _hidden(folder: Path) -> int:
+    return sum(place.is_dir() and is_system(place.name) for place in folder.iterdir())
+
+
 def _images(folder: Path, where: str, left_out: Counter[str]) -> Iterator[str]:
     """The images below a folder; other files are counted by their endings, a system's under one heading."""
     seen = set()
@@ -156,10 +204,11 @@ def _images(folder: Path, where: str, left_out: Counter[str]) -> Iterator[str]:
             inner.clear()  # a link back to a folder above
             continue
         seen.add(real)
+        left_out[HIDDEN] += sum(map(is_system, inner))
         inner[:] = sorted(name for name in inner if not is_system(name))
         for name in sorted(files):
             path = Path(place, name)
-            if is_system(name):
+            if _is_leftover(name):
                 left_out["hidden or system files"] += 1
             elif path.suffix.lower() in endings() or (path.is_file() and is_image(path)):
                 yield str(path)

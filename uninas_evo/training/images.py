@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -182,7 +182,7 @@ def stratified(labels: Labels, fraction: float) -> npt.NDArray[np.bool_]:
 def _of_dataset(dataset: Any, part: str) -> ImageSet:
     try:
         count = len(dataset)
-    except TypeError as error:
+    except Exception as error:  # a foreign dataset raises what it likes
         raise DataError(f"the {part} dataset has no length ({error}); give one with items by number") from error
     stated = _stated_labels(dataset)
     if stated is None:
@@ -204,7 +204,10 @@ def _stated_labels(dataset: Any) -> Any:
 
 def _label(dataset: Any, index: int, part: str) -> Any:
     try:
-        _, label = dataset[index]
+        item = dataset[index]
+        if isinstance(item, Mapping | str):
+            raise TypeError(f"it is a {type(item).__name__}")
+        _, label = item
     except DataError:
         raise
     except Exception as error:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import os
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -44,7 +47,8 @@ def read_label_file(table: Path) -> Source:
             f"{shown(table)} has the columns {shown(', '.join(rows[0].cells))}: it needs file and label; rename them"
         )
     files = _files(table, rows, file)
-    words = [_filled(table, row, label) for row in rows]
+    words = [unicodedata.normalize("NFC", _filled(table, row, label)) for row in rows]
+    _check_words(table, set(words))
     names = _sorted(set(words))
     number = {name: i for i, name in enumerate(names)}
     labels = np.asarray([number[word] for word in words], dtype=np.int64)
@@ -78,17 +82,51 @@ def _filled(table: Path, row: Row, column: str) -> str:
 def _files(table: Path, rows: list[Row], column: str) -> list[str]:
     """The path of each row's image; each stands once."""
     lines: dict[str, int] = {}
+    files: list[str] = []
     for row in rows:
         path = str(table.parent / _filled(table, row, column).replace("\\", "/"))
-        if path in lines:
+        if not os.path.isfile(path):
+            raise DataError(f"line {row.line} of {shown(table)} names {shown(path)}, which is no file; correct it")
+        real = os.path.realpath(path)
+        if real in lines:
             raise DataError(
-                f"{shown(table)} names {shown(row.cells[column])} in the lines {lines[path]} and {row.line}: each "
+                f"{shown(table)} names {shown(row.cells[column])} in the lines {lines[real]} and {row.line}: each "
                 "image stands once; remove one"
             )
-        if not Path(path).is_file():
-            raise DataError(f"line {row.line} of {shown(table)} names {shown(path)}, which is no file; correct it")
-        lines[path] = row.line
-    return list(lines)
+        lines[real] = row.line
+        files.append(path)
+    return files
+
+
+def _check_words(table: Path, words: set[str]) -> None:
+    """Numbers are written in one way, and none is missing.
+
+    Raises:
+        DataError: two words are one number, or one stands for a missing number.
+    """
+    numbers: dict[float, str] = {}
+    for word in sorted(words):
+        value = _number(word)
+        if value is None:
+            continue
+        if math.isnan(value):
+            raise DataError(
+                f"{shown(table)} has the label {shown(word)}, which programs write for a missing one; fill it in, or "
+                "remove those lines"
+            )
+        if value in numbers:
+            raise DataError(
+                f"{shown(table)} has the labels {shown(numbers[value])} and {shown(word)}, which are one number; "
+                "write it in one way"
+            )
+        numbers[value] = word
+
+
+def _number(word: str) -> float | None:
+    try:
+        return float(word)
+    except ValueError:
+        return None
 
 
 def _part(table: Path, row: Row, column: str) -> str:

@@ -23,6 +23,10 @@ def class_labels(labels: Any, count: int, part: str) -> Labels:
         found = np.asarray(labels)
     except (ValueError, TypeError, RuntimeError) as error:
         raise DataError(f"the labels of the {part} part are no array ({error}); give one number an image") from error
+    if np.ma.is_masked(labels):
+        raise DataError(
+            f"labels of the {part} part are masked, so that images have none; fill them in or leave them out"
+        )
     if found.ndim == 2 and found.shape[1] == 1:
         found = found[:, 0]
     if found.ndim != 1:
@@ -64,10 +68,13 @@ def class_names(labels: Labels, names: Sequence[str]) -> tuple[str, ...]:
     """The names of the K classes: those given, or the numbers that the training labels count through.
 
     Raises:
-        DataError: a label is negative, or a number is left out on the way to the greatest one.
+        DataError: a name stands twice, a label is negative, or a number is left out on the way to the greatest one.
     """
     if names:
-        return tuple(map(str, names))
+        told = tuple(map(str, names))
+        if twice := next((name for name in told if told.count(name) > 1), None):
+            raise DataError(f"two classes have the name {twice!r:.60}; give each its own")
+        return told
     present = np.unique(labels)
     if len(present) and present[0] < 0:
         raise DataError(f"the training part has the label {present[0]}: labels are counted from 0; correct them")

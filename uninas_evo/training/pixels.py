@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from uninas_evo.errors import DataError
+from uninas_evo.formats import printable
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -28,11 +30,15 @@ WHITE = (255, 255, 255, 255)
 
 TURNED = "turned as their EXIF orientation says"
 CLEAR = "transparent, laid on white"
-DEEP = "of 16 bits, scaled from 0..65535 to 0..255"
+DEEP = "of 16 bits, scaled to 8"
 DARK = "of 16 bits, using less than a sixteenth of the range"
 FRAMES = "of several frames, the first is read"
 REDUCED = "of a mode that is turned into RGB"
 
+PHOTOMETRIC = 262
+"""The TIFF tag that tells what a zero is."""
+SIDEWAYS = (5, 6, 7, 8)
+"""EXIF orientations that swap height and width."""
 _UNSAFE = {"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG", "FITS"}
 """Formats that Pillow gives to other programs, only recognizes, or stores floats in."""
 _COLORS = {"1": "L", "L": "L", "RGB": "RGB", "P": "RGB", "CMYK": "RGB", "YCbCr": "RGB", "HSV": "RGB"}
@@ -110,14 +116,16 @@ def examine(path: str | Path, whole: bool) -> Facts:
         return decode(path, name)[1]
     with _told(name), Image.open(path, formats=formats()) as image:
         _check_mode(image, name)
-        turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+        turned = _orientation(image) in SIDEWAYS
+        if image.mode == "P" or (turned and image.format == "TIFF"):  # the header leaves open channels or sides
+            return decode(path, name)[1]
         width, height = image.size[::-1] if turned else image.size
-        return Facts(height, width, 1 if image.mode in ("1", "L", "LA") or _is_deep(image) else 3)
+        return Facts(height, width, 1 if image.mode in ("1", "L", "LA") or _is_deep(image) else 3, _told_early(image))
 
 
 def shown(path: str | Path) -> str:
     """A path in letters that every terminal and file can hold."""
-    return str(path).encode("utf-8", "backslashreplace").decode()
+    return printable(str(path))
 
 
 @contextmanager
@@ -137,13 +145,22 @@ def _told(name: str) -> Iterator[None]:
 def _of_image(image: Image.Image, name: str) -> tuple[Pixels, tuple[str, ...]]:
     _check_size(image, name)
     _check_mode(image, name)
-    notes = [FRAMES] if getattr(image, "n_frames", 1) > 1 else []
-    if image.getexif().get(0x0112, 1) in range(2, 9):
-        notes.append(TURNED)
+    reduced = _is_reduced(image)  # loading forgets it, and looking for EXIF may load
+    notes = list(_told_early(image))
+    if image.format == "TIFF" and _orientation(image) in SIDEWAYS:
+        image.filename = ""  # type: ignore[attr-defined] # Pillow 13 maps such files with their sides swapped
     upright = ImageOps.exif_transpose(image)
     if _is_deep(image):
-        pixels, deep = _scaled(np.asarray(upright))
-        return pixels[:, :, None], (*notes, *deep)
+        deep = np.asarray(upright)
+        if getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == 0:  # zero is white, which Pillow minds of 8 bits alone
+            deep = 65535 - deep
+        pixels, scaled = _scaled(deep)
+        if isinstance(hidden := upright.info.get("transparency"), int) and (deep == hidden).any():
+            pixels[deep == hidden] = 255
+            notes.append(CLEAR)
+        return pixels[:, :, None], (*notes, *scaled)
+    if reduced:
+        notes += [DEEP, DARK] if _brightest(upright) <= DARKEST * 256 else [DEEP]
     if upright.mode in _CLEAR or "transparency" in upright.info:
         gray = upright.mode in ("L", "LA", "1")
         clear = upright.convert("RGBA")
@@ -161,6 +178,22 @@ def _of_image(image: Image.Image, name: str) -> tuple[Pixels, tuple[str, ...]]:
     return pixels, tuple(notes)
 
 
+def _told_early(image: Image.Image) -> tuple[str, ...]:
+    """What a header tells of what is done on reading."""
+    notes = [FRAMES] if getattr(image, "n_frames", 1) > 1 else []
+    return (*notes, TURNED) if _orientation(image) in range(2, 9) else tuple(notes)
+
+
+def _orientation(image: Image.Image) -> Any:
+    return image.getexif().get(0x0112, 1)
+
+
+def _brightest(image: Image.Image) -> int:
+    """The largest value of a color, transparency aside."""
+    bands = [band for band in image.split() if band is not None][: len(image.getbands()) - ("A" in image.getbands())]
+    return max(int(np.asarray(band).max()) for band in bands)
+
+
 def channels_last(height: int, width: int, channels: int) -> bool:
     """Whether the last axis of an array is that of the channels: 1, 3, or at most 16 and no longer than the sides."""
     return channels in (1, 3) or 1 <= channels <= min(MOST_CHANNELS, height, width)
@@ -168,7 +201,7 @@ def channels_last(height: int, width: int, channels: int) -> bool:
 
 def _of_array(array: npt.NDArray[Any], name: str) -> tuple[Pixels, tuple[str, ...]]:
     if (
-        array.dtype not in (np.uint8, np.uint16)
+        array.dtype.newbyteorder("=") not in (np.uint8, np.uint16)
         or array.ndim not in (2, 3)
         or 0 in array.shape
         or (array.ndim == 3 and not channels_last(*array.shape))
@@ -177,12 +210,12 @@ def _of_array(array: npt.NDArray[Any], name: str) -> tuple[Pixels, tuple[str, ..
             f"{name} must be uint8 or uint16 of shape (H, W) or (H, W, C) with 1 to {MOST_CHANNELS} channels, got "
             f"{array.dtype} {array.shape}; scale it to 0..255 and put the channels last"
         )
-    pixels, notes = _scaled(array) if array.dtype == np.uint16 else (array, ())
+    pixels, notes = _scaled(array) if array.dtype.itemsize == 2 else (array, ())
     return (pixels[:, :, None] if pixels.ndim == 2 else pixels), notes
 
 
 def _scaled(deep: npt.NDArray[Any]) -> tuple[Pixels, tuple[str, ...]]:
-    """16 bits to 8: 0..65535 to 0..255, rounded."""
+    """16 bits to 8: 0..65535 to 0..255, rounded; of what Pillow reads as colors its upper 8 bits are there already."""
     pixels = ((deep.astype(np.uint32) + 128) // 257).astype(np.uint8)
     return pixels, (DEEP, DARK) if deep.max(initial=0) < DARKEST * 65536 else (DEEP,)
 
@@ -190,6 +223,17 @@ def _scaled(deep: npt.NDArray[Any]) -> tuple[Pixels, tuple[str, ...]]:
 def _is_deep(image: Image.Image) -> bool:
     """Whether its values are 0..65535; Pillow scales those of portable graymaps to this range."""
     return image.mode.startswith("I;16") or (image.mode, image.format) == ("I", "PPM")
+
+
+def _is_reduced(image: Image.Image) -> bool:
+    """Whether Pillow, on reading the file, takes the upper 8 of 16 bits of each color."""
+    tiles = getattr(image, "tile", ())
+    return any(
+        re.search(";16[BLN]", str(one.args))
+        or one.codec_name == "SGI16"
+        or (one.codec_name in ("ppm", "ppm_plain") and one.args[1] > 255)
+        for one in tiles
+    )
 
 
 def _check_size(image: Image.Image, name: str) -> None:
