@@ -47,9 +47,7 @@ class WalksOptions(Lag):
     @classmethod
     def _some(cls, every: list[int]) -> list[int]:
         if every and (min(every) < 1 or 1 not in every):
-            raise ValueError(
-                f"every must hold whole numbers from 1, one of them 1, got {every}; use such as [1, 8]"
-            )
+            raise ValueError(f"every must hold whole numbers from 1, one of them 1, got {every}; use such as [1, 8]")
         return every
 
     def evaluations(self, networks: int) -> int:
