@@ -2,8 +2,8 @@
 
     python tests/benchmarks/distillation.py --data /usr/share/datasets/fashion-mnist --out distilled [--seeds 3]
 
-The teacher is trained once by the protocol `small`: `--preset` as wide as `--teacher-params` admits. By default it is the
-best of the four presets on this data and skeleton (the table of winners against presets in docs/training.md). The
+The teacher is trained once by the protocol `small`: `--preset` as wide as `--teacher-params` admits. By default it is
+the best of the four presets on this data and skeleton (the table of winners against presets in docs/training.md). The
 student is the same preset at `--params`, trained alone, under soft and under hard labels, with each seed. Everything
 lies in `--out`; the same command goes on where it was stopped. Prints a table.
 """
