@@ -265,3 +265,11 @@ def test_a_folder_called_as_a_protocol_is_no_source(
     (tmp_path / "small").mkdir()
     scorer = TrainScorer(**settings | {"protocol": "small"})
     assert scorer.sources == (Path(str(settings["data"])),)
+
+
+def test_a_teacher_is_a_source(settings: dict[str, object], tmp_path: Path) -> None:
+    """A search under a teacher is only resumed while the teacher's folder stays what it was."""
+    (tmp_path / "teacher").mkdir()
+    (tmp_path / "taught.toml").write_text(f'base = "small"\nteacher = "{tmp_path / "teacher"}"\n')
+    scorer = TrainScorer(**settings | {"protocol": str(tmp_path / "taught.toml")})
+    assert scorer.sources[:2] == (tmp_path / "taught.toml", tmp_path / "teacher")

@@ -24,6 +24,12 @@ Allow = Annotated[
 Trust = Annotated[
     bool, typer.Option("--trust", help="Agree, once and for all, to running or connecting to what the folder names.")
 ]
+BaselineOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="timm:NAME", help="Fine-tune this pretrained network beside ours; timm:NAME@FILE has its weights."
+    ),
+]
 
 
 def finish(result: SearchResult, folder: Path, quiet: bool) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from uninas_evo.cli._app import app
+from uninas_evo.cli._options import BaselineOption
 from uninas_evo.cli.train import ChangeOption, ProtocolOption, TaskOption, ThreadsOption, changes
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def handover(
     protocol: ProtocolOption = None,
     top: Annotated[int | None, typer.Option(min=1, help="How many winners; 1 by default.")] = None,
     random: Annotated[int | None, typer.Option(min=0, help="How many random networks; 2 by default.")] = None,
+    baseline: BaselineOption = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="Trainings of each network; 1 by default.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, or auto.")] = None,
     workers: Annotated[int | None, typer.Option(min=0, help="Processes that read images ahead.")] = None,
@@ -44,6 +46,7 @@ def handover(
 
     given = {
         "data": data, "task": task, "protocol": protocol, "top": top, "random": random, "seeds": seeds,
+        "baseline": baseline,
         "device": device, "workers": workers, "threads": threads, "settings": changes(change, None) if change else None,
     }  # fmt: skip
     options = _options(run_dir, {name: value for name, value in given.items() if value is not None})

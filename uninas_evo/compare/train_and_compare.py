@@ -14,8 +14,9 @@ from scipy import stats
 from torch import nn
 
 from uninas_evo.compare import baselines
+from uninas_evo.compare.pretrained import PretrainedSpace
 from uninas_evo.contracts import Budget, Shape, Space
-from uninas_evo.errors import BudgetError
+from uninas_evo.errors import BudgetError, TrainingError
 from uninas_evo.files import write_text
 from uninas_evo.report.record import genome_id
 from uninas_evo.spaces.sized import random_networks
@@ -35,10 +36,17 @@ SPEED_BATCH = 64
 
 @dataclass(frozen=True)
 class Entrant:
-    """A network of the comparison: its label in the table and its genome."""
+    """A network of the comparison.
+
+    Attributes:
+        label: in the table.
+        genome: its genome.
+        pretrained: the space of a pretrained network; None for one of the run's space.
+    """
 
     label: str
     genome: Any
+    pretrained: PretrainedSpace | None = None
 
 
 @dataclass(frozen=True)
@@ -94,7 +102,10 @@ def train_and_compare(run_dir: str | Path, options: TrainOptions, report: Report
     data = task_class(protocol.task).read(options.data, protocol)
     space, best = baselines.winners(run_dir, options.top)
     entrants = field_of(space, best, options, report)
-    check_image_size(space.image_of(best[0]), protocol)
+    image = space.image_of(best[0])
+    check_image_size(image, protocol)
+    if options.baseline:
+        entrants.append(_pretrained(options.baseline, image, len(data.classes), protocol, report))
     folder = "train" if protocol.task == "classification" else f"train-{protocol.task}"
     return compare(space, entrants, data, protocol, Path(run_dir) / folder, options, report)
 
@@ -111,6 +122,18 @@ def field_of(
         entrants += _presets(best[0], space.budget, options, report)
     chance = random_networks(space, best[0], options.random)
     return entrants + [Entrant(f"random {i + 1}", genome) for i, genome in enumerate(chance)]
+
+
+def _pretrained(source: str, image: Shape, classes: int, protocol: Protocol, report: Report) -> Entrant:
+    """The pretrained network that is fine-tuned on the same images.
+
+    Raises:
+        TrainingError: it is no classifier that is compared.
+    """
+    if protocol.task != "classification":
+        raise TrainingError(f"a baseline is for classification, got {protocol.task}; leave {source} out")
+    space = PretrainedSpace(source, image, classes, report)
+    return Entrant(space.label, space.start, space)
 
 
 def _presets(winner: Genome, budget: Budget, options: TrainOptions, report: Report) -> list[Entrant]:
@@ -141,17 +164,19 @@ def compare(
     rows: list[Row] = []
     for entrant in entrants:
         genome, accuracies = entrant.genome, list[float]()
-        text, cost = _text(space, genome), _cost(space, genome)
+        own: Space[Any] = entrant.pretrained or space
+        settings = entrant.pretrained.protocol(protocol) if entrant.pretrained else protocol
+        text, cost = own.encode(genome), dict(own.cost(genome))
         for seed in range(options.seeds):
             place = baselines.folder_of(folder, entrant.label, text, seed)
             report(f"{entrant.label} ({cost['params']:,} params), seed {seed}: trains into {place}")
             say = report if not rows and not accuracies else (lambda line: None)  # the data is the same for all
             result = train_in_space(
-                space, genome, data, protocol, place, seed=seed, process=process, workers=options.workers, say=say
+                own, genome, data, settings, place, seed=seed, process=process, workers=options.workers, say=say
             )
             accuracies.append(result.value)
             report(f"{entrant.label}, seed {seed}: {result.value:.2%} in {result.seconds:.0f} s")
-        speed = throughput(space.build(genome), space.image_of(genome), process.device)
+        speed = throughput(own.build(genome), own.image_of(genome), process.device)
         rows.append(Row(entrant.label, genome_id(text), cost, speed, tuple(accuracies)))
     task = task_class(protocol.task)
     images = len(data.test) if protocol.task == "classification" else 0
@@ -159,14 +184,6 @@ def compare(
     save_json(folder / "table.json", [_flat(row) for row in rows])
     write_text(folder / "table.md", as_markdown(rows, task.shown))
     return rows
-
-
-def _text(space: Space[Any], genome: Any) -> str:
-    return space.encode(genome)
-
-
-def _cost(space: Space[Any], genome: Any) -> dict[str, float]:
-    return dict(space.cost(genome))
 
 
 def _flat(row: Row) -> dict[str, Any]:
@@ -223,15 +240,17 @@ def as_markdown(rows: Sequence[Row], shown: str = "accuracy") -> str:
         lead = "" if r.gap is None else f"{100 * r.gap:+.2f}"
         if r.gap_low is not None and r.gap_high is not None:
             lead += f" [{100 * r.gap_low:+.2f}, {100 * r.gap_high:+.2f}]"
-        sizes = "".join(f" {_amount(name, r.costs[name])} |" for name in names)
+        sizes = "".join(f" {_amount(name, r.costs.get(name))} |" for name in names)
         lines.append(
             f"| {r.label} | {r.id} | {100 * r.accuracy:.2f} %{spread} | {lead} |{sizes} {r.images_per_s:.0f} |"
         )
     return "\n".join(lines) + "\n"
 
 
-def _amount(name: str, cost: float) -> str:
+def _amount(name: str, cost: float | None) -> str:
     """A cost for people: counts whole, FLOPs in millions, what is smaller with five digits that count."""
+    if cost is None:
+        return ""
     if name == "flops":
         return f"{cost / 1e6:.1f} M"
     return f"{cost:,}" if isinstance(cost, int) else f"{cost:.5g}"

@@ -155,7 +155,9 @@ class TrainScorer(Scorer):
         self.fidelities = tuple(one.model_dump() for one in options.fidelities)
         file, data = Path(options.protocol or ""), Path(options.data)
         own = [file] if file.is_file() else []  # a folder that is called as a built-in protocol is none
-        self.sources = (*own, data) if data.exists() else tuple(own)
+        teacher = protocol.teacher.rpartition("@")[2]  # of timm:NAME@FILE the file
+        taught = [Path(teacher)] if teacher and Path(teacher).exists() else []
+        self.sources = (*own, *taught, data) if data.exists() else (*own, *taught)
         self.data, self.peers, self.stop, self.cache_mb = options.data, options.peers, options.stop, options.cache_mb
         self.curve = options.curve
         self.bars: list[list[float]] | None = None if self.peers else [[] for _ in rungs]

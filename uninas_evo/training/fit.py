@@ -19,6 +19,7 @@ from uninas_evo.training.protocol import Protocol
 from uninas_evo.training.randomness import seeded
 from uninas_evo.training.tasks import task_class
 from uninas_evo.training.tasks.task import Metrics, Setting
+from uninas_evo.training.teachers import load_teacher
 
 CHECKED = 50
 """Steps between two looks at the loss: reading it makes a GPU wait."""
@@ -47,6 +48,7 @@ class Fit:
 
     Attributes:
         task: what is learnt.
+        teacher: what is learnt from beside the data; None for nothing.
         evaluated: the network whose metrics count: the moving average where the protocol has one.
 
     Raises:
@@ -69,7 +71,8 @@ class Fit:
         channels, height, width = (3, image_size, image_size) if isinstance(image_size, int) else image_size
         shape = (channels, protocol.image_size or height, protocol.image_size or width)
         self.protocol, self.seed, self.process, self.progress = protocol, seed, process, progress
-        self.task = task_class(protocol.task)(data, Setting(protocol, shape, process, workers, reader))
+        self.teacher = load_teacher(protocol, data.classes, channels, process.device)
+        self.task = task_class(protocol.task)(data, Setting(protocol, shape, process, workers, reader, self.teacher))
         self.steps = self.task.count // protocol.batch_size
         if not checked:
             self.task.check(network)

@@ -278,4 +278,5 @@ def _identity(fit: Fit, name: str) -> dict[str, Any]:
         "processes": fit.process.world,
         "data": fit.task.identity(),
         "protocol": fit.protocol.model_dump(mode="json"),
+        **({"teacher": fit.teacher.digest} if fit.teacher else {}),
     }

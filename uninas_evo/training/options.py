@@ -31,6 +31,11 @@ class TrainOptions(BaseModel):
     random: NonNegativeInt = Field(
         2, description="random networks of the winner's size: the least that a search must beat"
     )
+    baseline: str = Field(
+        "",
+        description="a pretrained network that is fine-tuned beside them: timm:NAME with the weights of timm's hub, or "
+        "timm:NAME@FILE with those of a file; unset: none",
+    )
     threads: PositiveInt | None = Field(None, description="of torch on the CPU; unset: the protocol's, which is 1")
     settings: dict[str, Any] = Field(
         default_factory=dict, description="settings of the protocol that are changed, such as `{epochs = 30}`"

@@ -105,6 +105,18 @@ class Protocol(pydantic.BaseModel):
     class_weights: Literal["equal", "balanced"] = Field(
         "equal", description="balanced: images of rare classes weigh more in the loss, so that each class counts alike"
     )
+    teacher: str = Field(
+        "",
+        description="a trained network that is imitated (distillation): folder of an ended training on the same "
+        "classes, timm:NAME with the weights of timm's hub, or timm:NAME@FILE with those of a file",
+    )
+    teacher_labels: Literal["soft", "hard"] = Field(
+        "soft", description="what is learnt of a teacher: its probabilities, or its most probable class alone"
+    )
+    teacher_weight: float = Field(0.5, gt=0, le=1, description="share of the loss that is the teacher's")
+    teacher_temperature: float = Field(
+        3.0, ge=0.1, le=100, description="of soft labels: above 1 the teacher's lesser classes tell more"
+    )
     label_smoothing: Fraction = 0.0
     mixup: Amount = Field(0.0, description="alpha of the beta distribution")
     cutmix: Amount = Field(0.0, description="alpha of the beta distribution")
@@ -218,6 +230,15 @@ class Protocol(pydantic.BaseModel):
             raise ValueError(
                 f"augment is short for an auto_augment, got augment {self.augment} and auto_augment "
                 f"{self.auto_augment!r}; drop one"
+            )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _teaches_classes(self) -> Self:
+        if self.task != "classification" and self.teacher:
+            raise ValueError(
+                f"a teacher is for classification, got the teacher {self.teacher!r:.60} and the task {self.task}; "
+                "drop one"
             )
         return self
 

@@ -42,6 +42,9 @@ class Classification(Task):
         self.normalize = Normalize(protocol.mean, protocol.std, device, protocol.channels_last, shape[0])
         self.mixer = recipe.make_mixup(protocol, len(data.classes))
         self.criterion = recipe.make_loss(protocol, self._class_weights())
+        self.teacher = setting.teacher
+        if self.teacher:
+            self.chance = self.teacher.chance(len(data.classes))
 
     def _class_weights(self) -> Tensor | None:
         """A weight for each class (K,), or None where all images count alike."""
@@ -85,13 +88,14 @@ class Classification(Task):
         return self.setting.batches(ReadImages(self.data.train, self.augment), plans)
 
     def loss(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
-        """The protocol's cross-entropy, under its mixup."""
+        """The protocol's cross-entropy, under its mixup, and its teacher's part."""
         pixels, labels = batch
         images, targets = self.normalize(pixels), labels
         if self.mixer:
             images, targets = self.mixer(images, labels)
-        loss: Tensor = self.criterion(model(images), targets)
-        return loss
+        logits = model(images)
+        loss: Tensor = self.criterion(logits, targets)
+        return self.teacher.loss(logits, images, loss) if self.teacher else loss
 
     @torch.inference_mode()
     def validate(self, network: nn.Module) -> Metrics:

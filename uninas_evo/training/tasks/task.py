@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from uninas_evo.training.batches import Plan, Reader, batches
 from uninas_evo.training.check import Shape
+from uninas_evo.training.distillation import Teacher
 from uninas_evo.training.process import Process
 from uninas_evo.training.protocol import Protocol
 
@@ -31,6 +32,7 @@ class Setting:
         process: the device and the place among several processes.
         workers: processes that read images ahead.
         reader: reads the batches.
+        teacher: what the network learns from beside the labels; None for nothing.
     """
 
     protocol: Protocol
@@ -38,6 +40,7 @@ class Setting:
     process: Process
     workers: int = 0
     reader: Reader = batches
+    teacher: Teacher | None = None
 
     def batches(self, read: Callable[[Plan], Any], plans: list[Plan]) -> Iterator[Any]:
         """The batches of plans on the device, by the reader."""
