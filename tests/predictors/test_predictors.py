@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from uninas_evo.errors import PredictorError
-from uninas_evo.predictors import PREDICTORS, Conformal, Features, Ridge
+from uninas_evo.predictors import PREDICTORS, Conformal, Features, GaussianProcess, Ridge, models
 
 every = pytest.mark.parametrize("name", PREDICTORS)
 
@@ -108,3 +108,16 @@ def test_intervals_need_something_to_learn_from() -> None:
         Conformal(Ridge).fit(*table(3), seed=0)
     with pytest.raises(PredictorError, match="a share between 0 and 1, got 90"):
         Conformal(Ridge, coverage=90)
+
+
+def test_a_gaussian_process_knows_all_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond what its kernel is learned from, rows are conditioned on: it predicts better than from those alone."""
+    features, values = table(200)
+    unseen, truth = table(100, seed=1)
+    errors = []
+    for count, learned in ((200, 40), (40, 40)):
+        monkeypatch.setattr(models, "LEARNED", learned)
+        model = GaussianProcess()
+        model.fit(features[:count], values[:count], seed=0)
+        errors.append(float(np.abs(model.predict(unseen)[0] - truth).mean()))
+    assert errors[0] < 0.7 * errors[1]

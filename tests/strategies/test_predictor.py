@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from strategy_toy import COST, GAIN, BitSpace, drive, good, score
 
-from uninas_evo.contracts import Objective
+from uninas_evo.contracts import Objective, Result
 from uninas_evo.errors import StrategyError
+from uninas_evo.spaces.nasbench201.space import OPERATIONS, NASBench201Space
 from uninas_evo.strategies.acquisition import ACQUISITIONS
 from uninas_evo.strategies.predictor import PredictorSearch
 
@@ -136,3 +137,31 @@ def test_several_objectives_spread_along_the_front() -> None:
     later = [sum(one.genome) for one in asked[20:]]
     assert max(later) >= 12
     assert min(later) <= 4
+
+
+@pytest.mark.parametrize("predictor", ["ridge", "gp"])
+def test_several_objectives_fill_more_of_the_front_than_samples(predictor: str) -> None:
+    """A made-up accuracy against parameters on NAS-Bench-201: it dominates more than as many samples, each seed."""
+    space = NASBench201Space()
+    objectives = (Objective("accuracy", "maximize"), Objective("params", "minimize"))
+    worth = {operation: random.Random(operation).random() for operation in OPERATIONS}
+
+    def scored(genome: Any) -> dict[str, float]:
+        accuracy = sum((place + 1) * worth[operation] for place, operation in enumerate(genome.edges))
+        return {"accuracy": accuracy, "params": float(space.cost(genome).params)}
+
+    for seed in range(3):
+        strategy = PredictorSearch(space, objectives, seed=seed, startup=12, drafts=60, predictor=predictor)
+        asked = [one.genome for one in drive(strategy, 50, lambda one: Result(one, scored(one.genome)))][:50]
+        sampled = [space.sample(random.Random(f"{seed} {number}")) for number in range(50)]
+        areas = [_dominated([scored(genome) for genome in genomes]) for genomes in (asked, sampled)]
+        assert areas[0] > areas[1]
+
+
+def _dominated(found: list[dict[str, float]]) -> float:
+    """The area that some values dominate, up to no accuracy and two million parameters."""
+    area, best = 0.0, 0.0
+    for values in sorted(found, key=lambda one: one["params"]):
+        area += max(0.0, values["accuracy"] - best) * (2e6 - values["params"])
+        best = max(best, values["accuracy"])
+    return area

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from uninas_evo.contracts.array import FloatArray
 
 
+LEARNED = 256
+"""Rows that a Gaussian process learns its kernel's three numbers from: more rows tell them hardly better, at the cube
+of the price. All rows are known to it then."""
+
+
 class Standardized(Predictor):
     """Fits on features and values of mean 0 and deviation 1, and predicts in the values' own unit."""
 
@@ -82,7 +87,12 @@ class GaussianProcess(Standardized):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a hyperparameter at its bound is as good as it gets
             model = GaussianProcessRegressor(kernel + WhiteKernel(0.1, (1e-5, 1.0)), random_state=seed)
-            self._model = model.fit(features, values)
+            if len(values) <= LEARNED:
+                self._model = model.fit(features, values)
+                return
+            chosen = np.random.default_rng(seed).choice(len(values), LEARNED, replace=False)
+            learned = model.fit(features[chosen], values[chosen]).kernel_
+            self._model = GaussianProcessRegressor(learned, optimizer=None).fit(features, values)
 
     def _know(self, features: FloatArray) -> tuple[FloatArray, FloatArray]:
         mean, deviation = self._model.predict(features, return_std=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from uninas_evo.errors import DataError
-from uninas_evo.training.arrays import is_idx, read_idx, read_npz
+from uninas_evo.training.arrays import DIGITS, is_idx, read_digits, read_idx, read_npz
 from uninas_evo.training.folders import Source, find_parts, read_classes, read_folders
 from uninas_evo.training.images import Splits, make_splits
 from uninas_evo.training.labelfile import find_label_file, read_label_file
@@ -16,10 +16,10 @@ def read_splits(path: str | Path, val_fraction: float) -> Splits:
     """Reads a data set and splits a validation part off the training part where it has none.
 
     Accepted are a folder with `train/` and `val/` (and `test/`) of one folder a class; a folder of class folders alone,
-    of which test data is split off; a folder with a file
-    `labels.csv` (or such a file itself) of the columns file, label and, if wanted, part; a folder with the four
-    IDX files of MNIST and its kin; an `.npz` file with `x_train, y_train, x_test, y_test` (Keras's names) or
-    `train_images, train_labels, ...` (MedMNIST's). Without `test/`, `val/` is the test data, as on ImageNet.
+    of which test data is split off; a folder with a file `labels.csv` (or such a file itself) of the columns file,
+    label and, if wanted, part; a folder with the four IDX files of MNIST and its kin; an `.npz` file with `x_train,
+    y_train, x_test, y_test` (Keras's names) or `train_images, train_labels, ...` (MedMNIST's); and "digits", which
+    scikit-learn brings. Without `test/`, `val/` is the test data, as on ImageNet.
 
     Raises:
         DataError: nothing of these is there, or it is wrong.
@@ -44,6 +44,8 @@ def read_splits(path: str | Path, val_fraction: float) -> Splits:
 
 
 def _source(path: Path) -> Source:
+    if str(path) == DIGITS and not path.exists():
+        return read_digits()
     if path.suffix.lower() == ".npz" and path.is_file():
         return read_npz(path)
     if table := find_label_file(path):
