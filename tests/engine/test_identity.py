@@ -14,7 +14,7 @@ from engine_project import search, values
 from uninas_evo.api import resume, run_file
 from uninas_evo.config.runfile import load_run_file
 from uninas_evo.engine.verify import verify
-from uninas_evo.errors import JournalError, SourceError
+from uninas_evo.errors import JournalError, SourceError, UninasEvoError
 from uninas_evo.pool.worker import check_sources
 from uninas_evo.problems.nasbench201 import read_table
 from uninas_evo.sources import changed, closure, file_hash, hashes
@@ -67,6 +67,39 @@ def test_imports_are_found_without_running_them(tmp_path: Path) -> None:
         (tmp_path / name).write_text(text)
     found = {str(path.relative_to(tmp_path)) for path in closure(tmp_path / "own.py")}
     assert found == files.keys() - {"unused.py"}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import os, sys\nsys.path.insert(0, os.path.join(os.path.dirname(__file__), 'lib'))\nfrom far import K\n",
+        "import sys\nfrom pathlib import Path\nsys.path.append(str(Path(__file__).parent / 'lib'))\nfrom far import K\n",
+        "import runpy\nfrom pathlib import Path\nK = runpy.run_path(str(Path(__file__).parent / 'lib/far.py'))['K']\n",
+        "from lib.far import K\n",
+        "try:\n    from nowhere import K\nexcept ImportError:\n    from lib.far import *\n",
+    ],
+)
+def test_code_in_a_folder_that_the_text_names_is_part_of_a_runs_identity(project: Path, code: str) -> None:
+    """Whichever way it is put on the search path or loaded."""
+    (project / "lib").mkdir()
+    (project / "lib" / "far.py").write_text("K = 1.0\n")
+    (project / "own.py").write_text(code + "def score(genome: 'Genome'):\n    return K\n")
+    search(project, evaluations=3)
+    (project / "lib" / "far.py").write_text("K = 2.0\n")
+    with pytest.raises(JournalError, match=r"far\.py is not the one that this run was started with"):
+        resume(project / "s", ["evaluations=6"], quiet=True)
+
+
+def test_code_that_cannot_be_seen_is_refused(project: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A change there would mix two versions; on the search path it is seen."""
+    far = tmp_path_factory.mktemp("far")
+    (far / "unseen.py").write_text("K = 1.0\n")
+    (project / "own.py").write_text(
+        f"import sys\nsys.path.append(''.join({list(str(far))}))\nfrom unseen import K\n"
+        "def score(genome: 'Genome'):\n    return K\n"
+    )
+    with pytest.raises(UninasEvoError, match=r"imports .*unseen\.py, which cannot be seen in its text"):
+        search(project, evaluations=3)
 
 
 def test_a_worker_that_finds_other_code_ends_the_run(project: Path) -> None:

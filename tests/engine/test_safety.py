@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import decimal
+import gc
 import json
+import logging
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -303,10 +308,26 @@ def test_state_that_a_candidate_leaves_behind_is_put_back(tmp_path: Path) -> Non
             os.environ["MESS"] = "1"
             sys.setrecursionlimit(5000)
             sys.path.insert(0, "mess")
+            torch.set_autocast_enabled("cpu", True)
+            torch.use_deterministic_algorithms(True)
+            torch.autograd.set_detect_anomaly(True)
+            torch.backends.cudnn.benchmark = not torch.backends.cudnn.benchmark
+            torch.set_flush_denormal(True)
+            decimal.getcontext().prec = 3
+            gc.disable()
+            warnings.simplefilter("error")
+            logging.disable(50)
+            socket.setdefaulttimeout(1)
+            os.umask(0o077)
+            sys.stdout = None  # type: ignore[assignment]
             return super().evaluate(genome, device)
 
     def state() -> list[Any]:
         facts = [torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_num_threads(), os.getcwd()]
+        facts += [torch.is_autocast_enabled("cpu"), torch.are_deterministic_algorithms_enabled()]
+        facts += [torch.is_anomaly_enabled(), torch.backends.cudnn.benchmark, sys.float_info.min * facts[2] / 2 > 0]
+        facts += [decimal.getcontext().prec, gc.isenabled(), list(warnings.filters), logging.root.manager.disable]
+        facts += [socket.getdefaulttimeout(), os.umask(os.umask(0o022)), sys.stdout]
         return [*facts, dict(os.environ), sys.getrecursionlimit(), list(sys.path), torch.initial_seed()]
 
     worker = Worker(Messy(), Settings("cpu"))
