@@ -113,7 +113,7 @@ def test_byte_order_marks_are_read_over(tmp_path: Path, file: Path) -> None:
     for encoding in ("utf-8-sig", "utf-16"):
         (tmp_path / "c.toml").write_text(compare, encoding=encoding)
         assert load_compare_file(tmp_path / "c.toml")
-        (tmp_path / "p.toml").write_text("epochs = 3\n", encoding=encoding)
+        (tmp_path / "p.toml").write_text("epochs = 3\nbatch_size = 4\nlr = 0.1\n", encoding=encoding)
         assert load_protocol(tmp_path / "p.toml").epochs == 3
         (tmp_path / "t.csv").write_text("\ufeffa,b\n1,2\n", encoding=encoding)
         assert [row.cells for row in read_rows(tmp_path / "t.csv")] == [{"a": "1", "b": "2"}]

@@ -73,8 +73,8 @@ def test_imports_are_found_without_running_them(tmp_path: Path) -> None:
     "code",
     [
         "import os, sys\nsys.path.insert(0, os.path.join(os.path.dirname(__file__), 'lib'))\nfrom far import K\n",
-        "import sys\nfrom pathlib import Path\nsys.path.append(str(Path(__file__).parent / 'lib'))\nfrom far import K\n",
-        "import runpy\nfrom pathlib import Path\nK = runpy.run_path(str(Path(__file__).parent / 'lib/far.py'))['K']\n",
+        "import sys, pathlib\nsys.path.append(str(pathlib.Path(__file__).parent / 'lib'))\nfrom far import K\n",
+        "import runpy, os\nK = runpy.run_path(os.path.join(os.path.dirname(__file__), 'lib/far.py'))['K']\n",
         "from lib.far import K\n",
         "try:\n    from nowhere import K\nexcept ImportError:\n    from lib.far import *\n",
     ],
