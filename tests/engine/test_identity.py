@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import shutil
 from collections.abc import Callable
@@ -115,8 +116,6 @@ def test_a_worker_that_finds_other_code_ends_the_run(project: Path) -> None:
 
 def test_a_table_is_part_of_a_runs_identity(tmp_path: Path, nasbench201_table: Path) -> None:
     """Other numbers at the same path are another run, and are read anew within one process."""
-    import gzip
-
     table = tmp_path / "nb.csv"
     text = gzip.decompress(nasbench201_table.read_bytes()).decode()
     table.write_text(text)
@@ -130,6 +129,29 @@ def test_a_table_is_part_of_a_runs_identity(tmp_path: Path, nasbench201_table: P
     with pytest.raises(JournalError, match=r"nb\.csv is not the one that this run was started with"):
         resume(tmp_path / "r", ["evaluations=6"], quiet=True)
     assert read_table(table, "cifar10") != before
+
+
+def test_a_run_follows_its_moved_table(tmp_path: Path, nasbench201_table: Path) -> None:
+    """With its whole project, or to a place that is named; what lies there must be the recorded table."""
+    project = tmp_path / "project"
+    (project / "data").mkdir(parents=True)
+    shutil.copy(nasbench201_table, project / "data" / "nb.csv.gz")
+    run = 'evaluations = 3\nafter = {rescore = 0, plot = false}\nstrategy = {name = "random"}\n'
+    (project / "run.toml").write_text(
+        run + 'pool = {devices = "in-process"}\n[problem]\nname = "nasbench201"\ntable = "data/nb.csv.gz"'
+    )
+    run_file(load_run_file(project / "run.toml"), project / "r", quiet=True)
+    moved = project.rename(tmp_path / "moved")
+    resume(moved / "r", ["evaluations=5"], quiet=True)
+    assert all(row.agrees for row in verify(moved / "r"))
+    table = (moved / "data" / "nb.csv.gz").rename(tmp_path / "elsewhere.csv.gz")
+    with pytest.raises(UninasEvoError, match=r"problem\.table"):
+        resume(moved / "r", ["evaluations=7"], quiet=True)
+    resume(moved / "r", ["evaluations=7", f"problem.table={table}"], quiet=True)
+    other = tmp_path / "other.csv.gz"
+    other.write_bytes(gzip.compress(gzip.decompress(table.read_bytes()).replace(b"93.", b"92.")))
+    with pytest.raises(UninasEvoError):
+        resume(moved / "r", ["evaluations=9", f"problem.table={other}"], quiet=True)
 
 
 def test_a_folder_of_images_is_part_of_a_runs_identity(tmp_path: Path) -> None:

@@ -33,6 +33,8 @@ from uninas_evo.files import claimed, own_folder, parse_json, write_atomically, 
 from uninas_evo.pool.contract import Job, RunningClock, cause
 from uninas_evo.pool.worker import MOST_VALUES, Settings, Worker
 from uninas_evo.problems.search import SearchProblem
+from uninas_evo.report.folder import pick, plot_run
+from uninas_evo.report.runpage import report
 from uninas_evo.spaces.uninas import Skeleton, UninasSpace, load_genome, preset
 
 
@@ -334,6 +336,24 @@ def test_state_that_a_candidate_leaves_behind_is_put_back(tmp_path: Path) -> Non
     before = state()
     assert worker.score(Job(0, "11111111")).failure is None
     assert state()[:-1] == before[:-1]
+
+
+@pytest.mark.parametrize("strategy", ["evolution", "aging", "nsga2", "bayesian", "uninas", "random_walk"])
+@pytest.mark.parametrize("least", [1e-323, 1.7e308])
+def test_values_of_any_finite_size_are_taken(tmp_path: Path, strategy: str, least: float) -> None:
+    """A mean or square that overflows ends neither the run, nor its resumption, page, figures and choice."""
+    own = (
+        f"def score(genome: 'Genome'):\n    return (-1) ** len(genome.text) * {least!r} / (1 + len(genome.text) % 2)\n"
+    )
+    (tmp_path / "own.py").write_text(own)
+    objectives = 'objectives = ["own.py:score", "params"]' if strategy == "nsga2" else 'objective = "own.py:score"'
+    text = RUN.replace('objective = "own.py:score"', objectives).replace("random_walk", strategy)
+    (tmp_path / "run.toml").write_text(text.replace("evaluations = 4", "evaluations = 14"))
+    run_file(load_run_file(tmp_path / "run.toml"), tmp_path / "r", quiet=True)
+    resume(tmp_path / "r", ["evaluations=18"], quiet=True)
+    report(tmp_path / "r")
+    assert plot_run(tmp_path / "r")
+    assert pick(tmp_path / "r").values
 
 
 def test_a_pause_is_no_time_of_a_candidate(monkeypatch: pytest.MonkeyPatch) -> None:
