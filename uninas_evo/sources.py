@@ -105,7 +105,9 @@ def _imported(file: Path, root: Path) -> Iterator[Path]:
         tree = ast.parse(file.read_bytes())
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         return  # importing it will tell
-    bases = list(dict.fromkeys([file.parent, root, *_search_path()]))
+    named = list(_named(tree, file.parent))
+    yield from (path for path in named if path.is_file())
+    bases = list(dict.fromkeys([file.parent, root, *(path for path in named if path.is_dir()), *_search_path()]))
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.level:
             base = file.parent
@@ -117,6 +119,16 @@ def _imported(file: Path, root: Path) -> Iterator[Path]:
             for name in _names(node):
                 if name.partition(".")[0] not in sys.stdlib_module_names | {"uninas_evo"}:
                     yield from _files(bases, name)
+
+
+def _named(tree: ast.AST, folder: Path) -> Iterator[Path]:
+    """Python files and folders beside a file that its texts name: they may be put on the search path, or loaded."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Constant(value=str(text)) if 0 < len(text) < 256 and "\0" not in text and text.strip("./"):
+                path = folder / text
+                if (path.suffix == ".py" and path.is_file()) or path.is_dir():
+                    yield path.resolve()
 
 
 def _names(node: ast.AST) -> list[str]:
@@ -149,8 +161,14 @@ def _files(bases: Iterable[Path], name: str) -> list[Path]:
 
 def _search_path() -> list[Path]:
     """Folders that modules are imported from, without those of Python and of installed packages."""
-    installed = [Path(sysconfig.get_path(kind)).resolve() for kind in ("stdlib", "platstdlib", "purelib", "platlib")]
     folders = [Path(entry).absolute() for entry in sys.path if not entry or Path(entry).is_dir()]
     own = Path(__file__).resolve().parent.parent
-    mine = [one for one in folders if not {"site-packages", "dist-packages"} & set(one.parts)]
-    return [one for one in mine if own != one.resolve() and not any(map(one.resolve().is_relative_to, installed))]
+    return [one for one in folders if own != one.resolve() and is_own(one)]
+
+
+def is_own(path: Path) -> bool:
+    """Whether a file or folder is the user's: neither Python's nor that of an installed package."""
+    installed = [Path(sysconfig.get_path(kind)).resolve() for kind in ("stdlib", "platstdlib", "purelib", "platlib")]
+    return not {"site-packages", "dist-packages"} & set(path.parts) and not any(
+        map(path.resolve().is_relative_to, installed)
+    )

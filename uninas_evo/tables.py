@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO, cast
 
 from uninas_evo.errors import DataError
+from uninas_evo.files import decoded
 
 DELIMITERS = ",;\t"
 """What separates columns: programs write semicolons where the comma stands in decimal numbers."""
@@ -30,13 +31,12 @@ def read_rows(path: Path) -> list[Row]:
         DataError: the file is damaged or not UTF-8, a column stands twice, or a row has too many or few cells.
     """
     try:
-        with _opened(path) as file:
-            before, header = next(((n, line) for n, line in enumerate(file, 1) if line.strip("\ufeff \t\r\n")), (1, ""))
-            header = header.lstrip("\ufeff")  # of marks that were put before a mark
-            delimiter = max(DELIMITERS, key=header.count)
-            columns = [name.strip() for name in next(csv.reader([header], delimiter=delimiter, strict=True), [])]
-            reader = csv.reader(file, delimiter=delimiter, strict=True)
-            found = [(reader.line_num + before, cells) for cells in reader if any(map(str.strip, cells))]
+        file = io.StringIO(decoded(_content(path)))
+        before, header = next(((n, line) for n, line in enumerate(file, 1) if line.strip()), (1, ""))
+        delimiter = max(DELIMITERS, key=header.count)
+        columns = [name.strip() for name in next(csv.reader([header], delimiter=delimiter, strict=True), [])]
+        reader = csv.reader(file, delimiter=delimiter, strict=True)
+        found = [(reader.line_num + before, cells) for cells in reader if any(map(str.strip, cells))]
     except Exception as error:  # gzip and codecs raise whatever the damage leads to
         reason = str(error)[:200] or type(error).__name__
         raise DataError(f"the table {str(path)!r} cannot be read: {reason}; save it as CSV in UTF-8") from error
@@ -50,6 +50,5 @@ def read_rows(path: Path) -> list[Row]:
     return [Row(line, dict(zip(columns, map(str.strip, cells), strict=True))) for line, cells in found]
 
 
-def _opened(path: Path) -> TextIO:
-    opener = gzip.open if path.suffix.lower() == ".gz" else open
-    return cast(TextIO, opener(path, "rt", encoding="utf-8-sig", newline=""))
+def _content(path: Path) -> bytes:
+    return gzip.decompress(path.read_bytes()) if path.suffix.lower() == ".gz" else path.read_bytes()

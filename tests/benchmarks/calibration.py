@@ -3,8 +3,8 @@
     python tests/benchmarks/calibration.py [--data fashion-mnist cifar10] [--labels 100] [--draws 5] [--model forest]
 
 Draws so many trained networks at random, predicts each fold from the other four, and prints Kendall's tau with what
-they reached: over all, among pairs within 10 % of size (parameters and FLOPs), and among the best third. Beside it, half
-an epoch alone, and joined with the prediction by a line whose slopes are learned on the other folds; and how many
+they reached: over all, among pairs within 10 % of size (parameters and FLOPs), and among the best third. Beside it,
+half an epoch alone, and joined with the prediction by a line whose slopes are learned on the other folds; and how many
 values lie inside their 90 % intervals, and how wide these are.
 """
 

@@ -15,6 +15,8 @@ from uninas_evo.compare.comparefile import load_compare_file
 from uninas_evo.config.runfile import load_run_file
 from uninas_evo.errors import RunFileError
 from uninas_evo.spaces.uninas import load_genome, preset
+from uninas_evo.tables import read_rows
+from uninas_evo.training.protocol import load_protocol
 
 RUN = """
 evaluations = 4
@@ -98,9 +100,9 @@ def test_the_list_shows_the_goal_that_a_run_gets() -> None:
 
 
 def test_byte_order_marks_are_read_over(tmp_path: Path, file: Path) -> None:
-    """Run files, compare files and genomes as some editors save them, also with their line ends."""
-    for encoding in ("utf-8-sig", "utf-8"):
-        for end in ("\n", "\r\n"):
+    """Run files, compare files and genomes as some editors and shells save them, also with their line ends."""
+    for encoding in ("utf-8-sig", "utf-8", "utf-16", "utf-32"):
+        for end in ("\n", "\r\n", "\r"):
             file.write_text(RUN.replace("\n", end), encoding=encoding, newline="")
             assert load_run_file(file).options.evaluations == 4
             genome = tmp_path / "g.txt"
@@ -108,8 +110,13 @@ def test_byte_order_marks_are_read_over(tmp_path: Path, file: Path) -> None:
             assert load_genome(genome) == preset("vit")
     compare = 'seeds = 1\nevaluations = 4\nbaseline = "a"\n[problems.p]\nname = "uninas"\n'
     compare += '[strategies.a]\nname = "random"\n'
-    (tmp_path / "c.toml").write_text(compare, encoding="utf-8-sig")
-    assert load_compare_file(tmp_path / "c.toml")
+    for encoding in ("utf-8-sig", "utf-16"):
+        (tmp_path / "c.toml").write_text(compare, encoding=encoding)
+        assert load_compare_file(tmp_path / "c.toml")
+        (tmp_path / "p.toml").write_text("epochs = 3\nbatch_size = 4\nlr = 0.1\n", encoding=encoding)
+        assert load_protocol(tmp_path / "p.toml").epochs == 3
+        (tmp_path / "t.csv").write_text("\ufeffa,b\n1,2\n", encoding=encoding)
+        assert [row.cells for row in read_rows(tmp_path / "t.csv")] == [{"a": "1", "b": "2"}]
     assert load_genome("\ufeff" + preset("vit").text) == preset("vit")
 
 

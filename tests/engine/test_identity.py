@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import shutil
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from engine_project import search, values
 from uninas_evo.api import resume, run_file
 from uninas_evo.config.runfile import load_run_file
 from uninas_evo.engine.verify import verify
-from uninas_evo.errors import JournalError, SourceError
+from uninas_evo.errors import JournalError, SourceError, UninasEvoError
 from uninas_evo.pool.worker import check_sources
 from uninas_evo.problems.nasbench201 import read_table
 from uninas_evo.sources import changed, closure, file_hash, hashes
@@ -69,6 +70,39 @@ def test_imports_are_found_without_running_them(tmp_path: Path) -> None:
     assert found == files.keys() - {"unused.py"}
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import os, sys\nsys.path.insert(0, os.path.join(os.path.dirname(__file__), 'lib'))\nfrom far import K\n",
+        "import sys, pathlib\nsys.path.append(str(pathlib.Path(__file__).parent / 'lib'))\nfrom far import K\n",
+        "import runpy, os\nK = runpy.run_path(os.path.join(os.path.dirname(__file__), 'lib/far.py'))['K']\n",
+        "from lib.far import K\n",
+        "try:\n    from nowhere import K\nexcept ImportError:\n    from lib.far import *\n",
+    ],
+)
+def test_code_in_a_folder_that_the_text_names_is_part_of_a_runs_identity(project: Path, code: str) -> None:
+    """Whichever way it is put on the search path or loaded."""
+    (project / "lib").mkdir()
+    (project / "lib" / "far.py").write_text("K = 1.0\n")
+    (project / "own.py").write_text(code + "def score(genome: 'Genome'):\n    return K\n")
+    search(project, evaluations=3)
+    (project / "lib" / "far.py").write_text("K = 2.0\n")
+    with pytest.raises(JournalError, match=r"far\.py is not the one that this run was started with"):
+        resume(project / "s", ["evaluations=6"], quiet=True)
+
+
+def test_code_that_cannot_be_seen_is_refused(project: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A change there would mix two versions; on the search path it is seen."""
+    far = tmp_path_factory.mktemp("far")
+    (far / "unseen.py").write_text("K = 1.0\n")
+    (project / "own.py").write_text(
+        f"import sys\nsys.path.append(''.join({list(str(far))}))\nfrom unseen import K\n"
+        "def score(genome: 'Genome'):\n    return K\n"
+    )
+    with pytest.raises(UninasEvoError, match=r"imports .*unseen\.py, which cannot be seen in its text"):
+        search(project, evaluations=3)
+
+
 def test_a_worker_that_finds_other_code_ends_the_run(project: Path) -> None:
     """Its message names the file; a file that is not on its machine is none it needs."""
     recorded = hashes([project / "own.py"])
@@ -82,8 +116,6 @@ def test_a_worker_that_finds_other_code_ends_the_run(project: Path) -> None:
 
 def test_a_table_is_part_of_a_runs_identity(tmp_path: Path, nasbench201_table: Path) -> None:
     """Other numbers at the same path are another run, and are read anew within one process."""
-    import gzip
-
     table = tmp_path / "nb.csv"
     text = gzip.decompress(nasbench201_table.read_bytes()).decode()
     table.write_text(text)
@@ -97,6 +129,29 @@ def test_a_table_is_part_of_a_runs_identity(tmp_path: Path, nasbench201_table: P
     with pytest.raises(JournalError, match=r"nb\.csv is not the one that this run was started with"):
         resume(tmp_path / "r", ["evaluations=6"], quiet=True)
     assert read_table(table, "cifar10") != before
+
+
+def test_a_run_follows_its_moved_table(tmp_path: Path, nasbench201_table: Path) -> None:
+    """With its whole project, or to a place that is named; what lies there must be the recorded table."""
+    project = tmp_path / "project"
+    (project / "data").mkdir(parents=True)
+    shutil.copy(nasbench201_table, project / "data" / "nb.csv.gz")
+    run = 'evaluations = 3\nafter = {rescore = 0, plot = false}\nstrategy = {name = "random"}\n'
+    (project / "run.toml").write_text(
+        run + 'pool = {devices = "in-process"}\n[problem]\nname = "nasbench201"\ntable = "data/nb.csv.gz"'
+    )
+    run_file(load_run_file(project / "run.toml"), project / "r", quiet=True)
+    moved = project.rename(tmp_path / "moved")
+    resume(moved / "r", ["evaluations=5"], quiet=True)
+    assert all(row.agrees for row in verify(moved / "r"))
+    table = (moved / "data" / "nb.csv.gz").rename(tmp_path / "elsewhere.csv.gz")
+    with pytest.raises(UninasEvoError, match=r"problem\.table"):
+        resume(moved / "r", ["evaluations=7"], quiet=True)
+    resume(moved / "r", ["evaluations=7", f"problem.table={table}"], quiet=True)
+    other = tmp_path / "other.csv.gz"
+    other.write_bytes(gzip.compress(gzip.decompress(table.read_bytes()).replace(b"93.", b"92.")))
+    with pytest.raises(UninasEvoError):
+        resume(moved / "r", ["evaluations=9", f"problem.table={other}"], quiet=True)
 
 
 def test_a_folder_of_images_is_part_of_a_runs_identity(tmp_path: Path) -> None:

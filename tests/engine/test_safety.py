@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import decimal
+import gc
 import json
+import logging
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,6 +33,8 @@ from uninas_evo.files import claimed, own_folder, parse_json, write_atomically, 
 from uninas_evo.pool.contract import Job, RunningClock, cause
 from uninas_evo.pool.worker import MOST_VALUES, Settings, Worker
 from uninas_evo.problems.search import SearchProblem
+from uninas_evo.report.folder import pick, plot_run
+from uninas_evo.report.runpage import report
 from uninas_evo.spaces.uninas import Skeleton, UninasSpace, load_genome, preset
 
 
@@ -303,16 +310,50 @@ def test_state_that_a_candidate_leaves_behind_is_put_back(tmp_path: Path) -> Non
             os.environ["MESS"] = "1"
             sys.setrecursionlimit(5000)
             sys.path.insert(0, "mess")
+            torch.set_autocast_enabled("cpu", True)
+            torch.use_deterministic_algorithms(True)
+            torch.autograd.set_detect_anomaly(True)
+            torch.backends.cudnn.benchmark = not torch.backends.cudnn.benchmark
+            torch.set_flush_denormal(True)
+            decimal.getcontext().prec = 3
+            gc.disable()
+            warnings.simplefilter("error")
+            logging.disable(50)
+            socket.setdefaulttimeout(1)
+            os.umask(0o077)
+            sys.stdout = None  # type: ignore[assignment]
             return super().evaluate(genome, device)
 
     def state() -> list[Any]:
         facts = [torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_num_threads(), os.getcwd()]
+        facts += [torch.is_autocast_enabled("cpu"), torch.are_deterministic_algorithms_enabled()]
+        facts += [torch.is_anomaly_enabled(), torch.backends.cudnn.benchmark, sys.float_info.min * facts[2] / 2 > 0]
+        facts += [decimal.getcontext().prec, gc.isenabled(), list(warnings.filters), logging.root.manager.disable]
+        facts += [socket.getdefaulttimeout(), os.umask(os.umask(0o022)), sys.stdout]
         return [*facts, dict(os.environ), sys.getrecursionlimit(), list(sys.path), torch.initial_seed()]
 
     worker = Worker(Messy(), Settings("cpu"))
     before = state()
     assert worker.score(Job(0, "11111111")).failure is None
     assert state()[:-1] == before[:-1]
+
+
+@pytest.mark.parametrize("strategy", ["evolution", "aging", "nsga2", "bayesian", "uninas", "random_walk"])
+@pytest.mark.parametrize("least", [1e-323, 1.7e308])
+def test_values_of_any_finite_size_are_taken(tmp_path: Path, strategy: str, least: float) -> None:
+    """A mean or square that overflows ends neither the run, nor its resumption, page, figures and choice."""
+    own = (
+        f"def score(genome: 'Genome'):\n    return (-1) ** len(genome.text) * {least!r} / (1 + len(genome.text) % 2)\n"
+    )
+    (tmp_path / "own.py").write_text(own)
+    objectives = 'objectives = ["own.py:score", "params"]' if strategy == "nsga2" else 'objective = "own.py:score"'
+    text = RUN.replace('objective = "own.py:score"', objectives).replace("random_walk", strategy)
+    (tmp_path / "run.toml").write_text(text.replace("evaluations = 4", "evaluations = 14"))
+    run_file(load_run_file(tmp_path / "run.toml"), tmp_path / "r", quiet=True)
+    resume(tmp_path / "r", ["evaluations=18"], quiet=True)
+    report(tmp_path / "r")
+    assert plot_run(tmp_path / "r")
+    assert pick(tmp_path / "r").values
 
 
 def test_a_pause_is_no_time_of_a_candidate(monkeypatch: pytest.MonkeyPatch) -> None:

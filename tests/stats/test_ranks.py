@@ -9,7 +9,26 @@ import pytest
 
 from uninas_evo.errors import ProxyError
 from uninas_evo.proxies import AGGREGATES, PROXIES, aggregate, rank_aggregate, size_correlation
-from uninas_evo.stats.ranks import bootstrapped, kendall, kendall_within, ndcg, precision, reachable, spearman
+from uninas_evo.stats.ranks import (
+    bootstrapped,
+    kendall,
+    kendall_within,
+    ndcg,
+    precision,
+    rankdata,
+    reachable,
+    spearman,
+)
+
+
+@pytest.mark.parametrize("levels", [1, 3, 1000])
+def test_ranks_are_scipys(levels: int) -> None:
+    """With many ties, few and none; infinities are ranked too."""
+    from scipy.stats import rankdata as known
+
+    values = np.random.default_rng(levels).integers(levels, size=50).astype(float)
+    values[3] = np.inf
+    assert rankdata(values).tolist() == known(values).tolist()
 
 
 def test_rank_aggregate_by_hand() -> None:

@@ -12,6 +12,7 @@ from uninas_evo.contracts import Budget, Space
 from uninas_evo.engine.journal import read_journal
 from uninas_evo.engine.search import reopen
 from uninas_evo.errors import BudgetError, JournalError, RunFileError
+from uninas_evo.files import decoded
 from uninas_evo.report.record import genome_id, record_of
 from uninas_evo.spaces.uninas import HEAD_WIDTH, Genome, Skeleton, UninasSpace, load_genome, preset
 from uninas_evo.spaces.uninas.resize import CHANNEL_STEP, widest
@@ -44,7 +45,7 @@ def train_table(run_dir: str | Path) -> dict[str, Any]:
     header, _ = read_journal(Path(run_dir))
     file = Path(run_dir) / FILE_NAME
     try:
-        content = tomllib.loads(file.read_text(encoding="utf-8-sig")) if file.is_file() else header.run
+        content = tomllib.loads(decoded(file.read_bytes())) if file.is_file() else header.run
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RunFileError(f"{file} cannot be read: {error}; delete it to take the run as it was started") from None
     return dict(content.get("train") or {})

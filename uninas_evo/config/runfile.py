@@ -17,6 +17,7 @@ from uninas_evo import registry
 from uninas_evo.config import strategyfile
 from uninas_evo.contracts import Problem, Strategy
 from uninas_evo.errors import ObjectiveError, RunFileError, UninasEvoError
+from uninas_evo.files import decoded
 from uninas_evo.mistakes import check, nearest
 from uninas_evo.pool.open import PoolOptions
 from uninas_evo.training.options import TrainOptions
@@ -158,7 +159,7 @@ def read_toml(path: Path, settings: Sequence[str] = ()) -> tuple[str, dict[str, 
     except OSError as error:
         raise RunFileError(f"{path} cannot be read ({error.strerror}); name an existing file") from None
     except UnicodeDecodeError as error:
-        raise RunFileError(f"{path} is not TOML: {error}") from None
+        raise RunFileError(f"{path} is not TOML: {error}; save it as UTF-8") from None
     content = parse_toml(text, str(path))
     for setting in settings:
         apply_setting(content, setting)
@@ -177,7 +178,7 @@ def read_text(path: Path) -> str:
         content = file.read(MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
         raise RunFileError(f"{path} must have {MOST_BYTES:,} bytes at most, and has more; name a run file")
-    return content.decode("utf-8-sig").replace("\r\n", "\n")
+    return decoded(content)
 
 
 def parse_toml(text: str, where: str) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def _differs(path: str, now: Mapping[str, str], header: Header) -> JournalError:
     return JournalError(
         f"the objective's file {path} is not the one that this run was started with (SHA-256 recorded "
         f"{before.get(name, 'none')[:12]}, now {after.get(name, MISSING)[:12]}): scores from two versions do "
-        f"not compare; restore it, or give --allow-changed-objective"
+        f"not compare; restore it, name its new place by --set, or give --allow-changed-objective"
     )
 
 

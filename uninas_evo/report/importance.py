@@ -79,13 +79,18 @@ def importance(texts: Sequence[str], values: FloatArray, seed: int = 0) -> Impor
         )
     if len(rows) > MOST:
         rows = [rows[place * (len(rows) - 1) // (MOST - 1)] for place in range(MOST)]
-    facts, kept = [facts_of(texts[row]) for row in rows], values[rows]
+    facts, kept = [facts_of(texts[row]) for row in rows], _scaled(values[rows])
     names = [name for name in dict.fromkeys(name for one in facts for name in one) if _differs(facts, name)]
     if not names or np.ptp(kept) == 0:
         raise ObjectiveError(f"importance needs evaluations that differ, and these {len(rows)} do not; search longer")
     if all(isinstance(one.get(name, ""), str) for one in facts for name in names):
         return Importance(_of_choices(facts, names, kept, seed), len(rows))
     return _of_features(facts, names, kept, seed)
+
+
+def _scaled(values: FloatArray) -> FloatArray:
+    """Within −1 to 1 by a power of two, which changes no share: squares of the greatest floats are none."""
+    return np.asarray(np.ldexp(values, -np.frexp(np.abs(values).max())[1]), float)
 
 
 def told(found: Importance, objective: Objective) -> str:

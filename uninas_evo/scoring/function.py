@@ -16,7 +16,7 @@ import importlib.util
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -27,7 +27,7 @@ from typing import Any, Literal
 from uninas_evo.contracts import Objective, Scorer, Space, Subject
 from uninas_evo.errors import ObjectiveError
 from uninas_evo.mistakes import nearest
-from uninas_evo.sources import changed, hashes
+from uninas_evo.sources import changed, hashes, is_own
 
 Form = Literal["network", "genome", "genome and device"]
 
@@ -273,9 +273,29 @@ def _load_file(path: Path) -> ModuleType:
     if spec is None or spec.loader is None or not path.is_file():
         raise FileNotFoundError(f"there is no file {path}")
     module = importlib.util.module_from_spec(spec)
+    before = {*sys.modules, name}
     sys.modules[name] = module
     spec.loader.exec_module(module)
+    _check_imported(path, sys.modules.keys() - before)
     return module
+
+
+def _check_imported(path: Path, names: Iterable[str]) -> None:
+    """What a file imported of the user's own must be known from its text.
+
+    Raises:
+        ObjectiveError: a module came from elsewhere, so that a change in it would not be noticed.
+    """
+    files = {str(file) for name in names if (file := getattr(sys.modules[name], "__file__", None))}
+    library = Path(__file__).resolve().parent.parent
+    own = [file for file in sorted(files) if is_own(Path(file)) and not Path(file).resolve().is_relative_to(library)]
+    known = {os.path.realpath(one) for one in _IMPORTED[str(path.absolute().parent)]}
+    for file in own:
+        if os.path.realpath(file) not in known:
+            raise ObjectiveError(
+                f"{path} imports {file}, which cannot be seen in its text, so that a change there would mix two "
+                f"versions in one run; put it beside {path.name}, or its folder into PYTHONPATH"
+            )
 
 
 def _module_file(name: str) -> Path | None:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from uninas_evo.contracts import Space
 from uninas_evo.errors import GenomeError, SpaceError
+from uninas_evo.files import decoded
 
 if TYPE_CHECKING:
     from torch import nn
@@ -73,7 +74,7 @@ def load_space(source: str | Path, skeleton: Any = None) -> tuple[Space[Any], An
     Raises:
         GenomeError: there is no such preset or file, it cannot be read, or it holds no genome.
     """
-    text, given = str(source), () if skeleton is None else (skeleton,)
+    text, given = str(source).lstrip("\ufeff"), () if skeleton is None else (skeleton,)
     entry = _by_preset().get(text) or _entry(text)
     if entry is not None:
         return entry.load(text, *given)
@@ -171,7 +172,7 @@ def read_source(name: str, known: Sequence[str]) -> str:
             raise GenomeError(f"{path} is no file and holds no genome; give a genome's file")
         if path.stat().st_size > MAX_BYTES:
             raise GenomeError(f"{path} has over {MAX_BYTES >> 20} MiB and is no genome; give another file")
-        return path.read_text(encoding="utf-8-sig")
+        return decoded(path.read_bytes())
     except GenomeError:
         raise
     except FileNotFoundError:

@@ -6,10 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import rankdata
 
 from uninas_evo.errors import ProxyError
 from uninas_evo.stats.fronts import FloatArray, IntArray
+
+
+def rankdata(values: FloatArray) -> FloatArray:
+    """Ranks (T,) from 1 (least) to T, ties averaged; scipy has the same, whose import costs every report 0.6 s."""
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    return np.asarray((np.cumsum(count) - (count - 1) / 2)[place], float)
 
 
 def rank_aggregate(scores: Mapping[str, Sequence[float]]) -> list[float]:
@@ -32,7 +37,7 @@ def rank_aggregate(scores: Mapping[str, Sequence[float]]) -> list[float]:
     for name, column in columns.items():
         if np.isnan(column).any():
             raise ProxyError(f"rank aggregation cannot rank NaN, got one in {name!r}: leave failed networks out")
-    total: list[float] = sum(np.log(rankdata(column) / len(column)) for column in columns.values()).tolist()
+    total: list[float] = np.sum([np.log(rankdata(one) / len(one)) for one in columns.values()], axis=0).tolist()
     return total
 
 

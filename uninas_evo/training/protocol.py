@@ -18,6 +18,7 @@ import pydantic
 from pydantic import Field
 
 from uninas_evo.errors import TrainingError
+from uninas_evo.files import decoded
 from uninas_evo.mistakes import check, nearest
 from uninas_evo.training.tables import DetectionTable, SegmentationTable
 
@@ -301,7 +302,7 @@ def _settings(name: str, chain: tuple[str, ...] = ()) -> dict[str, Any]:
             )
         if path.stat().st_size > MOST_BYTES:
             raise TrainingError(f"protocol {name!r} has more than {MOST_BYTES:,} bytes; it is no protocol")
-        settings = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        settings = tomllib.loads(decoded(path.read_bytes()))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise TrainingError(f"protocol {name!r:.200} is not TOML: {error}; fix the file") from error
     except OSError as error:

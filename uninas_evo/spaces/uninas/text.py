@@ -66,18 +66,24 @@ class _Parser:
         self.starts = [start for _, start in found] + [len(self.text)]
         self.closing: dict[int, int] = {}
         """The place of each opening parenthesis -> that of the one which closes it."""
+        if sum(map(len, self.tokens)) < len("".join(self.text.split())):
+            self.check_characters()
         opened: list[int] = []
+        for place, token in enumerate(self.tokens):
+            if token == "(":
+                opened.append(place)
+            elif token == ")" and opened:
+                self.closing[opened.pop()] = place
+
+    def check_characters(self) -> None:
+        """Raises at the first character between two tokens."""
         end = 0
-        for place, (token, start) in enumerate(zip(self.tokens, self.starts, strict=True)):
+        for token, start in zip(self.tokens, self.starts, strict=True):
             if start > end and not self.text[end:start].isspace():
                 first = start - len(self.text[end:start].lstrip())
                 self.next, self.starts = 0, [first]
                 raise self.error(f"{self.text[first]!r} cannot stand in a chain; use operation names, ( ) , : | and -")
             end = start + len(token)
-            if token == "(":
-                opened.append(place)
-            elif token == ")" and opened:
-                self.closing[opened.pop()] = place
 
     def peek(self) -> str:
         return self.tokens[self.next]
@@ -99,7 +105,7 @@ class _Parser:
             self.take()
             return empty(shape)
         nodes: list[Node] = []
-        while self.peek() and self.peek() not in "),|":
+        while (token := self.tokens[self.next]) and token not in "),|":
             nodes.append(self.node(shape, depth))
         if not nodes:
             raise self.error(f"a chain is missing; write {EMPTY!r} for an empty one")
@@ -107,13 +113,13 @@ class _Parser:
 
     def node(self, shape: Shape, depth: int) -> Node:
         try:
-            operation = find_operation(self.peek())
+            operation = find_operation(self.tokens[self.next])
             bare = _bare(operation.name, shape)
         except GenomeError as error:
             raise self.error(str(error)) from None
         begin = self.starts[self.next]
-        self.take()
-        if self.peek() != "(":
+        self.next += 1
+        if self.tokens[self.next] != "(":
             return bare
         end = self.closing.get(self.next, len(self.tokens) - 1)
         key = self.text[begin : min(self.starts[end] + 1, begin + MOST_CHARACTERS + 1)], shape, depth

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections import Counter
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from uninas_evo.errors import DataError
+from uninas_evo.files import decoded, parse_json
 from uninas_evo.training.folders import part_of
 from uninas_evo.training.pixels import shown
 from uninas_evo.training.protocol import Protocol
@@ -125,7 +125,7 @@ class _Reader:
 
     def _content(self) -> dict[str, list[Any]]:
         try:
-            content = json.loads(self.file.read_text(encoding="utf-8-sig"))
+            content = parse_json(decoded(self.file.read_bytes()))
         except (ValueError, RecursionError) as error:
             raise DataError(f"{shown(self.file)} is not readable JSON ({str(error)[:200]}); write it anew") from error
         if not isinstance(content, dict) or any(

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from uninas_evo.errors import DataError
+from uninas_evo.files import decoded
 from uninas_evo.training.pixels import Facts, shown
 from uninas_evo.training.protocol import Protocol
 from uninas_evo.training.tables import SegmentationTable
@@ -192,7 +193,7 @@ def _class_names(file: Path, parts: dict[str, MaskSet]) -> tuple[str, ...]:
     """The lines of a file, or numbers up to the greatest training label."""
     if file.is_file():
         try:
-            names = tuple(shown(line.strip()) for line in file.read_text(encoding="utf-8-sig").splitlines())
+            names = tuple(shown(line.strip()) for line in decoded(file.read_bytes()).splitlines())
         except UnicodeDecodeError as error:
             raise DataError(f"{shown(file)} is no text ({error}); write the name of a class a line") from error
         if not names or "" in names or len(set(names)) < len(names):

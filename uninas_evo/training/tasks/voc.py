@@ -11,6 +11,7 @@ from xml.etree import ElementTree as Xml
 import numpy as np
 
 from uninas_evo.errors import DataError
+from uninas_evo.files import decoded
 from uninas_evo.training.folders import part_of
 from uninas_evo.training.pixels import shown
 from uninas_evo.training.protocol import Protocol
@@ -75,7 +76,7 @@ def _lists(folder: Path) -> dict[str, list[str]]:
         if part is None:  # lists of a class, and those of train and val together
             continue
         try:
-            names = [line.split()[0] for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+            names = [line.split()[0] for line in decoded(file.read_bytes()).splitlines() if line.strip()]
         except UnicodeDecodeError as error:
             raise DataError(f"{shown(file)} is no text ({error}); write a name a line") from error
         if not names or len(set(names)) < len(names) or any("/" in name or "\0" in name for name in names):
