@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
-from uninas_evo.contracts import Budget, Problem, Progress, Rebudgeted, Scorer, Space
+from uninas_evo.contracts import Ancestor, Budget, Problem, Progress, Rebudgeted, Scorer, Space
 from uninas_evo.errors import RunFileError
 from uninas_evo.problems.settings import with_training
 from uninas_evo.scoring.function import FunctionScorer
@@ -109,7 +109,7 @@ class SearchProblem(Problem):
             scorer.prepare(self.space, device)
 
     def evaluate(
-        self, genome: Any, device: str, *, fidelity: int | None = None, lineage: Sequence[Any] = ()
+        self, genome: Any, device: str, *, fidelity: int | None = None, lineage: Sequence[Ancestor] = ()
     ) -> Mapping[str, float]:
         """A value for every objective, the space's costs, and `NAME_se` where a value has a standard error."""
         if not self._is_ready:  # a worker of a comparison, or the user's own loop

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from uninas_evo.contracts import Problem, Space
+from uninas_evo.contracts import Ancestor, Problem, Space
 from uninas_evo.engine.events import AskEvent, Event, Header, Measured, ResultEvent
 from uninas_evo.engine.journal import FILE_NAME, Journal
 from uninas_evo.engine.versions import host, versions
@@ -65,7 +65,7 @@ class ProxyProblem(Problem):
         raise ProxyError("an audit is no problem of a run file; use the command `uninas-evo audit`")
 
     def evaluate(
-        self, genome: Any, device: str, *, fidelity: int | None = None, lineage: Sequence[Any] = ()
+        self, genome: Any, device: str, *, fidelity: int | None = None, lineage: Sequence[Ancestor] = ()
     ) -> Mapping[str, float]:
         """The scores of one way."""
         return score(self.space.build(genome), self.ways[fidelity or 0], replace(self.inputs, device=device))

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from uninas_evo.contracts.problem import Objective, Progress
+from uninas_evo.contracts.problem import Ancestor, Objective, Progress
 from uninas_evo.contracts.space import Shape, Space
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ class Subject(Protocol):
     space: Space[Any]
     seed: int
     fidelity: int | None
-    lineage: Sequence[Any]
+    lineage: Sequence[Ancestor]
 
     @property
     def image(self) -> Shape:
