@@ -66,7 +66,7 @@ def main() -> None:
     parser.add_argument("--protocol", default="small")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    print(conditions())
+    print(conditions(), flush=True)
     start = preset("efficientnet", Skeleton(32, options.classes, (8, 16), (24, 64), (1, 1)))
     free = Budget(max_params=int(1.5 * start.params), max_flops=1.5 * start.flops)
     space = UninasSpace(start, free, vary=("width", "depth"))
@@ -78,7 +78,7 @@ def main() -> None:
         return 100 * scorer.score(GenomeSubject(genome, space, 0, fidelity, lineage), "cpu")["train"]
 
     parent = (Ancestor(start, PARENT),)
-    print(f"parent: {reached(start, PARENT):.1f} % after two epochs of {options.images} images")
+    print(f"parent: {reached(start, PARENT):.1f} % after two epochs of {options.images} images", flush=True)
     everything = []
     print("| edit | children | from scratch | inherited | difference |\n|---|--:|--:|--:|--:|", flush=True)
     for kind, make in kinds(space, start).items():

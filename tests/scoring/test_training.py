@@ -18,7 +18,7 @@ from uninas_evo.engine import Journal, Loop, PoolOptions, canonical, open_pool
 from uninas_evo.errors import ObjectiveError
 from uninas_evo.problems.uninas import UninasProblem
 from uninas_evo.scoring.subject import GenomeSubject
-from uninas_evo.scoring.training import Curve, TrainScorer
+from uninas_evo.scoring.training import Curve, TrainScorer, fold_of
 from uninas_evo.spaces.nasbench201.space import NASBench201Space
 from uninas_evo.spaces.uninas import Genome, Skeleton, UninasSpace, preset
 from uninas_evo.strategies.aging import AgingEvolution
@@ -301,6 +301,23 @@ def test_kept_weights_are_bounded(start: Genome, settings: dict[str, object], tm
     for one in subjects:
         scorer.score(one, "cpu")
     assert len(list((tmp_path / "weights").iterdir())) == 1
+
+
+def test_folds_hold_every_image_out_once(start: Genome, settings: dict[str, object]) -> None:
+    """The value is the mean over the folds; each fold has its share of every class, and no validation image."""
+    labels = np.arange(91) % 3
+    folds = fold_of(labels, 4)
+    for fold in range(4):
+        counts = np.bincount(labels[folds == fold], minlength=3)
+        assert counts.max() - counts.min() <= 1
+    space = UninasSpace(start)
+    scorer = ready(space, **settings | {"folds": 3, "epochs": 1})
+    value = trained(scorer, space, start)["train"]
+    singles = [trained(one, space, start)["train"] for one in scorer._of_folds]
+    assert value == pytest.approx(np.mean(singles))
+    assert sum(len(one._splits[0].val) for one in scorer._of_folds) == len(scorer._splits[0].train)
+    with pytest.raises(ValueError, match="peers and stop must be 0"):
+        TrainScorer(**settings | {"folds": 3, "peers": 2})
 
 
 def test_without_a_lineage_nothing_is_kept(start: Genome, settings: dict[str, object], tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import math
@@ -10,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import pydantic
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from uninas_evo.training.batches import Reader
     from uninas_evo.training.inheritance import WeightCache
+    from uninas_evo.training.labels import Labels
     from uninas_evo.training.protocol import Protocol
 
 PEERS_SEED = 0x5EED
@@ -36,7 +38,7 @@ FILE_NAME = "train_bar.json"
 """Where a run folder keeps the bars."""
 WEIGHTS = "weights"
 """Where a run folder keeps the weights that candidates start from, while it runs."""
-_OWN = ("_splits", "_checked", "_reader", "_weights")
+_OWN = ("_splits", "_checked", "_reader", "_weights", "_of_folds")
 """What each worker has for itself."""
 
 
@@ -84,6 +86,13 @@ class TrainScorerOptions(pydantic.BaseModel):
         description="ends a training whose mean loss over its first 50 steps lies so many nats above the start's, at "
         "the cheapest schedule; 0 ends none",
     )
+    folds: int = pydantic.Field(
+        1,
+        ge=1,
+        le=20,
+        description="for small sets: each genome is trained so many times, each time without another part of the "
+        "training images, on which it is then measured; the value is the mean, and the validation part stays unread",
+    )
     curve: bool = pydantic.Field(
         False, description="also keep the value after each epoch but the last, as `train_after_1`, `train_after_2`, ..."
     )
@@ -115,6 +124,14 @@ class TrainScorerOptions(pydantic.BaseModel):
         if costs != sorted(costs):
             raise ValueError(f"fidelities begin with the cheapest, by epochs times images, got {costs}; reorder them")
         return fidelities
+
+    @pydantic.model_validator(mode="after")
+    def _folds_end(self) -> Self:
+        if self.folds > 1 and (self.peers or self.stop):
+            raise ValueError(
+                f"folds = {self.folds} trains each genome to the end: peers and stop must be 0; remove them"
+            )
+        return self
 
 
 @dataclass(frozen=True)
@@ -180,7 +197,7 @@ class TrainScorer(Scorer):
         own = [file] if file.is_file() else []  # a folder that is called as a built-in protocol is none
         self.sources = (*own, data) if data.exists() else tuple(own)
         self.data, self.peers, self.stop, self.cache_mb = options.data, options.peers, options.stop, options.cache_mb
-        self.curve = options.curve
+        self.curve, self.folds, self.fold = options.curve, options.folds, -1
         self.bars: list[list[float]] | None = None if self.peers else [[] for _ in rungs]
         self.limit = None if self.stop else math.inf
         self.inherited_lr = options.inherited_lr
@@ -231,6 +248,11 @@ class TrainScorer(Scorer):
 
     def score(self, subject: Subject, device: str) -> Mapping[str, float]:
         """`train`, the accuracy that was reached, and `train_epochs`, how long it was trained; with `curve` the way."""
+        if self.folds > 1 and self.fold < 0:
+            rows = [one.score(subject, device) for one in self._of_folds]
+            return {
+                name: sum(row[name] for row in rows) / len(rows) for name in rows[0] if all(name in r for r in rows)
+            }
         curve, network = self._trained(subject, device)
         if subject.lineage or self._weights.is_used:
             self._weights.save(_key(subject), network)
@@ -317,6 +339,19 @@ class TrainScorer(Scorer):
         return BatchCache(int(self.cache_mb * 1e6)) if self.cache_mb else batches
 
     @cached_property
+    def _of_folds(self) -> list[TrainScorer]:
+        """A scorer for each fold, with its own data, batches and weights."""
+        found = []
+        for fold in range(self.folds):
+            one = copy.copy(self)
+            for name in _OWN:
+                one.__dict__.pop(name, None)
+            one.fold, one.cache_mb, one.weights_mb = fold, self.cache_mb / self.folds, self.weights_mb / self.folds
+            one.weights_folder = self.weights_folder and self.weights_folder / f"fold{fold}"
+            found.append(one)
+        return found
+
+    @cached_property
     def _weights(self) -> WeightCache:
         """What descendants start from."""
         from uninas_evo.training.inheritance import WeightCache
@@ -343,13 +378,25 @@ class TrainScorer(Scorer):
         found = {}
         for images in sorted({schedule.images for schedule in self.schedules}):
             few = 0 < images < len(whole.train)
-            train = whole.train.subset(np.sort(order[:images])) if few else whole.train
-            found[images] = replace(whole, train=train, test=whole.val)
+            train, val = whole.train.subset(np.sort(order[:images])) if few else whole.train, whole.val
+            if self.fold >= 0:
+                held_out = fold_of(train.labels, self.folds) == self.fold
+                train, val = train.subset(np.flatnonzero(~held_out)), train.subset(np.flatnonzero(held_out))
+            found[images] = replace(whole, train=train, val=val, test=val)
         return found
 
     def __getstate__(self) -> dict[str, Any]:
         """Data and batches stay behind: each worker reads its own."""
         return {key: value for key, value in self.__dict__.items() if key not in _OWN}
+
+
+def fold_of(labels: Labels, folds: int) -> Labels:
+    """The fold (T,) of each image, from 0: drawn once, with as many of each class in every fold as there can be."""
+    import numpy as np
+
+    drawn = np.random.default_rng(0).permutation(len(labels))
+    place = np.argsort(np.lexsort((drawn, labels)))
+    return place % folds
 
 
 class StoppedError(Exception):
