@@ -103,6 +103,10 @@ class SearchProblem(Problem):
         self.prepared = dict(sorted(made.items()))
         self._is_ready = True
 
+    def clean_up(self, folder: Path | None) -> int:
+        """Has every scorer remove what nobody needs any more."""
+        return sum(scorer.clean_up(folder) for scorer in self.scorers)
+
     def prepare(self, device: str) -> None:
         """Imports what scorers need, such as torch and the user's functions."""
         for scorer in self.scorers:

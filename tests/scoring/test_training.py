@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from uninas_evo import search
 from uninas_evo.contracts import Ancestor, Space
 from uninas_evo.engine import Journal, Loop, PoolOptions, canonical, open_pool
 from uninas_evo.errors import ObjectiveError
@@ -348,3 +349,17 @@ def test_a_ladder_of_heirs_writes_one_journal(start: Genome, settings: dict[str,
     asks = [event for event in journals[0] if event["event"] == "ask"]
     assert sum(event["inherits"] is not None for event in asks) >= 5
     assert all(event["inherits"] is None for event in asks if event["origin"] in ("start", "promote"))
+
+
+@pytest.mark.slow
+def test_weights_are_gone_when_the_search_ends(
+    start: Genome, settings: dict[str, object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing of abandoned candidates stays in the run folder, and what they took is printed."""
+    train = settings | {"fidelities": [{"epochs": 1}, {"epochs": 1}]}
+    problem = UninasProblem(UninasSpace(start), ["train"], proxies={"train": train})
+    strategy = Ladder(problem.space, problem.objectives, seed=0, fidelities=2, inherit=True, starts=3, best=3)
+    search(problem, strategy, evaluations=7, out=tmp_path / "run", debug=True, after={"rescore": 0})
+    assert not (tmp_path / "run" / "weights").exists()
+    told = capsys.readouterr()
+    assert "MB of weights that candidates started from" in told.out + told.err

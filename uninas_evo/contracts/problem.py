@@ -151,6 +151,14 @@ class Problem(ABC):
             progress: is told how far it is.
         """
 
+    def clean_up(self, folder: Path | None) -> int:
+        """Called when a search has ended: removes what evaluations alone needed, and can be made again.
+
+        Returns:
+            The bytes that it took.
+        """
+        return 0
+
     def prepare(self, device: str) -> None:  # noqa: B027 - most problems have nothing to prepare
         """Called once in each worker before the first `evaluate`: imports and settings of libraries go here."""
 

@@ -59,6 +59,10 @@ class Scorer(ABC):
     ) -> None:
         """Called once a run, before the workers start: what all scores share, see `Problem.make_ready`."""
 
+    def clean_up(self, folder: Path | None) -> int:
+        """Called when a search has ended, see `Problem.clean_up`."""
+        return 0
+
     def prepare(self, space: Space[Any], device: str) -> None:  # noqa: B027 - most have nothing to prepare
         """Called once in each worker before the first score."""
 

@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 import random
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -221,6 +222,15 @@ class TrainScorer(Scorer):
         self.prepared = hashlib.sha256(text.encode()).hexdigest()
         if file is not None:
             write_text(file, text)
+
+    def clean_up(self, folder: Path | None) -> int:
+        """Removes the weights that candidates started from, unless a link stands in their place."""
+        weights = None if folder is None else folder / WEIGHTS
+        if weights is None or weights.is_symlink() or not weights.is_dir():
+            return 0
+        held = sum(file.stat().st_size for file in weights.rglob("*.pt"))
+        shutil.rmtree(weights, ignore_errors=True)
+        return held
 
     def _recall(self, file: Path | None) -> None:
         """Takes up what a run folder keeps, as far as it fits."""
