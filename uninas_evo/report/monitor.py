@@ -117,9 +117,7 @@ class TensorBoard:
 
     def __init__(self, out: Path) -> None:
         _need("tensorboard")
-        from torch.utils.tensorboard import SummaryWriter
-
-        self.writer: Any = SummaryWriter(str(out))  # type: ignore[no-untyped-call]
+        self.writer = importlib.import_module("torch.utils.tensorboard").SummaryWriter(str(out))
 
     def began(self, name: str, settings: Mapping[str, Any]) -> None:
         """The settings become a table of text."""
