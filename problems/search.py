@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
-from uninas_evo.contracts import Budget, Canonical, Problem, Progress, Rebudgeted, Scorer, Space
+from uninas_evo.contracts import Ancestor, Budget, Canonical, Problem, Progress, Rebudgeted, Scorer, Space
 from uninas_evo.errors import RunFileError
 from uninas_evo.problems.settings import with_training
 from uninas_evo.scoring.cost import CostScorer
@@ -121,13 +121,17 @@ class SearchProblem(Problem):
         """Where training-free scores alone are followed, the genome that these score in its place."""
         return self.space.canonical(genome) if self._shares and isinstance(self.space, Canonical) else genome
 
+    def clean_up(self, folder: Path | None) -> int:
+        """Has every scorer remove what nobody needs any more."""
+        return sum(scorer.clean_up(folder) for scorer in self.scorers)
+
     def prepare(self, device: str) -> None:
         """Imports what scorers need, such as torch and the user's functions."""
         for scorer in self.scorers:
             scorer.prepare(self.space, device)
 
     def evaluate(
-        self, genome: Any, device: str, *, fidelity: int | None = None, lineage: Sequence[Any] = ()
+        self, genome: Any, device: str, *, fidelity: int | None = None, lineage: Sequence[Ancestor] = ()
     ) -> Mapping[str, float]:
         """A value for every objective, the space's costs, and `NAME_se` where a value has a standard error."""
         if not self._is_ready:  # a worker of a comparison, or the user's own loop

@@ -47,6 +47,11 @@ class LadderOptions(Lag):
     )
     upper_window: int = pydantic.Field(16, ge=1, le=MOST, description="the same for all rungs above")
     upper_share: float = pydantic.Field(0.34, gt=0, le=1, description="the same for all rungs above")
+    inherit: bool = pydantic.Field(
+        False,
+        description="children start from the trained weights of their first parent, at the highest fidelity where it "
+        "has a result; whoever goes up starts afresh, so that old lineages do not lead there by longer training",
+    )
 
 
 class Ladder(SteadyState):
@@ -187,7 +192,10 @@ class Ladder(SteadyState):
         if made is None:
             return None
         kind, (genome, parents) = made
-        return Draft(genome, tuple(max(one.numbers.values()) for one in parents), kind)
+        numbers = tuple(max(one.numbers.values()) for one in parents)
+        first = parents[0]
+        inherits = first.numbers[max(first.values)] if self.options.inherit else None
+        return Draft(genome, numbers, kind, inherits=inherits)
 
     def _predicting(self) -> RidgeModel | None:
         """The model of all estimates so far."""

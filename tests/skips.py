@@ -15,6 +15,8 @@ ALLOWED = (
     "GPU",  # tests/gpu and devices that this machine has not
     "chromium",  # a Debian package
     "dataset-fashion-mnist",  # a Debian package
+    "the extra mlflow",  # its packages are many
+    "the extra tensorboard",
     "the table of NAS-Bench-201",  # a file beside the project
     "root may",  # rules that the file system does not apply to root
     "grid needs a list of decisions",  # it cannot search graph spaces, which the suite tries every strategy on

@@ -49,6 +49,7 @@ TINY = {
     "encodings.py": "--seeds 2 --evaluations 6 --only random 'bayesian (default)'",
     "engine.py": "--evaluations 20 --tasks 2 --resumed 50",
     "forward.py": "--batch 1 --rounds 1 --presets resnet --only uninas",
+    "inheritance.py": "--data tiny.npz --protocol tiny.toml --images 32 --children 2 --generations 1",
     "nasbench201.py": "--seeds 2 --limit 30",
     "policy.py": "--seeds 2 --limit 30 --planted 1",
     "predictor.py": "--seeds 1 --limit 20",

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from uninas_evo.contracts import Objective, Problem
+from uninas_evo.contracts import Ancestor, Objective, Problem
 from uninas_evo.engine import Journal, Loop, canonical
 from uninas_evo.engine.events import ResultEvent
 from uninas_evo.pool.contract import Job
@@ -34,7 +34,7 @@ class Timed(Problem):
         raise AssertionError("this problem is made in Python alone")
 
     def evaluate(
-        self, genome: Cell, device: str, *, fidelity: int | None = None, lineage: Sequence[Cell] = ()
+        self, genome: Cell, device: str, *, fidelity: int | None = None, lineage: Sequence[Ancestor] = ()
     ) -> Mapping[str, float]:
         digest = zlib.crc32(genome.text.encode())
         noise = zlib.crc32(f"{genome.text} {fidelity}".encode()) / 2**32

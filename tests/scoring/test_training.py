@@ -13,15 +13,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from uninas_evo.contracts import Space
+from uninas_evo import search
+from uninas_evo.contracts import Ancestor, Space
 from uninas_evo.engine import Journal, Loop, PoolOptions, canonical, open_pool
 from uninas_evo.errors import ObjectiveError
 from uninas_evo.problems.uninas import UninasProblem
 from uninas_evo.scoring.subject import GenomeSubject
-from uninas_evo.scoring.training import Curve, TrainScorer
+from uninas_evo.scoring.training import Curve, TrainScorer, fold_of
 from uninas_evo.spaces.nasbench201.space import NASBench201Space
 from uninas_evo.spaces.uninas import Genome, Skeleton, UninasSpace, preset
 from uninas_evo.strategies.aging import AgingEvolution
+from uninas_evo.strategies.ladder import Ladder
 
 SKELETON = Skeleton(image_size=16, classes=3, stem=(8, 8), channels=(32,), depths=(1,))
 
@@ -83,14 +85,14 @@ def test_a_candidate_below_its_peers_is_pruned(
     scorer, subject = ready(space, **settings), GenomeSubject(start, space)
 
     def reached(bar: list[float]) -> list[float]:
-        return scorer._train(subject, 0, "cpu", bar, math.inf).accuracies
+        return scorer._train(subject, 0, "cpu", bar, math.inf)[0].accuracies
 
     whole = reached([])
     assert len(whole) == 3
     assert reached([0.0, 1.1]) == whole[:2]
     assert reached([1.1, 0.0]) == whole[:1]
     curves = iter([[0.2, 0.5, 0.6], [0.4, 0.3, 0.2], [0.3]])
-    monkeypatch.setattr(TrainScorer, "_train", lambda *_: SimpleNamespace(accuracies=next(curves)))
+    monkeypatch.setattr(TrainScorer, "_train", lambda *_: (SimpleNamespace(accuracies=next(curves)), None))
     assert ready(space, peers=3, **settings).bars == [[0.3, 0.3]]
 
 
@@ -273,3 +275,99 @@ def test_a_teacher_is_a_source(settings: dict[str, object], tmp_path: Path) -> N
     (tmp_path / "taught.toml").write_text(f'base = "small"\nteacher = "{tmp_path / "teacher"}"\n')
     scorer = TrainScorer(**settings | {"protocol": str(tmp_path / "taught.toml")})
     assert scorer.sources[:2] == (tmp_path / "taught.toml", tmp_path / "teacher")
+
+
+def family(start: Genome) -> tuple[UninasSpace, list[GenomeSubject]]:
+    """A start at the cheap fidelity, its child, and a grandchild, each starting from the weights before."""
+    space = UninasSpace(start)
+    genomes = neighbors(start, 3)
+    lineage = [Ancestor(genome, 0) for genome in genomes]
+    return space, [GenomeSubject(one, space, 0, 0, tuple(lineage[:i])) for i, one in enumerate(genomes)]
+
+
+def test_inherited_weights_are_a_cache(start: Genome, settings: dict[str, object], tmp_path: Path) -> None:
+    """Values are the same with weights kept, lost in between, damaged, and in a worker that knows no ancestor."""
+    space, subjects = family(start)
+    settings = settings | {"fidelities": [{"epochs": 1}, {"epochs": 2}]}
+    scorer = TrainScorer(**settings)
+    scorer.make_ready(space, 0, tmp_path, "cpu", lambda _: None)
+    values = [scorer.score(one, "cpu") for one in subjects]
+    assert values[1] != scorer.score(GenomeSubject(subjects[1].genome, space, 0, 0), "cpu")
+    files = list((tmp_path / "weights").iterdir())
+    assert len(files) >= 3
+    for damage in (lambda path: path.unlink(), lambda path: path.write_bytes(b"x")):
+        for file in (tmp_path / "weights").iterdir():
+            damage(file)
+        assert scorer.score(subjects[2], "cpu") == values[2]
+    assert ready(space, **settings, weights_mb=0).score(subjects[2], "cpu") == values[2]
+
+
+def test_kept_weights_are_bounded(start: Genome, settings: dict[str, object], tmp_path: Path) -> None:
+    """The longest unused files go first; the newest one stays."""
+    space, subjects = family(start)
+    scorer = TrainScorer(**settings | {"fidelities": [{"epochs": 1}]}, weights_mb=0.0001)
+    scorer.make_ready(space, 0, tmp_path, "cpu", lambda _: None)
+    for one in subjects:
+        scorer.score(one, "cpu")
+    assert len(list((tmp_path / "weights").iterdir())) == 1
+
+
+def test_folds_hold_every_image_out_once(start: Genome, settings: dict[str, object]) -> None:
+    """The value is the mean over the folds; each fold has its share of every class, and no validation image."""
+    labels = np.arange(91) % 3
+    folds = fold_of(labels, 4)
+    for fold in range(4):
+        counts = np.bincount(labels[folds == fold], minlength=3)
+        assert counts.max() - counts.min() <= 1
+    space = UninasSpace(start)
+    scorer = ready(space, **settings | {"folds": 3, "epochs": 1})
+    value = trained(scorer, space, start)["train"]
+    singles = [trained(one, space, start)["train"] for one in scorer._of_folds]
+    assert value == pytest.approx(np.mean(singles))
+    assert sum(len(one._splits[0].val) for one in scorer._of_folds) == len(scorer._splits[0].train)
+    with pytest.raises(ValueError, match="peers and stop must be 0"):
+        TrainScorer(**settings | {"folds": 3, "peers": 2})
+
+
+def test_without_a_lineage_nothing_is_kept(start: Genome, settings: dict[str, object], tmp_path: Path) -> None:
+    """Runs whose candidates inherit nothing have no folder of weights."""
+    scorer = TrainScorer(**settings | {"epochs": 1})
+    scorer.make_ready(UninasSpace(start), 0, tmp_path, "cpu", lambda _: None)
+    trained(scorer, UninasSpace(start), start)
+    assert not (tmp_path / "weights").exists()
+
+
+@pytest.mark.slow
+def test_a_ladder_of_heirs_writes_one_journal(start: Genome, settings: dict[str, object], tmp_path: Path) -> None:
+    """One worker, two, and one whose kept weights are emptied while it runs write the same journal."""
+    journals = []
+    for name, workers in (("one", 1), ("two", 2), ("emptied", 1)):
+        train = settings | {"fidelities": [{"epochs": 1}, {"epochs": 2}], "weights_mb": 0 if name == "emptied" else 100}
+        problem = UninasProblem(UninasSpace(start), ["train"], proxies={"train": train})
+        strategy = Ladder(problem.space, problem.objectives, seed=0, fidelities=2, inherit=True, starts=4, best=3)
+        folder = tmp_path / name
+        folder.mkdir()
+        problem.make_ready(folder, "cpu", lambda _: None)
+        journal = Journal(folder / "journal.jsonl")
+        with open_pool(PoolOptions(devices=["cpu"] * workers), problem) as pool:
+            Loop(problem, strategy, journal, evaluations=14).run(pool)
+        journal.close()
+        journals.append(canonical(journal.events))
+    assert journals[0] == journals[1] == journals[2]
+    asks = [event for event in journals[0] if event["event"] == "ask"]
+    assert sum(event["inherits"] is not None for event in asks) >= 5
+    assert all(event["inherits"] is None for event in asks if event["origin"] in ("start", "promote"))
+
+
+@pytest.mark.slow
+def test_weights_are_gone_when_the_search_ends(
+    start: Genome, settings: dict[str, object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing of abandoned candidates stays in the run folder, and what they took is printed."""
+    train = settings | {"fidelities": [{"epochs": 1}, {"epochs": 1}]}
+    problem = UninasProblem(UninasSpace(start), ["train"], proxies={"train": train})
+    strategy = Ladder(problem.space, problem.objectives, seed=0, fidelities=2, inherit=True, starts=3, best=3)
+    search(problem, strategy, evaluations=7, out=tmp_path / "run", debug=True, after={"rescore": 0})
+    assert not (tmp_path / "run" / "weights").exists()
+    told = capsys.readouterr()
+    assert "MB of weights that candidates started from" in told.out + told.err

@@ -21,7 +21,7 @@ __all__ = ["app", "main"]
 _GROUPS = {
     "Search": ("solve", "run", "resume", "verify", "list"),
     "Look at a run": ("report", "plot", "pick"),
-    "Compare": ("compare", "audit", "walk", "export-study"),
+    "Compare": ("compare", "audit", "walk", "export-study", "monitor"),
     "Train": ("scenes", "train", "handover", "predict", "export"),
     "One network": ("draw", "cost", "score", "convert"),
     "Other": ("reference",),

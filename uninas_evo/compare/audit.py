@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from uninas_evo.contracts import Canonical, Goal, Problem, Space
+from uninas_evo.contracts import Ancestor, Canonical, Goal, Problem, Space
 from uninas_evo.engine.events import AskEvent, Event, Header, Measured, ResultEvent
 from uninas_evo.engine.journal import FILE_NAME, Journal, read_journal
 from uninas_evo.engine.versions import host, versions
@@ -177,7 +177,7 @@ class ProxyProblem(Problem):
         raise ProxyError("an audit is no problem of a run file; use the command `uninas-evo audit`")
 
     def evaluate(
-        self, genome: Any, device: str, *, fidelity: int | None = None, lineage: Sequence[Any] = ()
+        self, genome: Any, device: str, *, fidelity: int | None = None, lineage: Sequence[Ancestor] = ()
     ) -> Mapping[str, float]:
         """The scores of one way."""
         if isinstance(self.space, Canonical):

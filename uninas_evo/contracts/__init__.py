@@ -19,7 +19,7 @@ from uninas_evo.contracts.costs import Budget, Cost, CostModel
 from uninas_evo.contracts.decision import Choose, Decision, Number
 from uninas_evo.contracts.policy import Choice, Episode, Policy
 from uninas_evo.contracts.predictor import Predictor
-from uninas_evo.contracts.problem import Constraint, Goal, Objective, Problem, Progress, violation
+from uninas_evo.contracts.problem import Ancestor, Constraint, Goal, Objective, Problem, Progress, violation
 from uninas_evo.contracts.scorer import Scorer, Subject
 from uninas_evo.contracts.space import (
     Anchored,
@@ -39,6 +39,7 @@ from uninas_evo.contracts.strategy import Candidate, Draft, Result, StopSearch, 
 from uninas_evo.contracts.supernet import Chosen, Gated, Mixture, Supernet, Weights
 
 __all__ = [
+    "Ancestor",
     "Anchored",
     "Backbones",
     "Budget",

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
 
 from uninas_evo.contracts.space import Space
 from uninas_evo.errors import ObjectiveError
@@ -88,6 +88,18 @@ def violation(values: Mapping[str, float], constraints: Sequence[Constraint]) ->
     return sum((one.excess(values) for one in constraints), 0.0)
 
 
+class Ancestor(NamedTuple):
+    """A candidate whose trained weights another one starts from.
+
+    Attributes:
+        genome: what it is; its text where jobs are sent.
+        fidelity: at which it was trained; None for the full one.
+    """
+
+    genome: Any
+    fidelity: int | None = None
+
+
 Progress = Callable[[str], None]
 """Takes a line that says how far a preparation is."""
 
@@ -141,6 +153,14 @@ class Problem(ABC):
             progress: is told how far it is.
         """
 
+    def clean_up(self, folder: Path | None) -> int:
+        """Called when a search has ended: removes what evaluations alone needed, and can be made again.
+
+        Returns:
+            The bytes that it took.
+        """
+        return 0
+
     def prepare(self, device: str) -> None:  # noqa: B027 - most problems have nothing to prepare
         """Called once in each worker before the first `evaluate`: imports and settings of libraries go here."""
 
@@ -153,7 +173,7 @@ class Problem(ABC):
 
     @abstractmethod
     def evaluate(
-        self, genome: Any, device: str, *, fidelity: int | None = None, lineage: Sequence[Any] = ()
+        self, genome: Any, device: str, *, fidelity: int | None = None, lineage: Sequence[Ancestor] = ()
     ) -> Mapping[str, float]:
         """Scores a genome: a value for every objective, further named values as one likes.
 
@@ -164,5 +184,5 @@ class Problem(ABC):
             genome: what is scored.
             device: what to compute on.
             fidelity: index into `fidelities`; None for the full one.
-            lineage: genomes whose trained weights this one descends from, oldest first; empty for none.
+            lineage: candidates whose trained weights this one descends from, oldest first; empty for none.
         """

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from uninas_evo.contracts.problem import Objective, Progress
+from uninas_evo.contracts.problem import Ancestor, Objective, Progress
 from uninas_evo.contracts.space import Shape, Space
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ class Subject(Protocol):
     space: Space[Any]
     seed: int
     fidelity: int | None
-    lineage: Sequence[Any]
+    lineage: Sequence[Ancestor]
 
     @property
     def image(self) -> Shape:
@@ -61,6 +61,10 @@ class Scorer(ABC):
         self, space: Space[Any], seed: int, folder: Path | None, device: str, progress: Progress
     ) -> None:
         """Called once a run, before the workers start: what all scores share, see `Problem.make_ready`."""
+
+    def clean_up(self, folder: Path | None) -> int:
+        """Called when a search has ended, see `Problem.clean_up`."""
+        return 0
 
     def prepare(self, space: Space[Any], device: str) -> None:  # noqa: B027 - most have nothing to prepare
         """Called once in each worker before the first score."""

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationE
 from pydantic.dataclasses import dataclass
 from pydantic_core import PydanticSerializationError
 
-from uninas_evo.contracts import Constraint, Cost, Goal
+from uninas_evo.contracts import Ancestor, Constraint, Cost, Goal
 from uninas_evo.errors import JournalError
 from uninas_evo.files import parse_json
 
@@ -219,15 +219,16 @@ def written(event: Event) -> str:
         raise JournalError(f"a {event.event} cannot be recorded: {error}; use names and texts in UTF-8") from None
 
 
-def lineage(asks: Mapping[int, AskEvent], number: int) -> tuple[str, ...]:
-    """Texts of the genomes whose trained weights a candidate descends from, oldest first."""
-    texts: list[str] = []
-    ancestor = asks[number].inherits
-    while ancestor is not None:
-        ask = asks[ancestor]
-        texts.append(ask.genome or (asks[ask.same_as].genome if ask.same_as is not None else None) or "")
-        ancestor = ask.inherits
-    return tuple(reversed(texts))
+def lineage(asks: Mapping[int, AskEvent], number: int) -> tuple[Ancestor, ...]:
+    """The candidates whose trained weights one descends from, oldest first; one asked before is its first self."""
+    found: list[Ancestor] = []
+    ask = asks[number]
+    while ask.inherits is not None:
+        ask = asks[ask.inherits]
+        if ask.genome is None and ask.same_as is not None:
+            ask = asks[ask.same_as]
+        found.append(Ancestor(ask.genome or "", ask.fidelity))
+    return tuple(reversed(found))
 
 
 class _Rated(Protocol):

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from uninas_evo.contracts import Candidate, Draft, Problem, Result, StopSearch, Strategy, numbered
+from uninas_evo.contracts import Ancestor, Candidate, Draft, Problem, Result, StopSearch, Strategy, numbered
 from uninas_evo.engine import snapshots
 from uninas_evo.engine.events import AskEvent, Measured, Note, ResultEvent, SnapshotEvent
 from uninas_evo.engine.journal import Journal
@@ -324,14 +324,14 @@ class Loop:
                     Job(candidate.number, trial.text, fidelity=candidate.fidelity, lineage=self._lineage(candidate))
                 )
 
-    def _lineage(self, candidate: Candidate) -> tuple[str, ...]:
-        """Texts of the genomes whose trained weights a candidate descends from, oldest first."""
-        texts: list[str] = []
-        ancestor = candidate.inherits
-        while ancestor is not None:
-            texts.append(self.trials[ancestor].text)
-            ancestor = self.trials[ancestor].candidate.inherits
-        return tuple(reversed(texts))
+    def _lineage(self, candidate: Candidate) -> tuple[Ancestor, ...]:
+        """The candidates whose trained weights one descends from, oldest first; one asked before is its first self."""
+        found: list[Ancestor] = []
+        while candidate.inherits is not None:
+            trial = self.trials[self.trials[candidate.inherits].source]
+            candidate = trial.candidate
+            found.append(Ancestor(trial.text, candidate.fidelity))
+        return tuple(reversed(found))
 
     def _receive(self, done: Sequence[Done]) -> None:
         """Records results as they arrive."""

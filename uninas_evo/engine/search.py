@@ -213,6 +213,8 @@ def execute(
                 display.started(loop, before)
                 end = loop.run(workers())
                 display.ended()
+                if end.kind != "interrupted" and (freed := plan.problem.clean_up(folder)):
+                    display.say(f"removed {freed / 1e6:.1f} MB of weights that candidates started from")
             elif folder is not None:
                 _write_run_file(folder, plan)
             return _conclude(plan, loop, end, workers, folder)

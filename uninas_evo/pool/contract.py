@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from uninas_evo.contracts.problem import Ancestor
 from uninas_evo.formats import message, printable
 
 _LONGEST_TICK_S = 0.5
@@ -24,14 +25,14 @@ class Job:
         genome: its text.
         seed: replaces the problem's own where it is given.
         fidelity: index into the problem's fidelities; None for the full one.
-        lineage: texts of the genomes whose trained weights it descends from, oldest first.
+        lineage: candidates, by the texts of their genomes, whose trained weights it descends from, oldest first.
     """
 
     number: int
     genome: str
     seed: int | None = None
     fidelity: int | None = None
-    lineage: tuple[str, ...] = ()
+    lineage: tuple[Ancestor, ...] = ()
 
 
 @dataclass(frozen=True)

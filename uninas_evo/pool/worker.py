@@ -21,7 +21,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
-from uninas_evo.contracts import Objective, Problem
+from uninas_evo.contracts import Ancestor, Objective, Problem
 from uninas_evo.errors import PoolError, SourceError
 from uninas_evo.formats import message, printable
 from uninas_evo.pool.contract import Job
@@ -101,7 +101,9 @@ class Worker:
             problem = self.problem if job.seed is None else self._with_seed(job.seed)
             further: dict[str, Any] = {} if job.fidelity is None else {"fidelity": job.fidelity}
             if job.lineage:
-                further["lineage"] = tuple(map(problem.space.decode, job.lineage))
+                further["lineage"] = tuple(
+                    Ancestor(problem.space.decode(text), fidelity) for text, fidelity in job.lineage
+                )
             values = self._evaluated(problem, job.genome, further)
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt) and _ends_by_signal():

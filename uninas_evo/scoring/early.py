@@ -29,7 +29,7 @@ class EarlyLossScorer(TrainScorer):
         Raises:
             TrainingError: the training broke before anything was seen.
         """
-        curve = self._train(subject, 0, device, (), -math.inf)
+        curve, _ = self._train(subject, 0, device, (), -math.inf)
         if not math.isfinite(curve.loss):
             raise TrainingError(
                 "early_loss needs the loss of the first steps, and none was told; give data of at least one batch"

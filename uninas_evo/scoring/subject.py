@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from uninas_evo.contracts import Scorer, Shape, Space
+from uninas_evo.contracts import Ancestor, Scorer, Shape, Space
 from uninas_evo.pool.isolation import isolated
 
 if TYPE_CHECKING:
@@ -24,14 +24,14 @@ class GenomeSubject:
         space: what builds it.
         seed: of its network's weights.
         fidelity: index into the problem's fidelities; None for the full one.
-        lineage: genomes whose trained weights it descends from, oldest first.
+        lineage: candidates whose trained weights it descends from, oldest first.
     """
 
     genome: Any
     space: Space[Any]
     seed: int = 0
     fidelity: int | None = None
-    lineage: Sequence[Any] = ()
+    lineage: Sequence[Ancestor] = ()
     _known: dict[int, Mapping[str, float]] = field(default_factory=dict, repr=False)
 
     @property

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pydantic
 
-from uninas_evo.contracts import Budget, Cost, Decision, Objective, Problem
+from uninas_evo.contracts import Ancestor, Budget, Cost, Decision, Objective, Problem
 from uninas_evo.spaces.choices import Choices, ChoiceSpace
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class BitsProblem(Problem):
         return cls(seed, options.accident)
 
     def evaluate(
-        self, genome: Choices, device: str, *, fidelity: int | None = None, lineage: Sequence[Any] = ()
+        self, genome: Choices, device: str, *, fidelity: int | None = None, lineage: Sequence[Ancestor] = ()
     ) -> Mapping[str, float]:
         """The ones and a normal noise of standard deviation 0.1."""
         if genome[0] and self.accident == "raise":

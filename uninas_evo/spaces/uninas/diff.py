@@ -143,8 +143,25 @@ def _node_edits(a: Node, b: Node, place_a: str, place_b: str, copies: int) -> _F
     straight = _branch_edits(a.branches, b.branches, place_a, place_b, (0, 1, 2), copies)
     if not a.operation.commutes:
         return straight
-    crossed = _branch_edits(a.branches, b.branches[::-1], place_a, place_b, (1, 0), copies)
-    return min(straight, crossed, key=_size)  # addition commutes
+    swapped = _branch_edits(a.branches, b.branches[::-1], place_a, place_b, (1, 0), copies)
+    return min(straight, swapped, key=_size)  # addition commutes
+
+
+def crossed(a: Node, b: Node) -> bool:
+    """Whether two nodes of one operation are alike branch by branch only where the branches of one are swapped."""
+    if a.text == b.text or not a.operation.commutes:
+        return False
+    straight = _branch_edits(a.branches, b.branches, "", "", (0, 1, 2), 1)
+    return _size(_branch_edits(a.branches, b.branches[::-1], "", "", (1, 0), 1)) < _size(straight)
+
+
+def aligned(a: Chain, b: Chain) -> list[tuple[int, int]]:
+    """Positions of the nodes that both chains have, in order, perhaps with other branches: what `edits` leaves."""
+    found = _chain_edits(a, b, "", "", 1)[1]
+    whole = {(edit.change, int(edit.place[1:])) for edit in found if edit.place.count("/") == 1}
+    kept_a = [i for i in range(len(a.nodes)) if ("removed", i + 1) not in whole]
+    kept_b = [j for j in range(len(b.nodes)) if ("added", j + 1) not in whole]
+    return list(zip(kept_a, kept_b, strict=True))
 
 
 def _branch_edits(

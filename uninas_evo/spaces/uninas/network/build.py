@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -13,6 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from uninas_evo.spaces.uninas import Chain, Genome, Node
+from uninas_evo.spaces.uninas.matching import node_keys
+from uninas_evo.spaces.uninas.network.inherit import inherit
 from uninas_evo.spaces.uninas.network.layers import ChannelNorm, RelPosBias
 from uninas_evo.spaces.uninas.network.pairs import Attention, ChainModule, HeadGroup
 
@@ -179,6 +180,11 @@ class Network(nn.Module):
         """Draws all weights anew (see `initialize`)."""
         initialize(self, seed)
 
+    def inherit(self, parent: nn.Module) -> None:
+        """Takes over the weights of the network of a parent, as far as they fit (see `network.inherit`)."""
+        if isinstance(parent, Network):
+            inherit(self, parent)
+
     def forward_features(self, x: Tensor) -> list[Tensor]:
         """(N, C, H, W) to one map for each stage, for detection and segmentation.
 
@@ -248,13 +254,8 @@ class _Builder:
         A node's key is its operation and how many of the same came before, so that neighbors that come or go leave
         its weights alone.
         """
-        seen: Counter[str] = Counter()
-        nodes = []
-        for node in chain.nodes:
-            name = node.operation.name
-            nodes.append(self.node(node, tuple(f"{key}/{name}{seen[name]}" for key in keys)))
-            seen[name] += 1
-        return ChainModule(nodes)
+        own = zip(*(node_keys(chain, key) for key in keys), strict=True)
+        return ChainModule([self.node(node, names) for node, names in zip(chain.nodes, own, strict=True)])
 
     def node(self, node: Node, keys: Keys) -> nn.Module:
         operation, copies = node.operation, len(keys)
