@@ -40,6 +40,7 @@ FACTS: dict[str, Any] = {
     "search_s": 900.0,
     "training_s": 300.0,
     "preset_s": 290.0,
+    "baseline": "",
 }
 
 
@@ -197,9 +198,22 @@ def test_killed_and_resumed_it_ends_well(folder: Path, tmp_path: Path) -> None:
     assert solving(folder, HOURS, out=out, **options) == solution
 
 
-def planned(folder: Path, out: Path) -> None:
+@pytest.mark.slow
+def test_a_pretrained_network_is_trained_as_long(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside the winner and the preset; where its weights cannot be had, from scratch and named so."""
+    pytest.importorskip("timm")
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    planned(folder, tmp_path, "timm:resnet10t")
+    options = {"max_params": 50e3, "devices": ["cpu"], "quiet": True, "baseline": "timm:resnet10t"}
+    solution = solving(folder, HOURS, out=tmp_path, **options)
+    assert solution.baseline == "timm:resnet10t from scratch"
+    assert 0 <= (solution.baseline_accuracy or 0) <= 1
+    assert "timm:resnet10t from scratch, trained as long, reaches" in solution.sentence
+
+
+def planned(folder: Path, out: Path, baseline: str | None = None) -> None:
     """The plan that a machine of known speed would make, so that this one's load changes nothing."""
-    asked = arguments(folder, HOURS, 50e3, None, "small", (), 0)
+    asked = arguments(folder, HOURS, 50e3, None, "small", (), 0, baseline)
     splits = read_splits(folder, 0.2)
     protocol = protocol_for(load_protocol("small"), len(splits.train))
     plan = plan_for(splits, protocol, Speed(1e-4, 2e10), HOURS, 1, max_params=50e3)

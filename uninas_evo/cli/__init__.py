@@ -23,7 +23,7 @@ _GROUPS = {
     "Look at a run": ("report", "plot", "pick"),
     "Compare": ("compare", "audit", "walk", "export-study", "monitor"),
     "Train": ("scenes", "train", "handover", "predict", "export"),
-    "One network": ("draw", "cost", "score", "convert"),
+    "One network": ("draw", "cost", "score", "scale", "convert"),
     "Other": ("reference",),
 }
 """The commands as the help shows them, in the order of their use."""

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from uninas_evo.cli._app import INTERRUPTED, app
-from uninas_evo.cli._options import Quiet
+from uninas_evo.cli._options import BaselineOption, Quiet
 
 
 @app.command()
@@ -27,6 +27,7 @@ def solve(
     vary: Annotated[
         list[str] | None, typer.Option(help="Search this part of the skeleton too: width, depth, image or stem.")
     ] = None,
+    baseline: BaselineOption = None,
     seed: Annotated[int, typer.Option(min=0, help="Of all draws.")] = 0,
     devices: Annotated[
         list[str] | None, typer.Option("--device", help="cpu or cuda:0; repeat for several. By default all.")
@@ -50,6 +51,7 @@ def solve(
             out=out,
             protocol=protocol,
             vary=vary or (),
+            baseline=baseline,
             seed=seed,
             devices=devices,
             quiet=quiet,

@@ -42,6 +42,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         patience: epochs without a better validation accuracy after which a final training ends; 0 for none.
         protocol: of all trainings, by name or path.
         vary: parts of the skeleton that are searched too.
+        baseline: a pretrained network that is fine-tuned for as long as the winner, such as `timm:resnet18`, whose
+            accuracy `solution_` tells; none by default.
         seed: of all draws.
         devices: one for each worker; every GPU, or every CPU core, by default.
         out: folder for everything, in which a killed `fit` goes on; one that is gone with the estimator by default.
@@ -63,6 +65,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         patience: int = 0,
         protocol: str | Path = "small",
         vary: Sequence[str] = (),
+        baseline: str | None = None,
         seed: int = 0,
         devices: Sequence[str] | None = None,
         out: str | Path | None = None,
@@ -74,6 +77,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.patience = patience
         self.protocol = protocol
         self.vary = vary
+        self.baseline = baseline
         self.seed = seed
         self.devices = devices
         self.out = out
@@ -104,6 +108,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             out=folder / "solved",
             protocol=self._protocol(folder),
             vary=tuple(self.vary),
+            baseline=self.baseline,
             seed=self.seed,
             devices=self.devices,
             quiet=self.quiet,

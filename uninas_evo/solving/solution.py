@@ -36,6 +36,8 @@ class Solution:
         preset_s: seconds that the preset alone took.
         candidates: different networks that were scored.
         sentence: all that in a sentence.
+        baseline: the pretrained network that was trained as long, and whether it was fine-tuned; "" for none.
+        baseline_accuracy: its test accuracy.
     """
 
     network: str
@@ -54,6 +56,8 @@ class Solution:
     preset_s: float
     candidates: int
     sentence: str
+    baseline: str = ""
+    baseline_accuracy: float | None = None
 
 
 def sentence(facts: Mapping[str, Any], seeds: int, same: bool) -> str:
@@ -63,6 +67,8 @@ def sentence(facts: Mapping[str, Any], seeds: int, same: bool) -> str:
         f"{duration(facts['search_s'] + facts['training_s'])} together; the preset alone took "
         f"{duration(facts['preset_s'])}."
     )
+    if facts["baseline"]:
+        cost += f" {facts['baseline']}, trained as long, reaches {facts['baseline_accuracy']:.2%}."
     preset = f"the best scaled preset ({facts['preset']})"
     if same:
         return f"The search found nothing better than {preset}, which has {facts['preset_accuracy']:.2%}; {cost}"

@@ -32,6 +32,7 @@ def solve(
     out: str | Path = "solved",
     protocol: str | Path = "small",
     vary: Sequence[str] = (),
+    baseline: str | None = None,
     seed: int = 0,
     devices: Sequence[str] | None = None,
     quiet: bool = False,
@@ -53,6 +54,8 @@ def solve(
         out: folder for everything.
         protocol: of all trainings; its epochs are chosen.
         vary: parts of the skeleton that are searched too.
+        baseline: a pretrained network that is fine-tuned for the same time as the winner: `timm:NAME` with the weights
+            of timm's hub, or `timm:NAME@FILE`; none by default.
         seed: of all draws.
         devices: names of devices, one for each worker; every GPU, or every CPU core, by default.
         quiet: shows nothing.
@@ -66,7 +69,7 @@ def solve(
     """
     folder = Path(out)
     display = open_display(quiet)
-    asked = arguments(data, hours, max_params, max_flops, protocol, vary, seed)
+    asked = arguments(data, hours, max_params, max_flops, protocol, vary, seed, baseline)
     _check(folder, hours, asked)
     with claimed(folder):
         done = folder / SOLUTION
@@ -85,6 +88,7 @@ def arguments(
     protocol: str | Path,
     vary: Sequence[str],
     seed: int,
+    baseline: str | None = None,
 ) -> dict[str, Any]:
     """What a task is asked for, as its folder keeps it."""
     return {
@@ -95,6 +99,7 @@ def arguments(
         "protocol": str(protocol),
         "vary": list(vary),
         "seed": seed,
+        "baseline": baseline,
     }
 
 
@@ -108,7 +113,8 @@ def _check(folder: Path, hours: float, asked: Mapping[str, Any]) -> None:
     """What can be told at once.
 
     Raises:
-        TrainingError: the hours are none, a part of the skeleton does not exist, or the folder holds another task.
+        TrainingError: the hours are none, a part of the skeleton or the baseline does not exist, or the folder holds
+            another task.
         MissingExtraError: a package is missing that is needed hours later.
     """
     if not 0 < hours < math.inf:
@@ -127,6 +133,10 @@ def _check(folder: Path, hours: float, asked: Mapping[str, Any]) -> None:
                 f"{folder} holds a task with other {', '.join(changed)}: it goes on with the same arguments alone "
                 f"({changed[0]} was {before.get(changed[0])!r}); give them, or another --out"
             )
+    if asked["baseline"]:
+        from uninas_evo.training.outside import Outside
+
+        Outside.parse(asked["baseline"])
     check_writable(folder / SOLUTION, TrainingError)
 
 

@@ -8,11 +8,14 @@ import statistics
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from uninas_evo.compare.pretrained import PretrainedSpace
 from uninas_evo.compare.train_and_compare import Row, with_gap
 from uninas_evo.config.runfile import AfterOptions
+from uninas_evo.contracts import Shape
 from uninas_evo.engine import journal as journals
 from uninas_evo.engine.display import Display
 from uninas_evo.engine.events import AskEvent, ResultEvent
@@ -28,6 +31,7 @@ from uninas_evo.solving.clock import Clock
 from uninas_evo.solving.plan import MOST_EPOCHS, SHARES, Plan, reserve_s
 from uninas_evo.solving.solution import SOLUTION, Solution, read_table, sentence
 from uninas_evo.solving.workers import final_training, short_accuracy, side_by_side, timed
+from uninas_evo.spaces.load import load_genome
 
 DONE = "stages.json"
 """What the stages that are over came to."""
@@ -61,8 +65,11 @@ class Task:
 
         preset, text = self._preset()
         found = self._search(text)
-        results = self._trained({"preset": text, "winner": found["winner"]})
-        values = {label: _best(own)["validated"] for label, own in results.items()}
+        texts = {"preset": text, "winner": found["winner"]}
+        if self.baseline:
+            texts["baseline"] = self.baseline.label
+        results = self._trained(texts)
+        values = {label: _best(results[label])["validated"] for label in ("preset", "winner")}
         chosen: Literal["winner", "preset"] = "winner" if values["winner"] > values["preset"] else "preset"
         network = self.folder / _best(results[chosen])["folder"]
         (onnx,) = export(network, self.folder, ["onnx"])
@@ -104,6 +111,8 @@ class Task:
             "training_s": 0.0 if same else seconds["winner"],
             "preset_s": seconds["preset"],
             "candidates": found["candidates"],
+            "baseline": self.baseline.label if self.baseline else "",
+            "baseline_accuracy": rows["baseline"].accuracy if self.baseline else None,
         }
         return Solution(**facts, sentence=sentence(facts, len(accuracies["winner"]), same))
 
@@ -198,13 +207,18 @@ class Task:
     def _trained(self, texts: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
         """The final trainings of the winner and the preset, side by side or in turn; the same time for each."""
         if "trained" not in self.done:
-            calls = [
+            calls: list[dict[str, Any]] = [
                 {"text": text, "seed": 1000 + self.asked["seed"] + number}
                 for text in dict.fromkeys(texts.values())
                 for number in range(self.plan.seeds)
             ]
             rounds = math.ceil(len(calls) / len(self.places))
-            common = {"data": self.asked["data"], "protocol": dict(self.plan.protocol)}
+            common = {
+                "data": self.asked["data"],
+                "protocol": dict(self.plan.protocol),
+                "baseline": self.asked["baseline"],
+                "image": self._image,
+            }
             epochs = self._epochs(list(dict.fromkeys(texts.values())), rounds, common)
             begin, seconds = time.time(), self._left_s / rounds
             for index, call in enumerate(calls):
@@ -219,6 +233,21 @@ class Task:
             self._keep(trained=found, test_images=self._test_images())
         kept: dict[str, list[dict[str, Any]]] = self.done["trained"]
         return {label: kept[text] for label, text in texts.items()}
+
+    @cached_property
+    def baseline(self) -> PretrainedSpace | None:
+        """The pretrained network that is trained as long as the winner; None for none."""
+        source = self.asked["baseline"]
+        if not source:
+            return None
+        classes = load_genome(next(iter(self.plan.presets.values()))).skeleton.classes
+        return PretrainedSpace(source, self._image, classes, self.display.say)
+
+    @property
+    def _image(self) -> Shape:
+        """(C, H, W) of all trainings but those of a skeleton that was varied."""
+        image: Shape = load_genome(next(iter(self.plan.presets.values()))).skeleton.image
+        return image
 
     def _epochs(self, texts: Sequence[str], rounds: int, common: Mapping[str, Any]) -> dict[str, int]:
         """Epochs by genome, so that all take the same time: they are timed in turn, in one process."""

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from uninas_evo.contracts import Shape
 from uninas_evo.pool import worker
 from uninas_evo.pool.devices import environment
 
@@ -83,18 +84,22 @@ def final_training(
     folder: str,
     seed: int,
     until: float,
+    baseline: str | None,
+    image: Shape,
     device: str,
 ) -> dict[str, Any]:
     """Trains a network, or goes on with that.
 
     Args:
-        text: of its genome.
+        text: of its genome, or the label of a pretrained network.
         data: as `read_splits` takes it.
         protocol: settings; the epochs are replaced.
         epochs: of the schedule.
         folder: of the training.
         seed: of weights and order.
         until: when it ends at the latest, in seconds of `time.time`.
+        baseline: what names the pretrained network.
+        image: (C, H, W) of the images that this is trained on.
         device: what to train on.
 
     Returns:
@@ -105,18 +110,19 @@ def final_training(
 
     import torch
 
-    from uninas_evo.spaces.load import load_space
+    from uninas_evo.solving.speed import subject
     from uninas_evo.training.genomes import train_in_space
     from uninas_evo.training.process import Process
     from uninas_evo.training.protocol import Protocol
     from uninas_evo.training.readers import read_splits
 
-    space, genome = load_space(text)
     settings = Protocol.model_validate(protocol)
+    splits = read_splits(data, settings.val_fraction)
+    space, genome, settings = subject(text, settings, baseline, image, len(splits.classes))
     result = train_in_space(
         space,
         genome,
-        read_splits(data, settings.val_fraction),
+        splits,
         settings.replace(epochs=epochs, warmup_epochs=min(settings.warmup_epochs, epochs - 1)),
         folder,
         seed=seed,
@@ -126,8 +132,10 @@ def final_training(
     return asdict(result)
 
 
-def timed(texts: Sequence[str], data: str, protocol: Mapping[str, Any], device: str) -> list[float]:
+def timed(
+    texts: Sequence[str], data: str, protocol: Mapping[str, Any], baseline: str | None, image: Shape, device: str
+) -> list[float]:
     """What an epoch takes each network (see `speed.epoch_seconds`)."""
     from uninas_evo.solving.speed import epoch_seconds
 
-    return epoch_seconds(texts, data, protocol, device)
+    return epoch_seconds(texts, data, protocol, device, baseline, image)
