@@ -6,11 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from uninas_evo.cli import app
 from uninas_evo.engine.events import ResultEvent
 from uninas_evo.engine.journal import read_journal
+from uninas_evo.spaces.load import build, load_genome
+from uninas_evo.training.formats import load, save_weights
+from uninas_evo.training.protocol import load_protocol
 
 STAGES = """stage L-DSM stride=1 DWConv e=2 c=16 r=1
 stage L-DSM stride=2 SA e=2 c=16 r=1
@@ -85,3 +89,27 @@ def test_strategies_are_compared(tmp_path: Path) -> None:
     strategies = "\n[strategies.random]\n[strategies.ppo]\nbatch = 2\n"
     (tmp_path / "both.toml").write_text(f"{top}{PROBLEM}{REST}{strategies}")
     assert "ppo" in call("compare", tmp_path / "both.toml", "--out", tmp_path / "out")
+
+
+def test_trained_weights_are_read_again(tmp_path: Path) -> None:
+    """What a training leaves tells the size of its images and holds the same network."""
+    network = build(load_genome(START))
+    save_weights(network, tmp_path, load_protocol("small"), tuple("abcdefghij"))
+    again = load(tmp_path)
+    assert again.preparation.size == (3, 16, 16)
+    assert again.genome == network.genome
+    assert all(map(torch.equal, network.state_dict().values(), again.state_dict().values()))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tool", ["convert", "export"])
+def test_networks_are_written_for_other_programs(tool: str, tmp_path: Path) -> None:
+    """A genome's network and a trained one as ONNX."""
+    pytest.importorskip("onnxscript", reason="needs the extra: pip install 'uninas-evo[train]'")
+    (tmp_path / "genome.txt").write_text(START)
+    if tool == "convert":
+        call("convert", tmp_path / "genome.txt", "--to", "onnx", "--out", tmp_path / "network.onnx")
+    else:
+        save_weights(build(load_genome(START)), tmp_path, load_protocol("small"), tuple("abcdefghij"))
+        call("export", tmp_path, "--to", "onnx")
+    assert (tmp_path / "network.onnx").stat().st_size > 1000

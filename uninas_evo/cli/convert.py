@@ -72,7 +72,7 @@ def convert(
         from uninas_evo.spaces.uninas.network.onnx import export_onnx
 
         check_writable(out, GenomeError)  # exporting takes a minute
-        export_onnx(space.build(loaded), out)
+        export_onnx(space.build(loaded), out, space.image_of(loaded))
         return
     if to is not Form.text and not isinstance(loaded, Genome):
         raise GenomeError(f"genomes of UniNAS alone have the form {to.value!r}; write this one as text or onnx")

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from uninas_evo.contracts import Shape
 from uninas_evo.errors import GenomeError, TrainingError
 from uninas_evo.files import write_atomically
-from uninas_evo.spaces.load import build
+from uninas_evo.spaces.load import build, load_space
 from uninas_evo.spaces.uninas.network.onnx import export_onnx
 from uninas_evo.training.extras import need
 from uninas_evo.training.protocol import Protocol
@@ -201,8 +201,8 @@ def _image(network: Any) -> Shape:
         return network.image
     if isinstance(network, Headed):
         return (3, network.protocol.image_size, network.protocol.image_size)
-    image: Shape = network.genome.skeleton.image
-    return image
+    space, genome = load_space(network.genome.text)
+    return space.image_of(genome)
 
 
 def _tell(form: str, path: Path, prepared: Preparation) -> None:

@@ -37,7 +37,7 @@ def test_onnx_files_give_the_same_logits(genomes: Genomes, images: Images, tmp_p
     for number, genome in enumerate([preset(name, SMALL) for name in PRESETS] + walks(genomes)):
         network = build(genome)
         path = tmp_path / f"{number}.onnx"
-        export_onnx(network, path)
+        export_onnx(network, path, network.genome.skeleton.image)
         assert network.training
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         network.eval()

@@ -13,13 +13,13 @@ from uninas_evo.errors import GenomeError, MissingExtraError
 from uninas_evo.files import write_atomically
 
 
-def export_onnx(network: Any, path: Path, image: Shape | None = None, outputs: Sequence[str] = ("logits",)) -> None:
+def export_onnx(network: Any, path: Path, image: Shape, outputs: Sequence[str] = ("logits",)) -> None:
     """Writes a network in evaluation mode as one ONNX file: input `image` (N, C, H, W), output `logits` (N, K).
 
     Args:
         network: is left as it is.
         path: the file to write.
-        image: (C, H, W); None takes that of its genome's skeleton.
+        image: (C, H, W).
         outputs: names of what it gives.
 
     Raises:
@@ -30,7 +30,6 @@ def export_onnx(network: Any, path: Path, image: Shape | None = None, outputs: S
         import onnxscript  # noqa: F401
     except ImportError:
         raise MissingExtraError("onnxscript", "train") from None
-    image = image or network.genome.skeleton.image
     device = next(network.parameters()).device
     training = network.training
     network.eval()
