@@ -14,13 +14,16 @@ import argparse
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 from scipy.stats import kendalltau
 
 from uninas_evo import load_bank, load_space
-from uninas_evo.contracts.array import FloatArray
 from uninas_evo.predictors import PREDICTORS, Conformal, Features, Ridge
 from uninas_evo.predictors.bank import Bank
 from uninas_evo.proxies.registry import PROXIES
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.intp]
 
 FOLDS = 5
 SHORT = "train_1x5000"
@@ -57,13 +60,13 @@ def main() -> None:
         print(f"\n90 % intervals: {inside:.1%} inside, mean width {width:.3f}")
 
 
-def drawn(bank: Bank, column: str, labels: int, seed: int) -> FloatArray:
+def drawn(bank: Bank, column: str, labels: int, seed: int) -> IntArray:
     """Places of networks with a value, in random order."""
     known = np.flatnonzero(np.isfinite(bank.columns[column]))
     return np.random.default_rng(seed).permutation(known)[:labels]
 
 
-def facts(bank: Bank, chosen: FloatArray, scores: Sequence[str]) -> list[dict[str, float]]:
+def facts(bank: Bank, chosen: IntArray, scores: Sequence[str]) -> list[dict[str, float]]:
     """Features and scores of networks."""
     rows = []
     for place in chosen:
@@ -72,7 +75,7 @@ def facts(bank: Bank, chosen: FloatArray, scores: Sequence[str]) -> list[dict[st
     return rows
 
 
-def folds(count: int) -> list[FloatArray]:
+def folds(count: int) -> list[IntArray]:
     """The places of each fold; what is drawn is in random order already."""
     return np.array_split(np.arange(count), FOLDS)
 
@@ -90,8 +93,8 @@ def fitted(
     rows: Sequence[dict[str, float]],
     scores: Sequence[str],
     values: FloatArray,
-    rest: FloatArray,
-    part: FloatArray,
+    rest: IntArray,
+    part: IntArray,
     model: str,
 ) -> FloatArray:
     """Values of `part` predicted from those of `rest`."""
@@ -102,7 +105,7 @@ def fitted(
     return one.predict(table.rows([rows[place] for place in part]))[0]
 
 
-def ways(bank: Bank, column: str, chosen: FloatArray, model: str, seed: int) -> dict[str, FloatArray]:
+def ways(bank: Bank, column: str, chosen: IntArray, model: str, seed: int) -> dict[str, FloatArray]:
     """Predictions (T,) from each of `WAYS`."""
     scores = [name for name in PROXIES if name in bank.columns and name not in ("params", "flops")]
     rows, values, short = facts(bank, chosen, scores), bank.columns[column][chosen], bank.columns[SHORT][chosen]
@@ -120,7 +123,7 @@ def ways(bank: Bank, column: str, chosen: FloatArray, model: str, seed: int) -> 
     return dict(zip(WAYS, found, strict=True))
 
 
-def agreement(predicted: FloatArray, truth: FloatArray, bank: Bank, chosen: FloatArray) -> tuple[float, float, float]:
+def agreement(predicted: FloatArray, truth: FloatArray, bank: Bank, chosen: IntArray) -> tuple[float, float, float]:
     """Tau over all, among pairs of one size, and among the best third, where at least ten have both values."""
     good = np.isfinite(predicted)
     if good.sum() < 10:
@@ -138,7 +141,7 @@ def agreement(predicted: FloatArray, truth: FloatArray, bank: Bank, chosen: Floa
     )
 
 
-def coverage(bank: Bank, column: str, chosen: FloatArray, model: str, seed: int) -> tuple[float, float]:
+def coverage(bank: Bank, column: str, chosen: IntArray, model: str, seed: int) -> tuple[float, float]:
     """The share of values inside their 90 % intervals, and the intervals' mean width."""
     scores = [name for name in PROXIES if name in bank.columns and name not in ("params", "flops")]
     rows, values = facts(bank, chosen, scores), bank.columns[column][chosen]

@@ -3,7 +3,7 @@
     uninas-evo bank runs/uninas-mini-genomes.toml --out genomes --set problem.proxies.train.data=FASHION_MNIST
     uninas-evo bank runs/uninas-mini.toml --out fashion-mnist --set problem.proxies.train.data=FASHION_MNIST
     uninas-evo bank runs/uninas-mini.toml --out cifar10 --set problem.proxies.train.data=CIFAR10
-    python tests/benchmarks/uninas_mini.py fashion-mnist cifar10 --out uninas-mini.csv.gz
+    python tests/benchmarks/uninas_mini.py fashion-mnist cifar10 --genomes genomes --out uninas-mini.csv.gz
 
 A bank's columns get the name of its folder here: `cifar10.train_4x10000`. Scores see 64 images of noise; the cheap ones
 are means over two seeds. What was computed is kept beside the table (`.scores.jsonl`), so that the same command goes on
@@ -34,14 +34,17 @@ def main() -> None:
     """Joins the banks, scores what is new, and writes the table."""
     parser = argparse.ArgumentParser()
     parser.add_argument("banks", nargs="+", type=Path)
+    parser.add_argument("--genomes", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     torch.set_num_threads(1)
     rows: dict[str, dict[str, Any]] = {}
+    drawn = load_bank(options.genomes)
+    origins = dict(zip(drawn.genomes, drawn.origins, strict=True))
     for folder in options.banks:
         bank = load_bank(folder)
         for index, genome in enumerate(bank.genomes):
-            row = rows.setdefault(genome, {"genome": genome, "origin": ""})
+            row = rows.setdefault(genome, {"genome": genome, "origin": origins[genome]})
             values = {name: float(column[index]) for name, column in bank.columns.items()}
             row |= {name: int(values.pop(name)) for name in ("params", "flops")}
             row |= {f"{folder.name}.{name}": told(value) for name, value in values.items() if wanted(name)}

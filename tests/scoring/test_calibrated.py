@@ -15,6 +15,7 @@ import uninas_evo
 from uninas_evo import Budget, Skeleton, UninasProblem, UninasSpace, preset
 from uninas_evo.errors import DataError, PredictorError
 from uninas_evo.predictors.bank import write_rows
+from uninas_evo.proxies.registry import PROXIES
 from uninas_evo.scoring.calibrated import Calibrated, CalibratedScorer, mean_scores
 from uninas_evo.scoring.subject import GenomeSubject
 
@@ -123,3 +124,33 @@ def test_mistakes(genomes: list[Any], bank: Path, tmp_path: Path) -> None:
     write_rows([{"genome": genomes[0].text, "train_1x5": 0.5}], tmp_path / "one.csv.gz")
     with pytest.raises(DataError, match="at least 6 networks"):
         uninas_evo.predict(genomes[0], tmp_path / "one.csv.gz")
+
+
+def test_the_shipped_bank() -> None:
+    """UniNAS-mini needs no download: networks lie in their bounds, accuracies are shares, all scores are there."""
+    bank = uninas_evo.load_bank("uninas-mini")
+    assert bank.data == ("fashion-mnist", "cifar10")
+    assert len(bank) == len(set(bank.genomes)) >= 100
+    assert ((bank.columns["params"] >= 20_000) & (bank.columns["params"] <= 60_000)).all()
+    assert (bank.columns["flops"] <= 3e6).all()
+    for data in bank.data:
+        one = uninas_evo.load_bank("uninas-mini", data)
+        assert one.trained == "train_4x10000"
+        trained = [values for name, values in one.columns.items() if name.startswith("train_")]
+        assert all(np.nanmin(values) > 0 and np.nanmax(values) < 1 for values in trained)
+    for name in PROXIES:
+        assert name in bank.columns or name == "layers"
+    space = UninasSpace(uninas_evo.load_genome(bank.genomes[0]))
+    assert [space.decode(text).params for text in bank.genomes] == bank.columns["params"].tolist()
+
+
+@pytest.mark.parametrize("data", ["fashion-mnist", "cifar10"])
+def test_predictions_from_the_shipped_bank(data: str) -> None:
+    """A preset of the bank's skeleton is known and predicted well; ImageNet's is not known."""
+    skeleton = Skeleton(image_size=24, classes=10, stem=(8, 16), channels=(24, 48), depths=(1, 1))
+    bank = uninas_evo.load_bank("uninas-mini", data)
+    place = bank.genomes.index(preset("resnet", skeleton).text.strip())
+    found = uninas_evo.predict(preset("resnet", skeleton), data=data)
+    assert found.known
+    assert found.low <= bank.columns["train_4x10000"][place] <= found.high
+    assert not uninas_evo.predict("resnet", data=data).known

@@ -25,7 +25,8 @@ def write_bank(folder: Path) -> int:
     for ask in asks:
         result, ending = results[ask.number], endings[-1 if ask.fidelity is None else ask.fidelity]
         row = rows.setdefault(ask.genome or "", {"genome": ask.genome or "", "origin": ask.origin} | dict(ask.costs))
-        values = dict(result.values or {}) | {"seconds": round(result.measured.seconds, 3)}
+        values = {name: value for name, value in (result.values or {}).items() if name not in row}
+        values["seconds"] = round(result.measured.seconds, 3)
         row |= {name + ending: value for name, value in values.items()}
     write_rows(rows.values(), folder / FILE_NAME)
     return len(rows)
