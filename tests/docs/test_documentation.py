@@ -45,6 +45,7 @@ TINY = {
     "handover --task": "--set epochs=1 --set batch_size=4 --seeds 1 --device cpu",
     "bank": "--networks 2 --set problem.proxies.train.data=tiny.npz --set problem.proxies.train.protocol=tiny.toml",
     "bare.py": "--seeds 2 --evaluations 30",
+    "canonical.py": "--seeds 2 --evaluations 6",
     "devices.py": "--seeds 1 --limit 20 --strategies aging",
     "encodings.py": "--seeds 2 --evaluations 6 --only random 'bayesian (default)'",
     "engine.py": "--evaluations 20 --tasks 2 --resumed 50",
