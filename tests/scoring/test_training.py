@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 import pickle
 import random
+import signal
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +19,7 @@ import pytest
 from uninas_evo import search
 from uninas_evo.contracts import Ancestor, Space
 from uninas_evo.engine import Journal, Loop, PoolOptions, canonical, open_pool
+from uninas_evo.engine.journal import read_journal
 from uninas_evo.errors import ObjectiveError
 from uninas_evo.problems.uninas import UninasProblem
 from uninas_evo.scoring.subject import GenomeSubject
@@ -371,3 +375,20 @@ def test_weights_are_gone_when_the_search_ends(
     assert not (tmp_path / "run" / "weights").exists()
     told = capsys.readouterr()
     assert "MB of weights that candidates started from" in told.out + told.err
+
+
+@pytest.mark.slow
+def test_a_kill_inside_a_training_changes_nothing(settings: dict[str, object], tmp_path: Path) -> None:
+    """A ladder of heirs, killed inside its trainings and resumed, writes the journal of one that never was."""
+    script = Path(__file__).parents[1] / "killed_training.py"
+
+    def part(folder: str, look: int) -> int:
+        words = [str(tmp_path / folder), str(settings["data"]), str(settings["protocol"]), str(look)]
+        return subprocess.run([sys.executable, str(script), *words], check=False).returncode
+
+    assert part("whole", 0) == 0
+    assert [part("killed", look) for look in (3, 6)] == [-signal.SIGKILL] * 2
+    assert part("killed", 0) == 0
+    one, other = (canonical(read_journal(tmp_path / name)[1]) for name in ("killed", "whole"))
+    assert one == other
+    assert not (tmp_path / "killed" / "weights").exists()
