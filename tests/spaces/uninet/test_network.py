@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 
 import pytest
@@ -10,6 +11,8 @@ from spaces.uninet.networks import SKELETONS, random_genome
 from torch import Tensor, nn
 from torch.nn import functional
 
+from uninas_evo.proxies import Inputs
+from uninas_evo.proxies.registry import PROXIES, score
 from uninas_evo.spaces.uninet import MODULES, OPERATORS, Genome, Skeleton, Stage, preset
 from uninas_evo.spaces.uninet.network import Attention, LayerScale, build
 from uninas_evo.spaces.uninet.network.modules import Sequence, downsampling
@@ -247,3 +250,28 @@ def test_networks_train(seed):
             nn.init.ones_(layer.weight)
     network(torch.randn(4, 3, 28, 28)).square().sum().backward()
     assert all(parameter.grad is not None for parameter in network.parameters())
+
+
+def every_part() -> Genome:
+    """A small genome of all operators and modules."""
+    skeleton = Skeleton(16, 10, 16, 2, (16, 1), 8, 3, 16, (1, 2, 1, 1, 1))
+    modules = (*MODULES, "L", "LG")
+    return Genome(skeleton, tuple(Stage(m, o, 2, 16, 1) for m, o in zip(modules, OPERATORS, strict=True)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PROXIES)
+def test_every_proxy_scores_every_part(name):
+    """Each training-free score of a network of all operators and modules is a number."""
+    found = score(build(every_part()), [name], Inputs(batch=8, image=(3, 16, 16)))
+    assert math.isfinite(found[name])
+
+
+@pytest.mark.slow
+def test_networks_compile():
+    """The whole forward pass is one graph, which gives the same logits."""
+    network = build(every_part()).eval()
+    x = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        compiled = torch.compile(network, backend="aot_eager", fullgraph=True)
+        torch.testing.assert_close(compiled(x), network(x), atol=1e-5, rtol=1e-5)
