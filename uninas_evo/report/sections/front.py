@@ -40,8 +40,6 @@ def front(run: Run) -> str:
     more = f" (the first {MAX_ROWS})" if len(members) > MAX_ROWS else ""
     return (
         "<h2>Pareto front</h2>"
-        + template.figure(
-            inline_svg(small(pareto_figure(data))), caption, dots(run, known[data.dominated], known[data.front])
-        )
+        + template.figure(inline_svg(small(pareto_figure(data))), caption, attributes)
         + f"<details><summary>{len(members)} members{more}</summary>{table}</details>"
     )
