@@ -163,7 +163,7 @@ def test_the_page_tells_all(tmp_path) -> None:
     ):
         assert part in text, part
     assert "<b>out of memory" not in text
-    assert not re.search(r'(?:src|href)="(?!#|data:)', text)
+    assert not re.search(r'(?:src|href)="(?!#|data:|\./)', text)
     assert 'http-equiv="refresh"' not in text
 
 
@@ -359,3 +359,60 @@ def test_a_uninet_winner_is_drawn_beside_its_start(tmp_path) -> None:
     page = render(read(folder_of(tmp_path / "run", *events)))
     assert "The winner beside the start" in page
     assert "SA e=4" in page
+
+
+def test_several_runs_stand_side_by_side(tmp_path) -> None:
+    """A row and a curve for each run, links to pages that exist; a run twice, or following several, is refused."""
+    a, b = family(tmp_path / "a"), family(tmp_path / "b")
+    report(b)
+    page = tmp_path / "runs.html"
+    result = CliRunner().invoke(app, ["report", str(a), str(b), "--out", str(page)])
+    assert result.exit_code == 0, result.output
+    text = page.read_text()
+    assert text.count("<td>vkdnw 3</td>") == 2
+    assert 'href="b/report.html"' in text
+    assert 'href="a/report.html"' not in text
+    assert "The best vkdnw so far" in text
+    for extra in (str(a), "--follow"):
+        result = CliRunner().invoke(app, ["report", str(a), str(b), extra])
+        assert result.exit_code == 2
+        assert "leave" in result.output
+
+
+def test_trainings_and_files_are_on_the_page(tmp_path) -> None:
+    """What was trained has its curves, also beside a damaged training; every file is linked, by a quoted name."""
+    folder = family(tmp_path / "run")
+    for name, text in (("a", '{"loss": 2.0, "val_accuracy": 0.5}\n{"loss": 1.0, "val_accuracy": null}'), ("b", "{")):
+        (folder / "train" / name).mkdir(parents=True)
+        (folder / "train" / name / "metrics.jsonl").write_text(text)
+    (folder / "a <b>.txt").write_text("")
+    text = report(folder).read_text()
+    assert "<h2>Trainings</h2>" in text
+    assert 'href="./train/a/metrics.jsonl"' in text
+    assert '"./a%20%3Cb%3E.txt">a &lt;b&gt;.txt</a>' in text
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_dots_of_a_front_open_their_genomes(browse, tmp_path, count) -> None:
+    """In every panel each dot stands for its own candidate: those beaten, those of the front, never a failed one."""
+    objectives = dict(list({"params": "minimize", "vkdnw": "maximize", "az": "maximize"}.items())[:count])
+    events = [header(objectives)]
+    for number, score in enumerate([3.0, None, 1.0, 4.0, 2.0]):
+        events.append(ask(number, chained("gelu " * (number + 1)), origin="sample"))
+        if score is None:
+            events.append(scored(number, failure="NaN: nothing"))
+        else:
+            values = {"params": float(number), "vkdnw": score, "az": score}
+            events.append(scored(number, {name: values[name] for name in objectives}))
+    told = browse(
+        render(read(folder_of(tmp_path / "run", *events, finished()))),
+        """
+        const figure = [...document.querySelectorAll("figure[data-dots]")].at(-1);
+        told.opened = [...figure.querySelectorAll('g[id^="dots"]')].map((cloud) =>
+          [...cloud.querySelectorAll("use")].map((dot) => {
+            dot.dispatchEvent(new MouseEvent("click"));
+            return document.getElementById("genome").textContent.split("\\n")[0];
+          }));
+        """,
+    )
+    assert told["opened"] == [["candidate 2", "candidate 4"], ["candidate 0", "candidate 3"]] * (1 if count == 2 else 3)

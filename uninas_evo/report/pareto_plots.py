@@ -40,6 +40,11 @@ class ParetoData:
     knee: int | None
     marks: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
+    @property
+    def dominated(self) -> IntArray:
+        """Indices of all other points."""
+        return np.setdiff1d(np.arange(len(self.points)), self.front)
+
 
 def pareto_data(
     objectives: Sequence[Objective],
@@ -93,19 +98,19 @@ def _pareto_pairs(data: ParetoData, title: str) -> Figure:
     figure = new_figure(11, 3.8)
     figure.suptitle(title, color=INK, fontsize=11)
     panels = figure.subplots(1, 3)
-    for axes, (x, y) in zip(panels, itertools.combinations(range(3), 2), strict=True):
-        _scatter(axes, data, (x, y))
+    for panel, (axes, (x, y)) in enumerate(zip(panels, itertools.combinations(range(3), 2), strict=True)):
+        _scatter(axes, data, (x, y), panel)
         style(axes, data.objectives[x], data.objectives[y])
     legend(panels[0], loc="best")
     return figure
 
 
-def _scatter(axes: Any, data: ParetoData, pair: tuple[int, int] = (0, 1)) -> None:
+def _scatter(axes: Any, data: ParetoData, pair: tuple[int, int] = (0, 1), panel: int = 0) -> None:
     """Dominated points small and pale, the front strong, the knee ringed, marks in black shapes."""
-    points = data.points[:, pair]
-    beaten = np.setdiff1d(np.arange(len(points)), data.front)
-    axes.scatter(*points[beaten].T, s=10, color=SKY, alpha=0.45, linewidths=0, label="dominated")
-    axes.scatter(*points[data.front].T, s=26, color=SERIES[0], linewidths=0, label="front")
+    points, beaten = data.points[:, pair], data.dominated
+    gids = [f"dots{2 * panel + cloud}" for cloud in range(2)]  # by which a page knows what is clicked
+    axes.scatter(*points[beaten].T, s=10, color=SKY, alpha=0.45, linewidths=0, label="dominated", gid=gids[0])
+    axes.scatter(*points[data.front].T, s=26, color=SERIES[0], linewidths=0, label="front", gid=gids[1])
     if data.knee is not None:
         ring = points[[data.knee]].T
         axes.scatter(*ring, s=110, facecolors="none", edgecolors=SERIES[1], linewidths=1.6, label="knee")

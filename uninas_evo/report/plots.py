@@ -32,7 +32,8 @@ MANY = 500
 """Beyond this number dots are drawn as pixels, lines beyond four times of it, so that pages of long runs stay small."""
 MANY_IN_FILES = 5000
 """The same for files, which are taken apart in editors and printed."""
-
+WIDE = 8
+"""Inches beyond which a figure scrolls on a phone: letters in a narrower picture could not be read."""
 
 HYPERVOLUME = Objective("hypervolume", "maximize", unit="share of the box")
 
@@ -244,7 +245,8 @@ def inline_svg(figure: Figure) -> str:
     markup = _svg(figure, facecolor="none")
     markup = re.sub(r"<metadata>.*?</metadata>", "", markup[markup.index("<svg") :], flags=re.DOTALL)
     head, body = markup.split(">", 1)
-    return re.sub(r' (width|height)="[^"]*"', "", head) + ">" + body.replace(INK, "currentColor")
+    wide = ' class="wide"' if figure.get_figwidth() > WIDE else ""
+    return re.sub(r' (width|height)="[^"]*"', "", head) + wide + ">" + body.replace(INK, "currentColor")
 
 
 def _svg(figure: Figure, facecolor: str) -> str:

@@ -16,6 +16,7 @@ from uninas_evo.contracts import Budget, Cost
 from uninas_evo.errors import BudgetError, GenomeError
 from uninas_evo.spaces.uninas import PRESETS, Chain, Genome, StepRule, UninasSpace, preset, walk_nodes
 from uninas_evo.spaces.uninas.chain import menu
+from uninas_evo.spaces.uninas.step import step
 from uninas_evo.spaces.uninas.text import parse_chain, parse_genome
 
 
@@ -142,6 +143,36 @@ def test_a_block_grows_to_its_limit_and_not_beyond() -> None:
     sizes = [a.size + b.size for a, b in zip(genome.chains[::2], genome.chains[1::2], strict=True)]
     assert max(sizes) <= 14
     assert min(sizes) >= 12
+
+
+@pytest.mark.parametrize(("limit", "grows"), [(2, False), (3, True), (4, True)])
+def test_a_block_below_its_limit_by_one_takes_a_node(limit: int, grows: bool) -> None:
+    """A block of 2 nodes takes a third where 3 are allowed, and none where 2 are."""
+    start = Genome.of(SKELETONS[0], [parse_chain("gelu gelu", c.shape) for c in preset("coatnet", SKELETONS[0]).chains])
+    start = start.with_chain(1, parse_chain("-", start.chains[1].shape))
+    rule = StepRule(eliminate=0, split=0, max_nodes=limit)
+    rng = random.Random(0)
+    steps = [step(start, Budget(), rule, rng) for _ in range(300)]
+    sizes = {new.chains[0].size + new.chains[1].size for new in steps if new is not None}
+    assert (3 in sizes) is grows
+    assert all(one <= limit for one in sizes if one > 2)
+
+
+def test_an_elimination_that_splits_a_head_stays_within_the_limit() -> None:
+    """Splitting copies a group's chain, so that a removal may add nodes: not where the block is full."""
+    start = preset("coatnet", SKELETONS[-1])
+    index = next(i for i, c in enumerate(start.chains) if any(n.heads for n, _ in walk_nodes(c)))
+    chain = parse_chain("attention(scores: softmax mask)", start.chains[index].shape)
+    bare = [parse_chain("-", c.shape) for c in start.chains]
+    bare[index] = chain
+    genome = Genome.of(start.skeleton, bare)
+    rng = random.Random(0)
+    grown = {}
+    for room in (0, 1):
+        rule = StepRule(eliminate=1, split=1, max_nodes=chain.size + room)
+        steps = [step(genome, Budget(), rule, rng) for _ in range(500)]
+        grown[room] = max((new.chains[index].size for new in steps if new is not None), default=0)
+    assert grown[0] <= chain.size < grown[1] <= chain.size + 1
 
 
 def test_heads_split_off_and_merge_again() -> None:

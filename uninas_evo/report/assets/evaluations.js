@@ -40,8 +40,9 @@ if (holder) {
     if (row) open(row.cells[0].textContent);
   });
   for (const figure of document.querySelectorAll("[data-dots]")) {
-    const candidates = figure.dataset.dots.split(" ");
+    const clouds = figure.dataset.dots.split(",").map((list) => list.split(" "));
     for (const cloud of figure.querySelectorAll('g[id^="dots"]')) {
+      const candidates = clouds[(parseInt(cloud.id.slice(4)) || 0) % clouds.length];
       [...cloud.querySelectorAll("use")].forEach((dot, index) => {
         dot.style.cursor = "pointer";
         dot.addEventListener("click", () => open(candidates[index]));

@@ -9,6 +9,7 @@ from uninas_evo.report.sections.drawing import drawing
 from uninas_evo.report.sections.edits import edits
 from uninas_evo.report.sections.evaluations import evaluations
 from uninas_evo.report.sections.failures import failures
+from uninas_evo.report.sections.files import files
 from uninas_evo.report.sections.front import front
 from uninas_evo.report.sections.headline import headline
 from uninas_evo.report.sections.importances import importances
@@ -17,6 +18,7 @@ from uninas_evo.report.sections.progress import progress
 from uninas_evo.report.sections.reproducibility import reproducibility
 from uninas_evo.report.sections.settings import settings
 from uninas_evo.report.sections.sizes import sizes
+from uninas_evo.report.sections.trainings import trainings
 
 SECTIONS: tuple[Callable[[Run], str], ...] = (
     headline,
@@ -27,10 +29,12 @@ SECTIONS: tuple[Callable[[Run], str], ...] = (
     importances,
     evaluations,
     drawing,
+    trainings,
     ancestry,
     edits,
     failures,
     devices,
     reproducibility,
     settings,
+    files,
 )

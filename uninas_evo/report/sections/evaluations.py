@@ -52,9 +52,10 @@ def evaluations(run: Run) -> str:
     )
 
 
-def dots(rows: IntArray, run: Run) -> str:
-    """An attribute for a figure: the candidates of its dots, in their order."""
-    return f' data-dots="{escape(" ".join(str(run.record.numbers[int(row)]) for row in rows))}"'
+def dots(run: Run, *clouds: IntArray) -> str:
+    """An attribute for a figure: the candidates of the dots of each cloud of a panel, in their order."""
+    lists = (" ".join(str(run.record.numbers[int(row)]) for row in rows) for rows in clouds)
+    return f' data-dots="{escape(",".join(lists))}"'
 
 
 def _state(run: Run, row: int, front: set[int]) -> str:

@@ -20,7 +20,7 @@ def progress(run: Run) -> str:
     if len(record.objectives) == 1:
         figure = small(progress_figure(record.drawn[:, 0], record.objectives[0], errors=record.errors[:, 0]))
         noise = " with its standard error" if np.isfinite(record.errors).any() else ""
-        attributes = dots(np.flatnonzero(np.isfinite(record.drawn[:, 0])), run)
+        attributes = dots(run, np.flatnonzero(np.isfinite(record.drawn[:, 0])))
         caption = f"Every evaluation in the order it was asked, and the best so far{noise}."
     else:
         attributes = ""

@@ -24,7 +24,7 @@ def sizes(run: Run) -> str:
         template.figure(
             inline_svg(size_figure(costs, record.drawn[:, column], objective, marks)),
             f"{label(objective)} against {' and against '.join(costs)}, of everything that was scored.",
-            dots(np.flatnonzero(np.isfinite(record.drawn[:, column])), run),
+            dots(run, np.flatnonzero(np.isfinite(record.drawn[:, column]))),
         )
         for column, objective in enumerate(record.objectives)
         if not objective.is_cost
