@@ -54,6 +54,8 @@ def main() -> None:
                 found.setdefault(way, []).append(agreement(predicted, truth, bank, chosen))
             covered.append(coverage(bank, column, chosen, options.model, seed))
         for way, values in found.items():
+            if np.isnan(values).all():  # there is no such training
+                continue
             cells = (f"{np.nanmean(one):.3f} ± {np.nanstd(one, ddof=1):.3f}" for one in np.array(values).T)
             print(f"| {way} | {' | '.join(cells)} |")
         inside, width = np.mean(covered, axis=0)

@@ -45,6 +45,7 @@ TINY = {
     "handover --task": "--set epochs=1 --set batch_size=4 --seeds 1 --device cpu",
     "bank": "--networks 2 --set problem.proxies.train.data=tiny.npz --set problem.proxies.train.protocol=tiny.toml",
     "bare.py": "--seeds 2 --evaluations 30",
+    "calibration.py": "--labels 30 --draws 2 --data cifar10",
     "canonical.py": "--seeds 2 --evaluations 6",
     "devices.py": "--seeds 1 --limit 20 --strategies aging",
     "encodings.py": "--seeds 2 --evaluations 6 --only random 'bayesian (default)'",
@@ -59,6 +60,7 @@ TINY = {
     "training.py": "--images 64 --rounds 1",
     "slurm_dask.py": """--local --set evaluations=3 --set 'problem.objectives=["params"]'""",
     "submitit_seeds.py": """--local --set evaluations=3 --set 'problem.objectives=["params"]'""",
+    "uninas_mini.py": "",
     "walk.py": "--steps 500 --package-steps 1",
 }
 """Options that make a command or a benchmark quick, by its name; of an option given twice the last counts."""
