@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import os
 import subprocess
 import sys
@@ -151,3 +153,58 @@ def test_a_full_disk_is_one_message(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("uninas_evo.files.os.fsync", full)
     assert "No space left on device" in run(*arguments, code=2)
     assert [path.read_text() for path in tmp_path.iterdir()] == ["before"]
+
+
+def test_a_folder_whose_name_is_no_utf8_is_told(file: Path) -> None:
+    """`run`, `report` and `plot` answer with one message and write no file there."""
+    folder = os.fsdecode(os.fsencode(file.parent) + b"/b\xff")
+    os.mkdir(folder)
+    for command in (["run", str(file), "--out", f"{folder}/r"], ["report", f"{folder}/r"], ["plot", f"{folder}/r"]):
+        assert "must have a name in UTF-8" in " ".join(run(*command, code=2).split())
+    assert [name for _, _, names in os.walk(folder) for name in names] == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ('auto_augment = "evil"', "must be one of timm's strings, got 'evil'"),
+        ("crop_pct = 1e-9", "crop_pct: should be greater than or equal to 0.1"),
+        ("ratio = [0, 0]", "ratio.0: should be greater than or equal to 0.1"),
+        ("epochs = 1" + "0" * 5000, "is not TOML"),
+    ],
+)
+def test_settings_that_a_library_would_choke_on(tmp_path: Path, setting: str, words: str) -> None:
+    """A protocol's values are checked before any library sees them."""
+    (tmp_path / "p.toml").write_text(f'base = "small"\n{setting}\n')
+    told = run("train", "coatnet", "--data", "none", "--protocol", str(tmp_path / "p.toml"), code=2)
+    assert words in " ".join(told.split())
+
+
+def test_an_empty_value_is_no_near_word(file: Path) -> None:
+    """`--set seed=` is told its rule, and nothing is proposed that is empty."""
+    told = " ".join(run("run", str(file), "--set", "seed=", code=2).split())
+    assert "seed: should be a valid integer" in told
+    assert "did you mean ''" not in told
+
+
+def test_a_name_like_a_formula_is_none_to_a_spreadsheet(tmp_path: Path) -> None:
+    """`front.csv` marks it as text."""
+    name = '=HYPERLINK("http://x")'
+    (tmp_path / "own.py").write_text(f"def score(genome: 'Genome'):\n    return {{{name!r}: 1.0}}\n")
+    values = f'{json.dumps(name)} = "maximize"'
+    text = RUN.replace(
+        'objective = "params"', f'objectives = [{{name = "own.py:score", values = {{{values}}}}}, "params"]'
+    )
+    (tmp_path / "run.toml").write_text(text.replace("random_walk", "nsga2"))
+    run("run", str(tmp_path / "run.toml"), "--out", str(tmp_path / "r"))
+    heads = next(csv.reader((tmp_path / "r" / "front.csv").read_text().splitlines()))
+    assert f"'{name}" in heads
+    assert not any(head.startswith("=") for head in heads)
+
+
+def test_a_missing_folder_is_made_before_a_network_is_exported(tmp_path: Path) -> None:
+    """Where it cannot be made, that is told first and nothing is exported."""
+    (tmp_path / "file").write_text("")
+    told = run("convert", "coatnet", "--to", "onnx", "--out", str(tmp_path / "file" / "x.onnx"), code=2)
+    assert "Traceback" not in told
+    assert (tmp_path / "file").read_text() == ""

@@ -32,8 +32,8 @@ SMALL = Skeleton(image_size=32, classes=10, stem=(16, 16), channels=(32, 64), de
 TOLERANCE = 1e-3
 """Relative difference of a score between devices: sums round differently, deciles move little by it."""
 COINCIDENCES = {"zico": 0.05}
-"""Where it may be greater: ZiCo divides by the difference of two gradients, so that weights where these are equal but for
-rounding weigh most (157.3 on an H100, 161.7 on a CPU)."""
+"""Where it may be greater: ZiCo divides by the difference of two gradients, so that weights where these are equal but
+for rounding weigh most (157.3 on an H100, 161.7 on a CPU)."""
 
 
 @pytest.mark.parametrize("name", PROXIES)
