@@ -74,6 +74,7 @@ class Journal:
                 raise
 
     def _open(self, path: Path) -> None:
+        _check_name(path)
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         self._file = os.open(path, flags, 0o644)
         _check_regular(path)
@@ -344,9 +345,14 @@ class _Order:
 
 
 def _check_regular(path: Path) -> None:
-    """A device or pipe would be read for ever; a name that is not UTF-8 cannot be recorded or printed."""
+    """A device or pipe would be read for ever."""
+    _check_name(path)
     if not stat.S_ISREG(path.stat().st_mode):
         raise JournalError(f"{path} is no file but a device, pipe or folder; name a run folder")
+
+
+def _check_name(path: Path) -> None:
+    """A name that is not UTF-8 cannot be recorded or printed."""
     try:
         str(path.absolute()).encode()
     except UnicodeEncodeError:
