@@ -138,18 +138,19 @@ class Calibrated:
         """Predictions for networks, by their features and scores.
 
         Args:
-            rows: `Space.features` of each, and its `scores` (see `mean_scores`).
+            rows: `Space.features` of each, and its `scores` (see `mean_scores`); without them it gets the bank's
+                median, and is known no less.
         """
         features = self.table.rows(rows)
         found = self.model.predict(features)
         alike = self._near.knows(features)
         numbers = np.round([found.mean, found.low, found.high], DIGITS).T.tolist()
         return [
-            Prediction(mean, low, high, bool(near) and self._is_of_the_kind(row))
+            Prediction(mean, low, high, bool(near) and self.is_of_the_kind(row))
             for (mean, low, high), near, row in zip(numbers, alike, rows, strict=True)
         ]
 
-    def _is_of_the_kind(self, row: Mapping[str, float]) -> bool:
+    def is_of_the_kind(self, row: Mapping[str, float]) -> bool:
         """Whether features that are the same in all of the bank, such as the image size, are the same here."""
         facts = {name for name in row if name not in self.scores}
         same = all(abs(row.get(name, 0.0) - value) < 1e-9 for name, value in self._fixed.items())
@@ -268,8 +269,10 @@ def predict(
 
 
 def _predict(model: Calibrated, subject: Subject, device: str) -> Prediction:
-    scores = mean_scores(subject.network, subject.image, model.scores, device)
-    (found,) = model.predict([{**subject.space.features(subject.genome), **scores}])
+    facts = dict(subject.space.features(subject.genome))
+    if model.is_of_the_kind(facts):  # to score another would take long, for numbers that mean little
+        facts |= mean_scores(subject.network, subject.image, model.scores, device)
+    (found,) = model.predict([facts])
     return found
 
 
