@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -208,3 +210,47 @@ def test_a_missing_folder_is_made_before_a_network_is_exported(tmp_path: Path) -
     told = run("convert", "coatnet", "--to", "onnx", "--out", str(tmp_path / "file" / "x.onnx"), code=2)
     assert "Traceback" not in told
     assert (tmp_path / "file").read_text() == ""
+
+
+@pytest.mark.slow
+def test_an_objective_that_breaks_its_worker_is_told(tmp_path: Path) -> None:
+    """What replaces functions of the worker ends it; the run says so in one message."""
+    (tmp_path / "own.py").write_text(
+        "def score(genome: 'Genome'):\n    import uninas_evo.pool.worker as worker\n"
+        "    for name in [one for one in vars(worker) if callable(vars(worker)[one])]:\n"
+        "        setattr(worker, name, None)\n    return 1.0\n"
+    )
+    text = RUN.replace('"params"', '"own.py:score"').replace('"in-process"', '["cpu"]')
+    (tmp_path / "run.toml").write_text(text)
+    told = " ".join(run("run", str(tmp_path / "run.toml"), "--out", str(tmp_path / "r"), code=2).split())
+    assert "killed its worker twice (TypeError" in told
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("pool", ['"in-process"', '["cpu"]'])
+def test_a_second_signal_ends_the_program(tmp_path: Path, number: signal.Signals, pool: str) -> None:
+    """After the first, a candidate is waited for, here for ever; after the second of either kind nothing is."""
+    (tmp_path / "own.py").write_text(
+        "import pathlib, time\nCALLS = []\ndef score(genome: 'Genome'):\n    CALLS.append(genome)\n"
+        f"    if len(CALLS) > 2:\n        pathlib.Path({str(tmp_path / 'hangs')!r}).touch()\n        time.sleep(600)\n"
+        "    return float(len(CALLS))\n"
+    )
+    text = RUN.replace('"params"', '"own.py:score"').replace('"in-process"', pool)
+    (tmp_path / "run.toml").write_text(text)
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from uninas_evo.cli import main; main()", "run", str(tmp_path / "run.toml")],
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not (tmp_path / "hangs").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    for _ in range(2):
+        os.kill(process.pid, number)
+        time.sleep(0.5)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "Traceback" not in errors
