@@ -12,10 +12,12 @@ import pytest
 from PIL import Image
 
 from uninas_evo.errors import DataError
+from uninas_evo.spaces.uninas import Skeleton, preset
 from uninas_evo.training.check import check, statement
+from uninas_evo.training.genomes import train_genome
 from uninas_evo.training.images import ImageSet, Splits, from_datasets, make_splits
 from uninas_evo.training.pixels import decode, examine
-from uninas_evo.training.protocol import Protocol
+from uninas_evo.training.protocol import Protocol, load_protocol
 from uninas_evo.training.readers import read_splits
 from uninas_evo.training.transforms import eval_transform, train_transform
 
@@ -301,3 +303,17 @@ def test_a_negative_of_sixteen_bits_is_shown_as_it_is_meant(tmp_path: Path) -> N
 def test_arrays_of_other_byte_orders_are_the_same_images() -> None:
     """A network's or an instrument's order of bytes changes no value."""
     assert np.array_equal(decode(RAMP.astype(">u2"), "x")[0], decode(RAMP, "x")[0])
+
+
+@pytest.mark.parametrize("width", [16, 32, 64])
+def test_what_stands_at_the_side_is_learned(tmp_path: Path, width: int) -> None:
+    """Classes that the left fifth of wide images tells apart are learned: images are squeezed, not cut."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(240) % 2
+    images = rng.integers(60, 120, (240, 16, width), dtype=np.uint8)
+    images[labels == 1, :, : width // 5] += 100
+    np.savez(tmp_path / "d.npz", x_train=images[:160], y_train=labels[:160], x_test=images[160:], y_test=labels[160:])
+    genome = preset("resnet", Skeleton(image_size=16, classes=2, stem=(4, 4), channels=(8,), depths=(1,)))
+    protocol = load_protocol("small").replace(epochs=5, batch_size=16, hflip=0.0)
+    found = train_genome(genome, read_splits(tmp_path / "d.npz", 0.1), protocol, tmp_path / "t")
+    assert found.test_accuracy > 0.95
