@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import os
 import re
 import typing
 from collections.abc import Iterable, Iterator, Mapping
@@ -209,5 +210,5 @@ def _absolute(options: BaseModel, folder: Path) -> None:
             if isinstance(table, BaseModel):
                 _absolute(table, folder)
         if isinstance(value, Path) and not value.is_absolute():
-            beside = folder / value
-            object.__setattr__(options, name, (beside if beside.exists() else value).absolute())
+            beside = folder / value  # of any length: pathlib's own `exists` raises for names that are too long
+            object.__setattr__(options, name, (beside if os.path.exists(beside) else value).absolute())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import os
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -94,7 +95,7 @@ def _images(found: re.Match[str]) -> float:
 def bank_file(path: str | Path) -> Path:
     """The table of a bank: of a folder, of a name in `SHIPPED` (unless there is such a file or folder), or itself."""
     path = Path(path)
-    if path.is_dir():
+    if os.path.isdir(path):  # for names of any length, as below
         return path / FILE_NAME
     if str(path) in SHIPPED and not path.exists():
         return Path(str(files("uninas_evo") / "predictors" / f"{path}.csv.gz"))
@@ -115,8 +116,10 @@ def load_bank(path: str | Path, data: str | None = None) -> Bank:
         DataError: there is none, it has no genomes, no such data, or a cell is no number.
     """
     path = bank_file(path)
-    if not path.is_file():
-        raise DataError(f"there is no bank at {str(path)!r}; make one with `uninas-evo bank FILE`, or name its folder")
+    if not os.path.isfile(path):
+        raise DataError(
+            f"there is no bank at {str(path)!r:.200}; make one with `uninas-evo bank FILE`, or name its folder"
+        )
     rows = read_rows(path)
     named = next((name for name in GENOMES if rows and name in rows[0].cells), None)
     if named is None:
