@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from uninas_evo.config.runfile import apply_setting, changes, check_changes, load_run_file, parse_run, to_toml
 from uninas_evo.contracts import Budget
-from uninas_evo.errors import BudgetError, ObjectiveError, RunFileError
+from uninas_evo.errors import BudgetError, ObjectiveError, RunFileError, StrategyError
 from uninas_evo.problems.options import BudgetOptions
 from uninas_evo.spaces.uninas import Skeleton, preset
 
@@ -183,7 +183,11 @@ def test_the_run_files_of_the_repository_are_right(path: Path) -> None:
     """Every run file can be read, and its problem and strategy made."""
     run = load_run_file(path)
     problem = run.problem()
-    assert run.strategy(problem).objectives == problem.objectives
+    if earlier := getattr(run.strategy_options, "start_from", None):  # the folder of another run, which is not here
+        with pytest.raises(StrategyError, match=rf"start_from must name run folders; {earlier[0]}"):
+            run.strategy(problem)
+    else:
+        assert run.strategy(problem).objectives == problem.objectives
     assert path.read_text().startswith("# ")
 
 
