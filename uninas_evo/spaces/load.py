@@ -154,7 +154,8 @@ def _unread(text: str) -> str:
     if text.lstrip().startswith(ChoiceSpace.form):
         return (
             f"a text that begins with {ChoiceSpace.form!r} is of a space of one's own, whose table and functions the "
-            "text does not hold; give the folder of its run where a run is taken, or call `decode` of the space in Python"
+            "text does not hold; give the folder of its run where a run is taken, or call `decode` of the space in "
+            "Python"
         )
     known = ", ".join(repr(begin) for entry in entries().values() for begin in entry.begins)
     return f"no space reads a text that begins with {text[:40].splitlines()[:1]}; texts begin with {known}"
