@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from uninas_evo.contracts import Draft
+from uninas_evo.contracts import Draft, Objective, Space
 from uninas_evo.strategies.base import MAX_TRIES, Lag, SteadyState, start_of
 
 
@@ -24,7 +25,7 @@ class RandomWalk(SteadyState):
         options: `lag`, see `Lag`.
 
     Raises:
-        StrategyError: the space has no start (at the first ask).
+        StrategyError: the space has no start.
 
     Example:
         ```python
@@ -39,12 +40,16 @@ class RandomWalk(SteadyState):
 
     Options = Lag
     objectives_allowed = "any"
-    _last: Draft | None = None
+
+    def __init__(self, space: Space[Any], objectives: Sequence[Objective], *, seed: int, **options: Any) -> None:
+        super().__init__(space, objectives, seed=seed, **options)
+        self._start = start_of(space)
+        self._last: Draft | None = None
 
     def propose(self) -> Draft:
         """The start, then a step from the candidate before."""
         if self._last is None or (genome := self._step(self._last.genome)) is None:
-            self._last = Draft(start_of(self.space), origin="start")
+            self._last = Draft(self._start, origin="start")
         else:
             self._last = Draft(genome, (self.next_number - 1,), "mutate")
         return self._last

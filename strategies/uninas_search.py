@@ -49,7 +49,7 @@ class UninasSearch(Generational):
         kept: what the next walks begin at, best first.
 
     Raises:
-        StrategyError: the space has no start (at the first ask).
+        StrategyError: the space has no start.
 
     Example:
         ```python
@@ -69,13 +69,14 @@ class UninasSearch(Generational):
 
     def __init__(self, space: Space[Any], objectives: Sequence[Objective], *, seed: int, **options: Any) -> None:
         super().__init__(space, objectives, seed=seed, **options)
+        self._start = start_of(space)
         self.kept: list[Result] = []
 
     def breed(self) -> Iterator[Draft]:
         """The start at first, then the steps of all walks."""
         starts = [(result.candidate.genome, result.candidate.number) for result in self.kept]
         if not starts:
-            starts = [(start_of(self.space), self.next_number)]
+            starts = [(self._start, self.next_number)]
             yield Draft(starts[0][0], origin="start")
         for walk in range(self.options.population):
             genome, number = starts[walk % len(starts)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,18 @@ def test_code_that_cannot_be_seen_is_refused(project: Path, tmp_path_factory: py
     )
     with pytest.raises(UninasEvoError, match=r"imports .*unseen\.py, which cannot be seen in its text"):
         search(project, evaluations=3)
+
+
+def test_a_module_without_a_file_is_no_code(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as torch.classes, which says `_classes.py`: whoever is first to import torch in a process is not refused."""
+    (project / "own.py").write_text(
+        "import sys, types\nsys.modules['made_up'] = types.ModuleType('made_up')\n"
+        "sys.modules['made_up'].__file__ = '_made_up.py'\ndef score(genome: 'Genome'):\n    return 1.0\n"
+    )
+    monkeypatch.setitem(sys.modules, "made_up", None)
+    monkeypatch.delitem(sys.modules, "made_up")
+    search(project, evaluations=3)
+    assert values(project / "s") == {1.0}
 
 
 def test_a_worker_that_finds_other_code_ends_the_run(project: Path) -> None:

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils import estimator_checks
 
 from uninas_evo import ImageClassifier, search
 from uninas_evo.errors import DataError
@@ -69,6 +71,25 @@ def test_parameters_are_those_of_scikit_learn() -> None:
     assert "hours=2.0" in repr(mine)
 
 
+@pytest.mark.parametrize(
+    "check",
+    [
+        estimator_checks.check_do_not_raise_errors_in_init_or_set_params,
+        estimator_checks.check_estimator_cloneable,
+        estimator_checks.check_estimator_repr,
+        estimator_checks.check_get_params_invariance,
+        estimator_checks.check_mixin_order,
+        estimator_checks.check_no_attributes_set_in_init,
+        estimator_checks.check_parameters_default_constructible,
+        estimator_checks.check_set_params,
+    ],
+    ids=lambda check: check.__name__,
+)
+def test_the_checks_of_scikit_learn(check: Any) -> None:
+    """Those of parameters and copies, which need no fit: others fit tables of floats, and these are images."""
+    check("ImageClassifier", ImageClassifier())
+
+
 def test_fitted_on_arrays(calls: list[dict[str, Any]], tmp_path: Path) -> None:
     """Labels of any kind come back, probabilities sum to 1, and everything is passed on; what was fitted pickles."""
     x, y = images()
@@ -102,6 +123,31 @@ def test_fitted_on_a_data_set_and_a_folder(calls: list[dict[str, Any]], tmp_path
     kept = Path(calls[0]["data"])
     assert mine.set_params(out=tmp_path).fit(str(kept)).classes_.tolist() == ["0", "1", "2"]
     assert calls[1]["data"] == kept
+
+
+def test_images_in_a_folder(calls: list[dict[str, Any]], tmp_path: Path) -> None:
+    """A folder's images are predicted in the order of their paths, as the same pixels are in an array; so is one."""
+    x, y = images()
+    mine = ImageClassifier(out=tmp_path / "out").fit(x, y)
+    for number, pixels in enumerate(x[:9]):
+        path = tmp_path / "photos" / f"{number // 3}" / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(path)
+    (tmp_path / "photos" / "notes.txt").write_text("no image")
+    assert np.array_equal(mine.predict_proba(tmp_path / "photos"), mine.predict_proba(x[:9]))
+    assert mine.predict(str(path)).tolist() == mine.predict(x[8:9]).tolist()
+    for nothing in (tmp_path / "out" / "nowhere", tmp_path / "photos" / "notes.txt"):
+        with pytest.raises(DataError, match=nothing.name):
+            mine.predict(nothing)
+
+
+def test_a_protocol_of_ones_own_has_patience(calls: list[dict[str, Any]], tmp_path: Path) -> None:
+    """Whatever its path is called."""
+    own = tmp_path / 'my "own" \\ way.toml'
+    own.write_text('base = "small"\nepochs = 9\n')
+    ImageClassifier(protocol=own, patience=2, out=tmp_path).fit(*images())
+    found = load_protocol(calls[0]["protocol"])
+    assert (found.epochs, found.patience) == (9, 2)
 
 
 def test_cross_validation_and_pipelines(calls: list[dict[str, Any]]) -> None:

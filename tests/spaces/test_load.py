@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
+from own_network import own
 
 import uninas_evo
 from uninas_evo.errors import GenomeError, SpaceError
@@ -40,7 +43,7 @@ def test_mistakes_name_what_is_known(tmp_path):
     """What is no preset, file or text of any space is a GenomeError with the choices."""
     with pytest.raises(GenomeError, match=r"'resnt' is neither a preset nor a file \(did you mean 'resnet'\?\)"):
         uninas_evo.load_genome("resnt")
-    with pytest.raises(GenomeError, match="no space reads a text that begins with 'unknown 1'; texts begin with"):
+    with pytest.raises(GenomeError, match=r"no space reads a text that begins with \['unknown 1'\]; texts begin with"):
         uninas_evo.load_genome("unknown 1\n")
     (tmp_path / "other.txt").write_text("unknown 1\n")
     with pytest.raises(GenomeError, match=r"other.txt: no space reads a text that begins with \['unknown 1'\]"):
@@ -48,6 +51,17 @@ def test_mistakes_name_what_is_known(tmp_path):
     (tmp_path / "cell.txt").write_text("|none~0|")
     with pytest.raises(GenomeError, match=r"cell.txt: a cell's text has six edges"):
         uninas_evo.load_genome(tmp_path / "cell.txt")
+
+
+def test_a_space_of_ones_own_is_not_in_its_text(tmp_path):
+    """Its text, and a file of it, say so, and how it is read."""
+    space = own()
+    text = space.encode(space.sample(random.Random(0)))
+    (tmp_path / "winner.txt").write_text(text)
+    for source in (text, tmp_path / "winner.txt"):
+        with pytest.raises(GenomeError, match=r"'choices 1' is of a space of one's own, .* call `decode` of the space"):
+            uninas_evo.load_genome(source)
+    assert space.decode(text) is not None
 
 
 def test_names_and_beginnings_differ():

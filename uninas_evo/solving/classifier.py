@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError
 
+from uninas_evo.config.runfile import to_toml
 from uninas_evo.errors import DataError, UninasEvoError
 from uninas_evo.report.record import RunRecord, read_run
 from uninas_evo.solving.solution import Solution
@@ -121,7 +122,11 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def predict(self, x: Any) -> Any:
-        """The most probable label (N,) of each image of an array or a data set.
+        """The most probable label (N,) of each image.
+
+        Args:
+            x: images as `fit` takes them, without labels or with ones that are not looked at; or an image's path, or
+                a folder's, whose images are taken in the order of their paths, those of folders inside it too.
 
         Raises:
             UnfittedError: nothing was fitted.
@@ -131,7 +136,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self.classes_[chances.argmax(1)]
 
     def predict_proba(self, x: Any) -> FloatArray:
-        """The probability (N, K) of each label, in the order of `classes_`.
+        """The probability (N, K) of each label, in the order of `classes_`; `x` is that of `predict`.
 
         Raises:
             UnfittedError: nothing was fitted.
@@ -140,6 +145,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         import torch
 
         from uninas_evo.training.batches import Normalize
+        from uninas_evo.training.folders import images_at
         from uninas_evo.training.images import ImageSet
         from uninas_evo.training.protocol import load_protocol
         from uninas_evo.training.transforms import eval_transform
@@ -152,7 +158,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
         prepare = eval_transform(protocol, how.size)
         normalize = Normalize(how.mean, how.std, torch.device("cpu"), False, how.size[0])
-        images = _images(x)
+        images = images_at(Path(x)) if isinstance(x, str | Path) else _images(x)
         read = ImageSet(images, np.zeros(len(images), np.int64)).read
         found = [np.empty((0, len(self.classes_)))]
         with torch.inference_mode():
@@ -206,7 +212,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return str(self.protocol)
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "patient.toml"
-        path.write_text(f'base = "{self.protocol}"\npatience = {int(self.patience)}\n', encoding="utf-8")
+        path.write_text(to_toml({"base": str(self.protocol), "patience": int(self.patience)}), encoding="utf-8")
         return str(path)
 
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from uninas_evo.contracts import Space
 from uninas_evo.errors import GenomeError, SpaceError
 from uninas_evo.files import decoded
+from uninas_evo.spaces.choices import ChoiceSpace
 
 if TYPE_CHECKING:
     from torch import nn
@@ -79,11 +80,11 @@ def load_space(source: str | Path, skeleton: Any = None) -> tuple[Space[Any], An
     if entry is not None:
         return entry.load(text, *given)
     if "\n" in text:
-        raise GenomeError(f"no space reads a text that begins with {text.splitlines()[0]!r}; {_known()}")
+        raise GenomeError(_unread(text))
     content = read_source(text, presets())
     entry = _entry(content)
     if entry is None:
-        raise GenomeError(f"{text}: no space reads a text that begins with {content[:40].splitlines()[:1]}; {_known()}")
+        raise GenomeError(f"{text}: {_unread(content)}")
     try:
         return entry.load(content, *given)
     except GenomeError as error:
@@ -148,8 +149,16 @@ def _entry(text: str) -> SpaceEntry | None:
     return next((entry for entry in entries().values() if text.lstrip().startswith(entry.begins)), None)
 
 
-def _known() -> str:
-    return "texts begin with " + ", ".join(repr(begin) for entry in entries().values() for begin in entry.begins)
+def _unread(text: str) -> str:
+    """Why no entry reads a text, and what to do."""
+    if text.lstrip().startswith(ChoiceSpace.form):
+        return (
+            f"a text that begins with {ChoiceSpace.form!r} is of a space of one's own, whose table and functions the "
+            "text does not hold; give the folder of its run where a run is taken, or call `decode` of the space in "
+            "Python"
+        )
+    known = ", ".join(repr(begin) for entry in entries().values() for begin in entry.begins)
+    return f"no space reads a text that begins with {text[:40].splitlines()[:1]}; texts begin with {known}"
 
 
 def read_source(name: str, known: Sequence[str]) -> str:

@@ -175,6 +175,21 @@ def image_files(folder: Path) -> list[str]:
     return sorted(_images(folder, "", Counter()))
 
 
+def images_at(path: Path) -> list[str]:
+    """An image, or all images below a folder in the order of their paths.
+
+    Raises:
+        DataError: there are none.
+    """
+    try:
+        found = [str(path)] if path.is_file() else image_files(path) if path.is_dir() else []
+    except OSError as error:
+        raise DataError(f"{shown(path)} cannot be read ({error.strerror}); allow reading it") from error
+    if not found:
+        raise DataError(f"there are no images at {shown(repr(str(path)))}; give an image or a folder of images")
+    return found
+
+
 def _class_folders(folder: Path) -> dict[str, Path]:
     """Class folders by their names, written alike whichever system made them."""
     found: dict[str, Path] = {}

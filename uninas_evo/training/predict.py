@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 from uninas_evo.errors import DataError, TrainingError
 from uninas_evo.files import write_atomically
 from uninas_evo.training.batches import Normalize
-from uninas_evo.training.folders import image_files
+from uninas_evo.training.folders import images_at
 from uninas_evo.training.formats import load
 from uninas_evo.training.pixels import shown
 from uninas_evo.training.tasks.backbone import Headed
@@ -70,11 +70,9 @@ def predict(
 
 def _files(images: Path) -> list[tuple[str, str]]:
     """The images and their names in the folder of drawings, which differ."""
+    found = images_at(images)
     if images.is_file():
         return [(str(images), images.name)]
-    found = image_files(images) if images.is_dir() else []
-    if not found:
-        raise DataError(f"there are no images at {shown(repr(str(images)))}; give an image or a folder of images")
     names = [str(Path(file).relative_to(images)) for file in found]
     stems = {str(Path(name).with_suffix("")) for name in names}
     if len(stems) < len(names):
