@@ -286,10 +286,10 @@ def _check_imported(path: Path, names: Iterable[str]) -> None:
     Raises:
         ObjectiveError: a module came from elsewhere, so that a change in it would not be noticed.
     """
-    files = {str(file) for name in names if (file := getattr(sys.modules[name], "__file__", None))}
+    others = [sys.modules[name] for name in names if name.split(".")[0] != __name__.split(".")[0]]  # but this library
+    files = {str(file) for module in others if (file := getattr(module, "__file__", None))}
     files = {file for file in files if os.path.isabs(file)}  # others, such as torch.classes, were never loaded from one
-    library = Path(__file__).resolve().parent.parent
-    own = [file for file in sorted(files) if is_own(Path(file)) and not Path(file).resolve().is_relative_to(library)]
+    own = [file for file in sorted(files) if is_own(Path(file))]
     known = {os.path.realpath(one) for one in _IMPORTED[str(path.absolute().parent)]}
     for file in own:
         if os.path.realpath(file) not in known:
