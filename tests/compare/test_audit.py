@@ -241,6 +241,9 @@ def test_the_ceiling_is_what_noise_leaves() -> None:
     assert found.kendall.value == pytest.approx(kendall(first[:200], second[:200]))
     assert found.reachable.low < kendall(mean, first) < found.reachable.high
     assert ceiling(known([1.0] * 5)) is None
+    nothing = ceiling(known([0.0, 10.0, 20.0, 30.0, 40.0], accuracy_2=[5.0, 12.0, 18.0, 33.0, 39.0]), draws=50)
+    assert nothing is not None
+    assert nothing.networks == 5, "a network that learned nothing was trained, too"
 
 
 def test_intervals_hold_their_estimate() -> None:

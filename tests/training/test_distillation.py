@@ -15,7 +15,7 @@ from torch.nn import functional
 from uninas_evo.errors import TrainingError
 from uninas_evo.spaces.uninas import Skeleton, preset
 from uninas_evo.spaces.uninas.network import build
-from uninas_evo.training import fit, loop
+from uninas_evo.training import fit, formats, loop
 from uninas_evo.training.distillation import Teacher
 from uninas_evo.training.formats import save_weights
 from uninas_evo.training.images import Splits
@@ -140,3 +140,17 @@ def test_networks_of_timm_teach(protocol: Protocol, tmp_path: Path, monkeypatch:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(TrainingError, match="cannot be had: timm's hub does not answer; download them"):
         teacher_of(protocol.replace(teacher="timm:resnet10t"))
+
+
+def test_a_process_reads_a_teacher_once(protocol: Protocol, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many students of a search have one teacher; one that was trained anew in its folder is read again."""
+    taught = protocol.replace(teacher=saved(tmp_path))
+    first = teacher_of(taught)
+    read = []
+    load = formats.load
+    monkeypatch.setattr(formats, "load", lambda source: read.append(source) or load(source))
+    assert teacher_of(taught).digest == first.digest
+    assert read == []
+    saved(tmp_path, seed=1)
+    assert teacher_of(taught).digest != first.digest
+    assert len(read) == 1

@@ -327,7 +327,7 @@ def known_networks(
     except GenomeError as error:
         raise DataError(f"{path} has a genome that cannot be read: {error}; name its run file with --space") from error
     values = bank.columns[column]
-    percent = values if np.nanmax(values, initial=0) > 1 else 100 * values
+    percent = values * _percent(values)
     if (percent < 0).any() or (percent > 100).any():
         raise DataError(
             f"scores are judged by accuracies, shares or percent, and the column {column!r} of {path} goes from "
@@ -337,6 +337,11 @@ def known_networks(
     cells = isinstance(space, NASBench201Space) and not every_cell
     whole = [not cells or Cell.from_text(text).is_whole for text in genomes]
     return known.only(np.flatnonzero(np.isfinite(percent) & whole).tolist())
+
+
+def _percent(values: FloatArray) -> float:
+    """What makes accuracies percent: those that are all 1 at most are shares."""
+    return 1.0 if np.nanmax(values, initial=0) > 1 else 100.0
 
 
 def _space_of(text: str, column: str) -> Space[Any]:
@@ -436,7 +441,7 @@ def _agreement(
 
 def ceiling(known: Known, *, seed: int = 0, draws: int = 1000) -> Ceiling | None:
     """What the noise of training lets a score reach; None where fewer than four networks were trained twice."""
-    scale = known.accuracy / known.bank.columns[known.column]
+    scale = _percent(known.bank.columns[known.column])
     trained = np.array([known.accuracy, *(known.bank.columns[name] * scale for name in known.repeats)])
     twice = np.flatnonzero(np.isfinite(trained).sum(0) > 1)
     if len(twice) < 4:

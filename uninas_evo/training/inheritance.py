@@ -8,10 +8,14 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import nn
 
-from uninas_evo.errors import TrainingError
-from uninas_evo.training import checkpoint
+from uninas_evo.errors import JournalError
+from uninas_evo.files import write_atomically
+
+SUFFIX = ".safetensors"
 
 
 @torch.no_grad()
@@ -28,9 +32,10 @@ def hand_down(parent: nn.Module, child: nn.Module) -> None:
         own = any(not prefix or name.startswith(f"{prefix}.") for prefix in able)
         if not own and known is not None and known.shape == tensor.shape:
             tensor.copy_(known)
+    parts = dict(parent.named_modules())
     for name, module in able.items():
-        with contextlib.suppress(AttributeError):  # the parent has no such part
-            module.inherit(parent.get_submodule(name))
+        if name in parts:
+            module.inherit(parts[name])
 
 
 class WeightCache:
@@ -61,16 +66,17 @@ class WeightCache:
         """Puts weights into a network; False where they are not there, or damaged."""
         path = self._path(key)
         try:
-            network.load_state_dict(checkpoint.load_tensors(path))
+            network.load_state_dict(load(path.read_bytes()))
             path.touch()
-        except (TrainingError, RuntimeError, OSError):
+        except (SafetensorError, RuntimeError, OSError):
             return False
         return True
 
     def save(self, key: str, network: nn.Module) -> None:
         """Keeps a network's weights, and removes the longest unused ones beyond the limit; a full disk keeps none."""
-        with contextlib.suppress(TrainingError, OSError):
-            checkpoint.save_tensors(self._path(key), network.state_dict())
+        content = save({name: tensor.contiguous() for name, tensor in network.state_dict().items()})
+        with contextlib.suppress(JournalError, OSError):
+            write_atomically(self._path(key), lambda file: file.write(content))
             files = sorted(self._files())
             held = sum(size for _, size, _ in files)
             for _, size, path in files[:-1]:
@@ -79,13 +85,13 @@ class WeightCache:
                     held -= size
 
     def _path(self, key: str) -> Path:
-        return (self.folder or Path(self._own.name)) / f"{key}.pt"
+        return (self.folder or Path(self._own.name)) / f"{key}{SUFFIX}"
 
     def _files(self) -> list[tuple[float, int, Path]]:
         """Time of last use, bytes and path of every file."""
         found = []
         folder = self.folder or (Path(self._own.name) if self.is_used else None)
-        for path in folder.glob("*.pt") if folder else ():
+        for path in folder.glob(f"*{SUFFIX}") if folder else ():
             with contextlib.suppress(FileNotFoundError):  # another worker removed it
                 state = path.stat()
                 found.append((state.st_mtime, state.st_size, path))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -29,7 +31,7 @@ def load_teacher(protocol: Protocol, classes: Sequence[str], channels: int, devi
     """
     if not protocol.teacher:
         return None
-    network, prepared = _loaded(protocol.teacher, len(classes))
+    network, prepared = _loaded(protocol.teacher, len(classes), _written(protocol.teacher))
     if prepared.classes and prepared.classes != tuple(classes):
         raise TrainingError(
             f"the teacher {protocol.teacher} was trained on other classes ({', '.join(prepared.classes)[:80]}) than "
@@ -45,8 +47,16 @@ def load_teacher(protocol: Protocol, classes: Sequence[str], channels: int, devi
     return Teacher(network, prepared.size, prepared.mean, prepared.std, protocol, channels, device)
 
 
-def _loaded(source: str, classes: int) -> tuple[nn.Module, formats.Preparation]:
-    """The network of a teacher and what it takes."""
+def _written(source: str) -> tuple[int, ...]:
+    """When the files of a teacher were written."""
+    path = Path(source.partition("@")[2] if outside.is_outside(source) else source)
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    return tuple(file.stat().st_mtime_ns for file in files if file.is_file())
+
+
+@lru_cache(maxsize=2)
+def _loaded(source: str, classes: int, written: tuple[int, ...]) -> tuple[nn.Module, formats.Preparation]:
+    """The network of a teacher and what it takes; a search trains many students under one, which never changes."""
     if outside.is_outside(source):
         return outside.trained_network(source, classes)
     network = formats.load(source)
