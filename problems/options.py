@@ -133,7 +133,7 @@ class ScoringOptions(BaseModel):
         description="data whose images and labels proxies score with, as `train` takes it; unset: normal pixels and "
         "uniform labels, as most of their papers compare with",
     )
-    calibrated: bool = Field(
+    calibrated_norms: bool = Field(
         False, description="proxies see batch norms with the statistics of a first batch, instead of each batch's own"
     )
     canonical: bool = Field(
@@ -283,5 +283,13 @@ def located(function: str, folder: Path) -> str:
 
 def scoring(options: ScoringOptions) -> dict[str, Any]:
     """The arguments of `SearchProblem` that the options give, beside its objectives."""
-    fields: Sequence[str] = ("batch", "proxy_images", "calibrated", "canonical", "proxies", "aggregate", "constraints")
+    fields: Sequence[str] = (
+        "batch",
+        "proxy_images",
+        "calibrated_norms",
+        "canonical",
+        "proxies",
+        "aggregate",
+        "constraints",
+    )
     return {field: getattr(options, field) for field in fields} | {"training": table_of(options.training)}

@@ -32,7 +32,7 @@ class SearchProblem(Problem):
         seed: fixes images and weights.
         batch: images that proxies score with.
         proxy_images: data whose images and labels proxies score with, in the place of noise.
-        calibrated: whether batch norms have the statistics of a first batch when a proxy scores.
+        calibrated_norms: whether batch norms have the statistics of a first batch when a proxy scores.
         canonical: whether proxies score the genome that stands for all that they do not tell apart.
         proxies: settings of proxies and scorers by their names.
         aggregate: proxies that are joined into the objective "aggregate" (see `scoring.aggregate`).
@@ -59,7 +59,7 @@ class SearchProblem(Problem):
         seed: int = 0,
         batch: int = 64,
         proxy_images: str | Path | None = None,
-        calibrated: bool = False,
+        calibrated_norms: bool = False,
         canonical: bool = True,
         proxies: Mapping[str, Mapping[str, Any]] | None = None,
         aggregate: Sequence[str] = (),
@@ -74,7 +74,7 @@ class SearchProblem(Problem):
             aggregate=aggregate,
             batch=batch,
             images=None if proxy_images is None else str(proxy_images),
-            calibrated=calibrated,
+            calibrated_norms=calibrated_norms,
             canonical=canonical,
             settings=proxies,
             own=self.own,

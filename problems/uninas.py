@@ -79,7 +79,7 @@ class UninasProblem(SearchProblem):
         seed: fixes images and weights.
         batch: images that proxies score with.
         proxy_images: data whose images and labels proxies score with, in the place of noise.
-        calibrated: whether batch norms have the statistics of a first batch when a proxy scores.
+        calibrated_norms: whether batch norms have the statistics of a first batch when a proxy scores.
         canonical: whether proxies score the genome that stands for all that they do not tell apart.
         proxies: settings of a proxy by its name.
         aggregate: proxies that are joined into the objective "aggregate" (see `scoring.aggregate`).
@@ -101,7 +101,7 @@ class UninasProblem(SearchProblem):
         seed: int = 0,
         batch: int = 64,
         proxy_images: str | Path | None = None,
-        calibrated: bool = False,
+        calibrated_norms: bool = False,
         canonical: bool = True,
         proxies: Mapping[str, Mapping[str, Any]] | None = None,
         aggregate: Sequence[str] = (),
@@ -114,7 +114,7 @@ class UninasProblem(SearchProblem):
             seed=seed,
             batch=batch,
             proxy_images=proxy_images,
-            calibrated=calibrated,
+            calibrated_norms=calibrated_norms,
             canonical=canonical,
             proxies=proxies,
             aggregate=aggregate,

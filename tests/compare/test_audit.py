@@ -124,7 +124,7 @@ def test_scores_of_pictures_are_their_own(tmp_path: Path) -> None:
         "audit": {"batch": 4, "image": [3, 4, 4], "seed": 0, "device": "cpu", "reinitialize": True}
     }
     pictures = Pictures(torch.zeros(9, 3, 4, 4), torch.zeros(9, dtype=torch.int64))
-    for changed in (replace(INPUTS, calibrated=True), replace(INPUTS, pictures=pictures)):
+    for changed in (replace(INPUTS, calibrated_norms=True), replace(INPUTS, pictures=pictures)):
         with pytest.raises(ProxyError, match="holds scores of other inputs"):
             score_networks(SPACE, ["2"], ["params"], changed, tmp_path, HERE)
 

@@ -402,7 +402,7 @@ def test_calibrated_norms_are_those_of_a_batch_of_their_own(name: str) -> None:
     """Every proxy scores with them, and where there is no batch norm they change nothing."""
     skeleton = Skeleton(image_size=16, classes=4, stem=(8, 8), channels=(32, 32), depths=(1, 1))
     net, inputs = build(preset("efficientnet", skeleton)), Inputs(batch=16, image=(3, 16, 16))
-    calibrated = replace(inputs, calibrated=True)
+    calibrated = replace(inputs, calibrated_norms=True)
     assert score(net, [name], calibrated) == score(net, [name], calibrated)
     blind = name in ("params", "flops", "layers", "synflow")
     assert (score(net, [name], calibrated) == score(net, [name], inputs)) == blind
@@ -411,7 +411,7 @@ def test_calibrated_norms_are_those_of_a_batch_of_their_own(name: str) -> None:
 def test_calibration_sets_the_batchs_statistics() -> None:
     """Means and variances of what each norm is given; then it stays so."""
     net, images = small(), INPUTS.images("calibration")
-    calibrated = prepare(net, replace(INPUTS, calibrated=True), training=True)
+    calibrated = prepare(net, replace(INPUTS, calibrated_norms=True), training=True)
     seen = net[0](images)
     torch.testing.assert_close(calibrated[1].running_mean, seen.mean((0, 2, 3)))
     torch.testing.assert_close(calibrated[1].running_var, seen.var((0, 2, 3)))

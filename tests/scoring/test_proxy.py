@@ -48,8 +48,10 @@ def test_proxies_see_the_users_images(data: Path) -> None:
 def test_norms_are_calibrated_where_that_is_asked() -> None:
     """In the run file as in Python; without it the values are as ever."""
     genome = problem().space.start
-    plain, calibrated = (problem(calibrated=one).evaluate(genome, "cpu") for one in (False, True))
+    plain, calibrated = (problem(calibrated_norms=one).evaluate(genome, "cpu") for one in (False, True))
     assert plain == problem().evaluate(genome, "cpu")
     assert plain["snip"] != calibrated["snip"]
-    options = UninasOptions(skeleton=SKELETON, start="efficientnet", objectives=["snip"], batch=8, calibrated=True)
+    options = UninasOptions(
+        skeleton=SKELETON, start="efficientnet", objectives=["snip"], batch=8, calibrated_norms=True
+    )
     assert UninasProblem.from_options(options, 0).evaluate(genome, "cpu")["snip"] == calibrated["snip"]

@@ -51,8 +51,8 @@ def audit(
     images: Annotated[
         str | None, typer.Option(help="Data that proxies see in the place of noise, as `train` takes it.")
     ] = None,
-    calibrated: Annotated[
-        bool, typer.Option("--calibrated", help="Batch norms keep the statistics of a first batch.")
+    calibrated_norms: Annotated[
+        bool, typer.Option("--calibrated-norms", help="Batch norms keep the statistics of a first batch.")
     ] = False,
     seed: Annotated[int, typer.Option(help="Draws the networks, weights and images.")] = 0,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
@@ -89,7 +89,9 @@ def audit(
     names = names or (["vkdnw_single", "params", "flops", "layers"] if cells else known.scores)
     image = known.space.image
     seen = pictures(images, image) if images else None
-    inputs = Inputs(batch=batch, image=image, seed=seed, device=device, calibrated=calibrated, pictures=seen)
+    inputs = Inputs(
+        batch=batch, image=image, seed=seed, device=device, calibrated_norms=calibrated_norms, pictures=seen
+    )
     pool = PoolOptions(devices=[device] * workers)
     seconds = known.seconds()
 

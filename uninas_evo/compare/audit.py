@@ -271,8 +271,8 @@ def _facts(inputs: Inputs) -> dict[str, Any]:
     """Inputs as a journal tells them; what came later is told where it is not as before."""
     told: dict[str, Any] = {name: getattr(inputs, name) for name in ("batch", "seed", "device", "reinitialize")}
     told["image"] = list(inputs.image)
-    if inputs.calibrated:
-        told["calibrated"] = True
+    if inputs.calibrated_norms:
+        told["calibrated_norms"] = True
     if inputs.pictures is not None:
         told["pictures"] = hashlib.sha256(inputs.pictures.images.numpy().tobytes()).hexdigest()
     return told

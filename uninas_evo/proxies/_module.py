@@ -40,7 +40,7 @@ class Inputs:
         seed: keys the images, the labels and the weights.
         device: where the copy of the module is scored.
         reinitialize: draw new weights keyed by `seed`; False scores the weights that the module has.
-        calibrated: set the statistics of batch norms to those of a batch of its own first, and leave them so.
+        calibrated_norms: set the statistics of batch norms to those of a batch of its own first, and leave them so.
         pictures: real images and labels in the place of normal pixels and uniform labels.
     """
 
@@ -49,7 +49,7 @@ class Inputs:
     seed: int = 0
     device: str = "cpu"
     reinitialize: bool = True
-    calibrated: bool = False
+    calibrated_norms: bool = False
     pictures: Pictures | None = None
 
     def generator(self, *key: object) -> torch.Generator:
@@ -133,7 +133,7 @@ def prepare(module: nn.Module, inputs: Inputs, *, training: bool = False) -> nn.
         )
     if inputs.reinitialize:
         initialize(net, inputs.seed)
-    if inputs.calibrated:
+    if inputs.calibrated_norms:
         calibrate(net, inputs.images("calibration"))
     elif training:
         for norm in batch_norms(net):

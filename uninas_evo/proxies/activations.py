@@ -40,7 +40,7 @@ def zen(module: nn.Module, inputs: Inputs | None = None, *, step: float = 0.01) 
     net = prepare(module, inputs, training=True)
     if inputs.reinitialize:
         redraw(net, inputs.seed, lambda weight, generator: torch.randn(weight.shape, generator=generator))
-        if inputs.calibrated:
+        if inputs.calibrated_norms:
             calibrate(net, inputs.images("calibration"))
     images = inputs.images()
     with torch.no_grad():

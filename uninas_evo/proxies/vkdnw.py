@@ -103,13 +103,13 @@ def vkdnw(
             f"entries, inits and probes must be at least 1, got entries={entries}, inits={inits}, probes={probes}"
         )
     spectra: list[list[Tensor]] = []
-    net = prepare(module, replace(inputs, reinitialize=False, calibrated=False))
+    net = prepare(module, replace(inputs, reinitialize=False, calibrated_norms=False))
     for init in range(inits if inputs.reinitialize else 1):
         drawn = replace(inputs, seed=init_seed(inputs.seed, init))
         if inputs.reinitialize:
             initialize(net, drawn.seed)
         images = drawn.images().to(next(net.parameters()).dtype)
-        if calibrate or inputs.calibrated:
+        if calibrate or inputs.calibrated_norms:
             set_statistics(net, images)
         groups, blocks = _groups(net, entries, per_block)
         chosen_mode = mode or ("probed" if blocks else "exact")

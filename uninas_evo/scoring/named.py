@@ -131,7 +131,7 @@ class Scorers:
         aggregate: proxies that are joined into the objective "aggregate".
         batch: images that proxies score with.
         images: data that proxies see in the place of noise.
-        calibrated: proxies see batch norms with the statistics of a first batch.
+        calibrated_norms: proxies see batch norms with the statistics of a first batch.
         canonical: proxies score the genome that stands for all that they do not tell apart.
         settings: settings of proxies and scorers by their names.
         own: scorers that a problem has itself; their objectives are found by name like any other.
@@ -153,7 +153,7 @@ class Scorers:
         aggregate: Sequence[str] = (),
         batch: int = 64,
         images: str | None = None,
-        calibrated: bool = False,
+        calibrated_norms: bool = False,
         canonical: bool = True,
         settings: Settings | None = None,
         own: Sequence[Scorer] = (),
@@ -161,7 +161,7 @@ class Scorers:
         constrained: Sequence[str] = (),
     ) -> None:
         self.constrained = tuple(name for name in constrained if ":" not in name)
-        self.seen = (images, calibrated, canonical)
+        self.seen = (images, calibrated_norms, canonical)
         self.batch, self.settings, self.costs = batch, settings or {}, tuple(costs)
         self.own = {objective.name: objective for scorer in own for objective in scorer.objectives}
         check_settings(self.settings)

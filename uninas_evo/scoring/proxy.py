@@ -27,7 +27,7 @@ class ProxyScorer(Scorer):
         batch: N, images that they score with.
         settings: keyword arguments of the function, by the proxy's name.
         images: data whose images and labels they score with; None for normal pixels and uniform labels.
-        calibrated: batch norms keep the statistics of a first batch.
+        calibrated_norms: batch norms keep the statistics of a first batch.
         canonical: scores the genome that stands for all that no proxy tells apart, where the space knows it.
     """
 
@@ -35,7 +35,7 @@ class ProxyScorer(Scorer):
     batch: int = 64
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     images: str | None = None
-    calibrated: bool = False
+    calibrated_norms: bool = False
     canonical: bool = True
 
     @property
@@ -63,7 +63,7 @@ class ProxyScorer(Scorer):
             image=subject.image,
             seed=subject.seed,
             device=device,
-            calibrated=self.calibrated,
+            calibrated_norms=self.calibrated_norms,
             pictures=found,
         )
         return score(subject.network(), [one.name for one in self.objectives], inputs, self.settings)
