@@ -14,9 +14,9 @@ from torch import nn
 from typer.testing import CliRunner
 
 from uninas_evo.cli import app
-from uninas_evo.compare import audit
 from uninas_evo.compare.audit import (
     Known,
+    agreement,
     agreements,
     ceiling,
     known_networks,
@@ -149,7 +149,7 @@ def test_aggregates_are_ranked_within_each_sample(monkeypatch: pytest.MonkeyPatc
     accuracies = [float(rng.uniform(50, 90)) for _ in range(12)]
     drawn = []
     monkeypatch.setattr(
-        audit, "bootstrapped", lambda measure, count, **_: drawn.append(measure(np.array([3, 3, 7, 1, 5, 9])))
+        agreement, "bootstrapped", lambda measure, count, **_: drawn.append(measure(np.array([3, 3, 7, 1, 5, 9])))
     )
     agreements(scores, known(accuracies), ["te"])
     texts = ["3", "3", "7", "1", "5", "9"]
