@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -85,9 +85,28 @@ def test_winners_of_any_space_are_trained(tmp_path: Path, nasbench201_table: Pat
     space, (winner,) = baselines.winners(tmp_path / "run", 1)
     assert space.encode(winner) == found.best.text  # type: ignore[union-attr]
     entrants = train_and_compare.field_of(space, [winner], TrainOptions(data="x", random=1))
-    assert [entrant.label for entrant in entrants] == ["winner 1", "random 1"]
+    assert [entrant.label for entrant in entrants] == ["winner 1", "start", "random 1"]
     params = space.cost(winner).params
-    assert 0.8 * params <= space.cost(entrants[1].genome).params <= params
+    assert 0.8 * params <= space.cost(entrants[2].genome).params <= params
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_the_start_is_trained_beside_its_winner(tmp_path: Path, own: bool) -> None:
+    """A run tells where it began, a preset on its skeleton or a file's genome; asked not to, it is left out."""
+    skeleton = Skeleton(16, 3, (8, 8), (32,), (1,))
+    begun = preset("coatnet", skeleton)
+    where = {"start": begun.text} if own else {"start": "coatnet", "skeleton": asdict(skeleton)}
+    search(
+        {"name": "uninas", "objective": "params", **where}, "random", evaluations=4, out=tmp_path / "run", quiet=True,
+        pool={"devices": "in-process"},
+    )  # fmt: skip
+    space, best = baselines.winners(tmp_path / "run", 1)
+    assert space.start == begun
+    assert best != [begun]
+    options = TrainOptions(data="x", presets=[], random=0)
+    assert [one.label for one in train_and_compare.field_of(space, best, options)] == ["winner 1", "start"]
+    without = options.model_copy(update={"start": False})
+    assert [one.label for one in train_and_compare.field_of(space, best, without)] == ["winner 1"]
 
 
 def test_a_network_of_any_space_is_trained(tmp_path: Path) -> None:

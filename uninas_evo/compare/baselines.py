@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from pydantic import TypeAdapter
 
 from uninas_evo.config.runfile import FILE_NAME
 from uninas_evo.contracts import Budget, Space
@@ -14,7 +17,7 @@ from uninas_evo.engine.search import reopen
 from uninas_evo.errors import BudgetError, JournalError, RunFileError
 from uninas_evo.files import decoded
 from uninas_evo.report.record import genome_id, record_of
-from uninas_evo.spaces.uninas import HEAD_WIDTH, Genome, Skeleton, UninasSpace, load_genome, preset
+from uninas_evo.spaces.uninas import HEAD_WIDTH, PRESETS, Genome, Skeleton, UninasSpace, load_genome, preset
 from uninas_evo.spaces.uninas.resize import CHANNEL_STEP, widest
 
 ATTENTION_STEP = HEAD_WIDTH
@@ -35,9 +38,17 @@ def winners(run_dir: str | Path, top: int) -> tuple[Space[Any], list[Any]]:
     table = header.run.get("problem", {})
     if table.get("name", "uninas") == "uninas":  # a genome's text tells its skeleton: nothing of the run is executed
         genomes = [load_genome(text) for text in texts]
-        return UninasSpace(genomes[0], Budget(**table.get("budget", {}))), genomes
+        return UninasSpace(_start(table) or genomes[0], Budget(**table.get("budget", {}))), genomes
     space = reopen(Path(run_dir))[0].problem().space
     return space, [space.decode(text) for text in texts]
+
+
+def _start(problem: Mapping[str, Any]) -> Genome | None:
+    """Where a search in the UniNAS space began; None where its run does not tell. A run holds the text of a file."""
+    source, skeleton = problem.get("start", ""), problem.get("skeleton")
+    if source not in PRESETS and "\n" not in source:
+        return None
+    return load_genome(source, TypeAdapter(Skeleton | None).validate_python(skeleton))
 
 
 def train_table(run_dir: str | Path) -> dict[str, Any]:

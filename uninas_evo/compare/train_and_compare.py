@@ -83,7 +83,7 @@ Report = Callable[[str], None]
 
 
 def train_and_compare(run_dir: str | Path, options: TrainOptions, report: Report = lambda line: None) -> list[Row]:
-    """Trains the best genomes of a run, the presets at its budget and random networks, and compares them.
+    """Trains the best genomes of a run, its start, the presets at its budget and random networks, and compares them.
 
     Everything is written under `DIR/train/`, a folder for each network and seed; called again, it goes on where it
     stopped. The table is `DIR/train/table.md` and `table.json`.
@@ -118,6 +118,8 @@ def field_of(
     The presets are networks of the UniNAS space; winners of another space are compared with random networks of theirs.
     """
     entrants = [Entrant(f"winner {i + 1}", genome) for i, genome in enumerate(best)]
+    if options.start and space.start is not None and space.start not in best:
+        entrants.append(Entrant("start", space.start))
     if isinstance(best[0], Genome):
         entrants += _presets(best[0], space.budget, options, report)
     chance = random_networks(space, best[0], options.random)

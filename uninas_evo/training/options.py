@@ -23,6 +23,9 @@ class TrainOptions(BaseModel):
         None, description="imagenet, small, coco, ade20k, ..., or the path of a TOML file; unset: the task's small one"
     )
     top: PositiveInt = Field(1, description="how many of the search's best genomes are trained")
+    start: bool = Field(
+        True, description="also the network that the search began with: what the search added is its lead over this one"
+    )
     presets: list[Literal["resnet", "efficientnet", "vit", "coatnet"]] = Field(
         ["resnet", "efficientnet", "vit", "coatnet"],
         description="hand-crafted networks, their widths scaled to the same budget; all by default, since the best "
