@@ -122,7 +122,7 @@ def test_what_is_no_teacher_is_told(splits: Splits, protocol: Protocol, make_net
         attempt(teacher="timm:resnot")
     with pytest.raises(TrainingError, match="a teacher is for classification, got the teacher"):
         protocol.replace(
-            task="detection", image_size=64, teacher="x", mixup=0, cutmix=0, auto_augment=""
+            task="detection", image_size=64, teacher="x", mixup=0, cutmix=0, label_smoothing=0, auto_augment=""
         )  # fmt: skip
 
 

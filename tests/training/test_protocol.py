@@ -101,7 +101,7 @@ def test_base_is_extended(tmp_path: Path) -> None:
         (
             'base = "large"',
             "there is no protocol 'large': give one of ade20k, coco, coco-3x, deit, deit-finetune, detection-small, "
-            "imagenet, segmentation-small, small, or",
+            "imagenet, multilabel-small, regression-small, segmentation-small, small, or",
         ),
     ],
 )

@@ -22,7 +22,8 @@ ProtocolOption = Annotated[
     str | None, typer.Option(help="imagenet, small, coco, ade20k, ..., or a TOML file's path; by default the task's.")
 ]
 TaskOption = Annotated[
-    str | None, typer.Option(help="classification, detection or segmentation; by default the protocol's.")
+    str | None,
+    typer.Option(help="classification, multilabel, regression, detection or segmentation; by default the protocol's."),
 ]
 DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, or auto: a GPU where there is one.")]
 WorkersOption = Annotated[int, typer.Option(min=0, help="Processes that read images ahead; 8 are usual beside a GPU.")]
@@ -115,7 +116,17 @@ def train(
 
 def label(metric: str) -> str:
     """What a metric is called for people."""
-    words = {"f1": "F1", "auc": "AUC", "miou": "mean IoU", "ap": "AP", "ap50": "AP50", "ap75": "AP75"}
+    words = {
+        "f1": "F1",
+        "auc": "AUC",
+        "miou": "mean IoU",
+        "map": "mAP",
+        "r2": "R²",
+        "mae": "MAE",
+        "ap": "AP",
+        "ap50": "AP50",
+        "ap75": "AP75",
+    }
     return " ".join(words.get(word, word) for word in metric.split("_"))
 
 

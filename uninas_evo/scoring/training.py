@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import pydantic
 
@@ -20,6 +20,7 @@ from uninas_evo.contracts import Budget, Objective, Progress, Rebudgeted, Scorer
 from uninas_evo.errors import TrainingError
 from uninas_evo.files import write_text
 from uninas_evo.scoring.subject import GenomeSubject
+from uninas_evo.training.protocol import TaskName
 
 if TYPE_CHECKING:
     from torch import nn
@@ -67,8 +68,10 @@ class TrainScorerOptions(pydantic.BaseModel):
     data: str = pydantic.Field(
         description="data to train on: a folder or .npz file as `uninas-evo train --data` takes it"
     )
-    task: Literal["classification", "detection", "segmentation"] | None = pydantic.Field(
-        None, description="what is learnt: the value is then accuracy, box AP or mean IoU; unset: the protocol's task"
+    task: TaskName | None = pydantic.Field(
+        None,
+        description="what is learnt: the value is then accuracy, mean average precision (multilabel), R² (regression), "
+        "box AP or mean IoU; unset: the protocol's task",
     )
     protocol: str | None = pydantic.Field(None, description="a protocol's name or path; unset: the task's small one")
     epochs: int = pydantic.Field(2, ge=1, description="of the short schedule")

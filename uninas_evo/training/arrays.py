@@ -16,7 +16,7 @@ from numpy.lib import format as npy
 from uninas_evo.errors import DataError
 from uninas_evo.training.folders import PART_NAMES, Source
 from uninas_evo.training.images import ImageSet
-from uninas_evo.training.labels import class_labels
+from uninas_evo.training.labels import Kind, labels_of
 from uninas_evo.training.pixels import MOST_CHANNELS, channels_last, shown
 
 MOST_RATIO = 200
@@ -25,7 +25,7 @@ SMALL = 100_000_000
 """Bytes below which the ratio does not matter."""
 
 
-def read_npz(path: Path) -> Source:
+def read_npz(path: Path, kind: Kind = "classes") -> Source:
     """The parts of an `.npz` file under Keras's names (x_train) or MedMNIST's (train_images).
 
     Raises:
@@ -45,7 +45,9 @@ def read_npz(path: Path) -> Source:
             f"{shown(path)} is not a readable .npz file: {str(error)[:200] or type(error).__name__}; write it by "
             "numpy.savez"
         ) from error
-    parts = {part: _array_set(arrays[x], arrays[y], f"{shown(path)}: {x}", part) for part, (x, y) in pairs.items()}
+    parts = {
+        part: _array_set(arrays[x], arrays[y], f"{shown(path)}: {x}", part, kind) for part, (x, y) in pairs.items()
+    }
     if not {"train", "test"} <= parts.keys() and not {"train", "val"} <= parts.keys():
         raise DataError(f"{shown(path)} has not all it needs{_needed(members)}")
     others = sorted(set(members) - set(used))
@@ -128,8 +130,10 @@ def _read_member(archive: zipfile.ZipFile, name: str) -> npt.NDArray[Any]:
     return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
 
 
-def _array_set(images: npt.NDArray[Any], labels: npt.NDArray[Any], name: str, part: str) -> ImageSet:
-    """Arrays (T, H, W) or (T, H, W, C) of uint8 with labels (T,) or (T, 1)."""
+def _array_set(
+    images: npt.NDArray[Any], labels: npt.NDArray[Any], name: str, part: str, kind: Kind = "classes"
+) -> ImageSet:
+    """Arrays (T, H, W) or (T, H, W, C) of uint8 with labels (T,) or (T, 1), or rows of tags or numbers (T, K)."""
     shape = images.shape
     good = len(shape) == 3 or (len(shape) == 4 and channels_last(*shape[1:]))
     if images.dtype != np.uint8 or not good or 0 in shape[1:]:
@@ -139,7 +143,7 @@ def _array_set(images: npt.NDArray[Any], labels: npt.NDArray[Any], name: str, pa
         )
     long = {"train": "training", "val": "validation", "test": "test"}[part]
     try:
-        return ImageSet(images, class_labels(labels, len(images), long))
+        return ImageSet(images, labels_of(kind, labels, len(images), long))
     except DataError as error:
         raise DataError(f"{name}: {error}") from error
 

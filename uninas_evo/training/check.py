@@ -16,6 +16,7 @@ from uninas_evo.training.pixels import Facts, decode, examine
 
 if TYPE_CHECKING:
     from uninas_evo.training.images import ImageSet, Splits
+    from uninas_evo.training.labels import Kind
     from uninas_evo.training.protocol import Protocol
 
 Shape = tuple[int, int, int]
@@ -118,6 +119,35 @@ def check(splits: Splits, classes: int, channels: int = 3) -> None:
             )
     if empty := _absent(splits, splits.train):
         raise DataError(f"these classes have no training images: {empty}; add images or remove the classes")
+    check_images(splits, channels)
+
+
+def check_outputs(splits: Splits, outputs: int, kind: Kind) -> None:
+    """The same for tags and numbers: as many as the network's outputs, and each with something to learn.
+
+    Raises:
+        DataError: they are not as many, a part is empty, or a tag or number is the same in all training images.
+    """
+    if len(splits.classes) != outputs:
+        raise DataError(
+            f"the data has {len(splits.classes)} {kind} and the network {outputs} outputs: they must be equal; "
+            f"use a network whose skeleton has classes = {len(splits.classes)}"
+        )
+    for part, images in splits.parts.items():
+        if not len(images):
+            raise DataError(f"the {part} part has no images; give it some")
+    alike = np.ptp(splits.train.labels, axis=0) == 0
+    if alike.any():
+        names = ", ".join(splits.classes[i] for i in np.flatnonzero(alike)[:10])
+        raise DataError(f"these {kind} are the same in all training images: {names}; add images or remove them")
+
+
+def check_images(splits: Splits, channels: int) -> None:
+    """The images themselves.
+
+    Raises:
+        DataError: one cannot be read or is far too long, or its channels are not the network's.
+    """
     for size in splits.survey.sizes:
         if max(size) > MOST_PROPORTION * min(size):
             raise DataError(
@@ -132,12 +162,12 @@ def check(splits: Splits, classes: int, channels: int = 3) -> None:
             )
 
 
-def statement(splits: Splits, shape: Shape, protocol: Protocol) -> list[str]:
+def statement(splits: Splits, shape: Shape, protocol: Protocol, kind: Kind = "classes") -> list[str]:
     """What the data is and what is done to it on the way to a network of images (C, H, W), a line each."""
     found = splits.survey
     counts = ", ".join(f"{len(images):,} {part}" for part, images in splits.parts.items())
-    lines = [f"data: {counts} images, {len(splits.classes)} classes", *splits.notes]
-    for part in ("validation", "test"):
+    lines = [f"data: {counts} images, {len(splits.classes)} {kind}", *splits.notes]
+    for part in ("validation", "test") if kind == "classes" else ():
         if missing := _absent(splits, splits.parts[part]):
             lines.append(f"notice: no {part} images of {missing}")
     lines += [f"{count:,} images {note}" for note, count in sorted(found.notes.items())]

@@ -20,7 +20,7 @@ from uninas_evo.training.fit import Progress
 from uninas_evo.training.formats import save_weights
 from uninas_evo.training.loop import TrainResult, train
 from uninas_evo.training.process import Process
-from uninas_evo.training.protocol import Protocol
+from uninas_evo.training.protocol import WHOLE, Protocol
 from uninas_evo.training.tasks import task_class
 
 
@@ -104,6 +104,7 @@ def train_in_space(
         time_limit_s=time_limit_s,
     )
     if hasattr(network, "genome") and (process is None or process.first):
+        task_class(protocol.task).finished(network, data)
         save_weights(network, folder, protocol, data.classes)
     return result
 
@@ -149,7 +150,7 @@ def check_image_size(image: Shape, protocol: Protocol) -> None:
         TrainingError: the sizes differ.
     """
     _, height, width = image
-    if protocol.task == "classification" and protocol.image_size and (height, width) != (protocol.image_size,) * 2:
+    if protocol.task in WHOLE and protocol.image_size and (height, width) != (protocol.image_size,) * 2:
         made_for = f"{height} px" if height == width else f"{width} x {height} px"
         raise TrainingError(
             f"the genome's skeleton is made for images of {made_for} and the protocol trains with "

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from uninas_evo.errors import DataError
 from uninas_evo.training.check import Survey, check, survey
-from uninas_evo.training.labels import Labels, class_labels, class_names
+from uninas_evo.training.labels import Kind, Labels, Targets, class_names, labels_of
 from uninas_evo.training.pixels import Pixels, decode, shown
 
 __all__ = ["ImageSet", "Labels", "Splits", "check", "from_datasets", "make_splits"]
@@ -29,11 +29,11 @@ class ImageSet:
     Attributes:
         images: an array (T, H, W) or (T, H, W, C) of uint8, a list of paths, or anything whose items are uint8
             arrays or PIL images.
-        labels: (T,), classes counted from 0.
+        labels: (T,), classes counted from 0; or tags or numbers (T, K).
     """
 
     images: Any
-    labels: Labels
+    labels: npt.NDArray[Any]
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -97,7 +97,7 @@ class Splits:
     """The three parts of a data set.
 
     Attributes:
-        classes: the names of the K classes.
+        classes: the names of the K classes, tags or numbers.
         notes: what of the source is left out or was decided on reading, a line each.
     """
 
@@ -133,17 +133,23 @@ class _Inputs:
 
 
 def from_datasets(
-    train: Any, test: Any, val: Any = None, classes: Sequence[str] = (), val_fraction: float = 0.1
+    train: Any,
+    test: Any,
+    val: Any = None,
+    classes: Sequence[str] = (),
+    val_fraction: float = 0.1,
+    kind: Kind = "classes",
 ) -> Splits:
     """Splits of torchvision-style datasets: `dataset[i]` is (PIL image or uint8 array, label).
 
-    Labels are taken from `targets` or `labels` where the dataset has them, else by reading every item once.
+    Labels are taken from `targets` or `labels` where the dataset has them, else by reading every item once. They are
+    of a kind: classes, or for multilabel and regression rows of tags or numbers.
 
     Raises:
         DataError: a dataset has no length, its items are no pairs, or its labels are wrong.
     """
     given = {"training": train, "test": test, "validation": val}
-    sets = {part: _of_dataset(dataset, part) for part, dataset in given.items() if dataset is not None}
+    sets = {part: _of_dataset(dataset, part, kind) for part, dataset in given.items() if dataset is not None}
     names = classes or getattr(train, "classes", None) or ()
     return make_splits(sets["training"], sets["test"], sets.get("validation"), names, val_fraction)
 
@@ -168,9 +174,13 @@ def make_splits(
     return Splits(train, val, test, names, tuple(notes))
 
 
-def stratified(labels: Labels, fraction: float) -> npt.NDArray[np.bool_]:
-    """Marks a fraction of every class, drawn with `SPLIT_SEED`; at least one, but never all of a class."""
+def stratified(labels: Labels | Targets, fraction: float) -> npt.NDArray[np.bool_]:
+    """Marks a fraction of every class, drawn with `SPLIT_SEED`; at least one, but never all of a class.
+
+    Images with tags or numbers are one class.
+    """
     rng = np.random.default_rng(SPLIT_SEED)
+    labels = labels if labels.ndim == 1 else np.zeros(len(labels), np.int64)
     marked = np.zeros(len(labels), dtype=bool)
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
@@ -179,18 +189,19 @@ def stratified(labels: Labels, fraction: float) -> npt.NDArray[np.bool_]:
     return marked
 
 
-def _of_dataset(dataset: Any, part: str) -> ImageSet:
+def _of_dataset(dataset: Any, part: str, kind: Kind) -> ImageSet:
     try:
         count = len(dataset)
     except Exception as error:  # a foreign dataset raises what it likes
         raise DataError(f"the {part} dataset has no length ({error}); give one with items by number") from error
     stated = _stated_labels(dataset)
     if stated is None:
-        return ImageSet(_Inputs(dataset), class_labels([_label(dataset, i, part) for i in range(count)], count, part))
-    labels = class_labels(stated, count, part)
+        read = [_label(dataset, i, part) for i in range(count)]
+        return ImageSet(_Inputs(dataset), labels_of(kind, read, count, part))
+    labels = labels_of(kind, stated, count, part)
     for i in {0, count // 2, count - 1} if count else ():
-        item = class_labels([_label(dataset, i, part)], 1, part)[0]
-        if item != labels[i]:
+        item = labels_of(kind, [_label(dataset, i, part)], 1, part)[0]
+        if not np.array_equal(item, labels[i]):
             raise DataError(
                 f"item {i} of the {part} dataset has the label {item} and its list of labels {labels[i]}: they must "
                 "be equal; remove target_transform or correct the list"

@@ -1,9 +1,14 @@
-"""A CSV of labels: one row an image, with the columns file, label and, if wanted, part."""
+"""A CSV of labels: one row an image, with the columns file, label and, if wanted, part.
+
+Of tags, the column holds the words that apply, between semicolons or bars; or each tag has a column of 0 and 1. Of
+numbers, each has a column.
+"""
 
 from __future__ import annotations
 
 import math
 import os
+import re
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,11 +19,12 @@ from uninas_evo.errors import DataError
 from uninas_evo.tables import Row, read_rows
 from uninas_evo.training.folders import Source, image_files, part_of
 from uninas_evo.training.images import ImageSet, stratified
+from uninas_evo.training.labels import Kind, Labels, Targets, labels_of
 from uninas_evo.training.pixels import shown
 
 NAMES = ("labels.csv", "labels.tsv")
 FILE = ("file", "filename", "file_name", "image", "path")
-LABEL = ("label", "class", "target", "category")
+LABEL = ("label", "labels", "class", "target", "category", "tags")
 PART = ("part", "split", "set", "subset")
 """Names under which each column is looked for, in capital or small letters."""
 TEST_FRACTION = 0.2
@@ -32,8 +38,8 @@ def find_label_file(path: Path) -> Path | None:
     return next((path / name for name in NAMES if (path / name).is_file()), None)
 
 
-def read_label_file(table: Path) -> Source:
-    """The images that a CSV names, relative to its folder; each word or number of the column label is a class.
+def read_label_file(table: Path, kind: Kind = "classes") -> Source:
+    """The images that a CSV names, relative to its folder, with their classes, tags or numbers.
 
     Raises:
         DataError: the file cannot be read, a column is missing or there twice, or a row is wrong.
@@ -42,27 +48,66 @@ def read_label_file(table: Path) -> Source:
     if not rows:
         raise DataError(f"{shown(table)} has no rows; give one an image")
     file, label, part = (_column(rows, names, table) for names in (FILE, LABEL, PART))
-    if file is None or label is None:
+    others = [column for column in rows[0].cells if column not in (file, label, part)]
+    if file is None or not (label or (kind != "classes" and others)):
         raise DataError(
             f"{shown(table)} has the columns {shown(', '.join(rows[0].cells))}: it needs file and label; rename them"
         )
     files = _files(table, rows, file)
-    words = [unicodedata.normalize("NFC", _filled(table, row, label)) for row in rows]
-    _check_words(table, set(words))
-    names = _sorted(set(words))
-    number = {name: i for i, name in enumerate(names)}
-    labels = np.asarray([number[word] for word in words], dtype=np.int64)
+    names, labels = _labels(table, rows, label, others, kind)
     notes = [f"labels: {shown(table.name)}, {len(rows):,} rows"]
     if unnamed := len(set(image_files(table.parent)) - set(files)):
         notes.append(f"left out: {unnamed:,} images that {shown(table.name)} does not name")
     if part is None:
-        notes.append(f"{shown(table.name)} has no column part: {TEST_FRACTION:g} of each class is the test data")
+        whose = "each class" if kind == "classes" else "the images"
+        notes.append(f"{shown(table.name)} has no column part: {TEST_FRACTION:g} of {whose} is the test data")
         parts = np.where(stratified(labels, TEST_FRACTION), "test", "train")
     else:
         parts = np.asarray([_part(table, row, part) for row in rows])
     chosen = {name: np.flatnonzero(parts == name) for name in ("train", "val", "test")}
     sets = {name: ImageSet([files[i] for i in at], labels[at]) for name, at in chosen.items() if len(at)}
     return Source(sets, tuple(map(shown, names)), notes)
+
+
+def _labels(
+    table: Path, rows: list[Row], label: str | None, others: Sequence[str], kind: Kind
+) -> tuple[list[str], Labels | Targets]:
+    """The names of the classes, tags or numbers, and what each row says of them."""
+    if kind == "numbers":
+        names = [label] if label else list(others)
+        return names, np.asarray([[_finite(table, row, name) for name in names] for row in rows], np.float32)
+    if label is None:
+        tags = [[_finite(table, row, name) for name in others] for row in rows]
+        return list(others), labels_of(kind, tags, len(rows), table.name)
+    cells = [[row.cells[label]] if kind == "tags" else [_filled(table, row, label)] for row in rows]
+    words = [
+        [unicodedata.normalize("NFC", word.strip()) for cell in own for word in _split(cell, kind) if word.strip()]
+        for own in cells
+    ]
+    found = {word for own in words for word in own}
+    _check_words(table, found)
+    names = _sorted(found)
+    number = {name: i for i, name in enumerate(names)}
+    if kind == "classes":
+        return names, np.asarray([number[own[0]] for own in words], dtype=np.int64)
+    tagged = np.zeros((len(rows), len(names)), np.float32)
+    for row, own in enumerate(words):
+        tagged[row, [number[word] for word in own]] = 1
+    return names, tagged
+
+
+def _split(cell: str, kind: Kind) -> list[str]:
+    return [cell] if kind == "classes" else re.split("[;|]", cell)
+
+
+def _finite(table: Path, row: Row, column: str) -> float:
+    value = _number(_filled(table, row, column))
+    if value is None or not math.isfinite(value):
+        raise DataError(
+            f"line {row.line} of {shown(table)} has {shown(row.cells[column])} in the column {shown(column)}: it must "
+            "be a number; correct it, or remove the column"
+        )
+    return value
 
 
 def _column(rows: list[Row], names: Sequence[str], table: Path) -> str | None:

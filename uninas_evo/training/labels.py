@@ -1,9 +1,12 @@
-"""Labels: whole numbers from 0 on, one an image, found right before anything is made from them."""
+"""Labels of images, found right before anything is made from them.
+
+They are of three kinds: a class (a whole number from 0 on), tags (of each, whether it holds), or numbers.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +14,38 @@ import numpy.typing as npt
 from uninas_evo.errors import DataError
 
 Labels = npt.NDArray[np.int64]
+Targets = npt.NDArray[np.float32]
+"""Tags (T, K), each 0 or 1, or numbers (T, K)."""
+Kind = Literal["classes", "tags", "numbers"]
+"""What is said of an image."""
+
+
+def labels_of(kind: Kind, labels: Any, count: int, part: str) -> Labels | Targets:
+    """Labels of a kind: classes (T,), or tags or numbers (T, K), of a part with T = `count` images.
+
+    Raises:
+        DataError: they are none, or not as many as the images.
+    """
+    if kind == "classes":
+        return class_labels(labels, count, part)
+    try:
+        found = np.asarray(labels, dtype=np.float64)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise DataError(f"the labels of the {part} part are no numbers ({error}); give a row an image") from error
+    found = found[:, None] if found.ndim == 1 and kind == "numbers" else found
+    if found.ndim != 2 or found.shape[1] == 0 or len(found) != count:
+        raise DataError(
+            f"the labels of the {part} part must be a row of {kind} an image, shape ({count}, K), got {found.shape}; "
+            "correct them"
+        )
+    wrong = ~np.isfinite(found) if kind == "numbers" else (found != 0) & (found != 1)
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        rule = "numbers must be finite" if kind == "numbers" else "a tag is 0 or 1"
+        raise DataError(
+            f"label {row} of the {part} part has {found[row, column]} in column {column}: {rule}; correct it"
+        )
+    return found.astype(np.float32)
 
 
 def class_labels(labels: Any, count: int, part: str) -> Labels:
@@ -64,8 +99,8 @@ def _whole(found: npt.NDArray[Any], part: str) -> Labels:
     return found.astype(np.int64)
 
 
-def class_names(labels: Labels, names: Sequence[str]) -> tuple[str, ...]:
-    """The names of the K classes: those given, or the numbers that the training labels count through.
+def class_names(labels: Labels | Targets, names: Sequence[str]) -> tuple[str, ...]:
+    """The names of the K classes, tags or numbers: those given, or the numbers that the training labels count through.
 
     Raises:
         DataError: a name stands twice, a label is negative, or a number is left out on the way to the greatest one.
@@ -75,6 +110,8 @@ def class_names(labels: Labels, names: Sequence[str]) -> tuple[str, ...]:
         if twice := next((name for name in told if told.count(name) > 1), None):
             raise DataError(f"two classes have the name {twice!r:.60}; give each its own")
         return told
+    if labels.ndim == 2:
+        return tuple(map(str, range(labels.shape[1])))
     present = np.unique(labels)
     if len(present) and present[0] < 0:
         raise DataError(f"the training part has the label {present[0]}: labels are counted from 0; correct them")

@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
 
+from uninas_evo.training.protocol import TaskName
+
 
 class TrainOptions(BaseModel):
     """What is trained against what, all with the same protocol and seeds."""
@@ -16,9 +18,7 @@ class TrainOptions(BaseModel):
         description="a folder with train/ and val/, one with labels.csv or IDX files, or an .npz file; for detection a "
         "COCO or VOC folder, for segmentation one of images/ and annotations/"
     )
-    task: Literal["classification", "detection", "segmentation"] | None = Field(
-        None, description="what the networks are trained for; unset: the protocol's task"
-    )
+    task: TaskName | None = Field(None, description="what the networks are trained for; unset: the protocol's task")
     protocol: str | None = Field(
         None, description="imagenet, small, coco, ade20k, ..., or the path of a TOML file; unset: the task's small one"
     )

@@ -2,7 +2,7 @@
 
 Built-in ones lie in `protocols/`: `imagenet` (the paper's), `deit` (UniNet's, which is DeiT's), `deit-finetune` (the
 same network on larger images), `coco`, `coco-3x` and `ade20k` (detection and segmentation as the papers have them), and
-`small`, `detection-small` and `segmentation-small` (two CPU cores, minutes). A file of one's
+`small` and `TASK-small` for every other task (two CPU cores, minutes). A file of one's
 own may start from another by `base = "small"` and state only what differs.
 """
 
@@ -39,8 +39,13 @@ AUGMENT = re.compile(
     r"|(original|originalr|v0|v0r|3a)(-mstd\d{1,3}(\.\d+)?)?"
 )
 """timm's language of augmentations; counts have at most two digits, since each layer is one more pass over an image."""
+TaskName = Literal["classification", "multilabel", "regression", "detection", "segmentation"]
+WHOLE = ("classification", "multilabel", "regression")
+"""Tasks that say something of a whole image of one size."""
 SMALL = {
     "classification": "small",
+    "multilabel": "multilabel-small",
+    "regression": "regression-small",
     "detection": "detection-small",
     "segmentation": "segmentation-small",
 }
@@ -57,7 +62,7 @@ class Protocol(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    task: Literal["classification", "detection", "segmentation"] = "classification"
+    task: TaskName = "classification"
     epochs: int = Field(ge=1, le=100_000)
     batch_size: int = Field(ge=2, le=1_000_000, description="images a step, over all processes together")
     image_size: int = Field(
@@ -200,12 +205,6 @@ class Protocol(pydantic.BaseModel):
                 f"multistep decays at the epochs of decay_at, got the schedule {self.schedule} and {self.decay_at}; "
                 "give both or none"
             )
-        if self.task != "classification" and not self.image_size:
-            raise ValueError(f"{self.task} needs an image_size of its own, since its images have any size; set it")
-        if self.task != "classification" and (self.mixup or self.cutmix or self.auto_augment or self.repeats > 1):
-            raise ValueError(
-                f"mixup, cutmix, auto_augment and repeats are for classification, got the task {self.task}; drop them"
-            )
         if self.batch_size % self.repeats:
             raise ValueError(f"repeats must divide batch_size, got {self.repeats} and {self.batch_size}; change one")
         if self.pad and self.scale != (1.0, 1.0):
@@ -235,7 +234,19 @@ class Protocol(pydantic.BaseModel):
         return self
 
     @pydantic.model_validator(mode="after")
-    def _teaches_classes(self) -> Self:
+    def _fits_its_task(self) -> Self:
+        if self.task not in WHOLE and not self.image_size:
+            raise ValueError(f"{self.task} needs an image_size of its own, since its images have any size; set it")
+        if self.task not in WHOLE and (self.auto_augment or self.repeats > 1):
+            raise ValueError(
+                f"auto_augment and repeats are for tasks on whole images, got the task {self.task}; drop them"
+            )
+        if self.task != "classification" and (self.mixup or self.cutmix or self.label_smoothing):
+            raise ValueError(
+                f"mixup, cutmix and label_smoothing are for classification, got the task {self.task}; drop them"
+            )
+        if self.task == "regression" and self.class_weights != "equal":
+            raise ValueError("class_weights are for classes and tags, and regression has none; drop them")
         if self.task != "classification" and self.teacher:
             raise ValueError(
                 f"a teacher is for classification, got the teacher {self.teacher!r:.60} and the task {self.task}; "

@@ -217,9 +217,12 @@ def test_the_command(genome: Genome, scenes: Path, tmp_path: Path, monkeypatch: 
     assert done.stdout.startswith("test mean IoU")
     assert Path("trained-segmentation", genome.id, "seed-0", "weights.safetensors").is_file()
     for arguments, message in (
-        (("--task", "tracking"), "there is no task 'tracking'; use one of classification, detection, segmentation"),
+        (
+            ("--task", "tracking"),
+            "there is no task 'tracking'; use one of classification, multilabel, regression, detection, segmentation",
+        ),
         (("--task", "detection", "--protocol", "small"), "is of classification and the task is detection"),
-        (("--task", "detection", "--set", "mixup=0.2"), "mixup, cutmix, auto_augment and repeats are for"),
+        (("--task", "detection", "--set", "mixup=0.2"), "mixup, cutmix and label_smoothing are for classification"),
         (("--task", "detection", "--set", "schedule=multistep"), "multistep decays at the epochs of decay_at"),
         (("--task", "segmentation", "--set", "segmentation.width=24"), "width must be a multiple of 16, got 24"),
     ):

@@ -1,7 +1,10 @@
 """What a training learns: one contract, and its tasks by name.
 
 - `task`: the contract: data, network, loss, metrics
+- `whole`: what the next three share, which say something of a whole image
 - `classification`: a class for every image
+- `multilabel`: tags for every image
+- `regression`: numbers for every image
 - `detection`: Mask R-CNN (torchvision) on a network's stage maps: boxes, masks, classes
 - `segmentation`: UperNet (segmentation-models-pytorch) on them: a class for every pixel
 - `backbone`: the stage maps of any network that has them
@@ -17,6 +20,8 @@ from uninas_evo.training.tasks.task import Task
 
 _HOMES = {
     "classification": "Classification",
+    "multilabel": "Multilabel",
+    "regression": "Regression",
     "detection": "Detection",
     "segmentation": "Segmentation",
 }

@@ -98,6 +98,11 @@ class Task(ABC):
     def assembled(cls, backbone: nn.Module, classes: int, protocol: Protocol, seed: int) -> nn.Module:
         """The same network by the number of classes, for weights that are loaded."""
 
+    @classmethod
+    def finished(cls, network: nn.Module, data: Any) -> None:
+        """What is done to a trained network before its weights are written: nothing, unless the task needs it."""
+        return
+
     @abstractmethod
     def check(self, network: nn.Module) -> None:
         """Finds what would spoil the training, before it starts.
