@@ -1,7 +1,7 @@
 """One search whose candidates are scored by the jobs of a Slurm cluster, through dask-jobqueue.
 
-    python examples/slurm_dask.py runs/quickstart.toml --out first --jobs 8 --queue gpu --gres gpu:1
-    python examples/slurm_dask.py runs/quickstart.toml --out first --local
+    python examples/slurm_dask.py runs/vkdnw.toml --out first --jobs 8 --queue gpu --gres gpu:1
+    python examples/slurm_dask.py runs/vkdnw.toml --out first --local
 
 The search itself runs where this script runs, and its folder lies there. Each job is one worker. Started again with the
 same folder, it goes on. `--local` starts the jobs as two processes of this machine, to try it.

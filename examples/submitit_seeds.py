@@ -1,7 +1,7 @@
 """One search for each seed, each a Slurm job of its own, through submitit.
 
-    python examples/submitit_seeds.py runs/quickstart.toml --out searches --seeds 8 --partition gpu --gpus 1
-    python examples/submitit_seeds.py runs/quickstart.toml --out searches --seeds 2 --local
+    python examples/submitit_seeds.py runs/vkdnw.toml --out searches --seeds 8 --partition gpu --gpus 1
+    python examples/submitit_seeds.py runs/vkdnw.toml --out searches --seeds 2 --local
 
 A job that Slurm ends for its time, or for a job that is worth more, is queued again and goes on from its journal.
 `--local` starts the jobs as processes of this machine, to try it.

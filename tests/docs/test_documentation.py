@@ -48,11 +48,13 @@ TINY = {
     "calibration.py": "--labels 30 --draws 2 --data cifar10",
     "canonical.py": "--seeds 2 --evaluations 6",
     "devices.py": "--seeds 1 --limit 20 --strategies aging",
+    "digits.py": "--networks 4 --epochs 1",
     "encodings.py": "--seeds 2 --evaluations 6 --only random 'bayesian (default)'",
     "engine.py": "--evaluations 20 --tasks 2 --resumed 50",
     "forward.py": "--batch 1 --rounds 1 --presets resnet --only uninas",
     "inheritance.py": "--data tiny.npz --protocol tiny.toml --images 32 --children 2 --generations 1",
     "nasbench201.py": "--seeds 2 --limit 30",
+    "quickstart.toml": "--set train.settings.epochs=1 --set after.rescore=1",
     "policy.py": "--seeds 2 --limit 30 --planted 1",
     "predictor.py": "--seeds 1 --limit 20",
     "proxies.py": "--cases 1 --batch 16 --repeats 1",
@@ -148,7 +150,8 @@ def run_command(words: list[str], rule: str) -> None:
         return
     if words[0] == "uninas-evo":
         name = f"{words[1]} --task" if "--task" in words else words[1]
-        words = [*words, *shlex.split(TINY.get(name, "")), *added]
+        short = TINY.get(Path(words[2]).name, "") if len(words) > 2 else ""
+        words = [*words, *shlex.split(TINY.get(name, "")), *shlex.split(short), *added]
         result = CliRunner().invoke(app, words[1:])
         assert result.exit_code == 0, f"{shlex.join(words)}\n{result.output}\n{result.exception!r}"
         return
