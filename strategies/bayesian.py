@@ -52,11 +52,11 @@ class BayesianOptions(Lag, BudgetHandling):
         "the start, which is far behind in the UniNAS space, where 1, 5 and 20 do alike; spaces without a start know "
         "no difference",
     )
-    repeats: Literal["model", "neighbors"] = pydantic.Field(
-        "model",
-        description="what follows a proposal that was asked before: model asks the sampler again, as in version 0.1, "
-        "whose runs go on that way; neighbors tries changes of one decision, which finds as much on NAS-Bench-201 in a "
-        "third of the time, since no model is fitted twice",
+    repeats: Literal["model", "neighbors"] | None = pydantic.Field(
+        None,
+        description="what follows a proposal that was asked before: model asks the sampler again, neighbors tries "
+        "changes of one decision, which finds as much on NAS-Bench-201 in a third of the time, since no model is "
+        "fitted twice; unset: model where compose begins at a genome, neighbors elsewhere",
     )
 
 
@@ -105,6 +105,8 @@ class Bayesian(SteadyState):
         with _quiet():
             self._sampler = self.make_sampler(self.rng.getrandbits(32))
             self.study = optuna.create_study(directions=[objective.goal for objective in self.objectives])
+        fallback = "model" if isinstance(space, Anchored) else "neighbors"
+        self._after_repeat = self.options.repeats or fallback
         self._trials: dict[int, Trial] = {}
         self._best: list[Result] = []
         self._begin(self._near(space.start) if self.options.restart else space)
@@ -120,7 +122,7 @@ class Bayesian(SteadyState):
         for _ in range(TRIES - 1):
             if draft is not None:
                 return draft
-            if self.options.repeats == "neighbors":
+            if self._after_repeat == "neighbors":
                 self.study.enqueue_trial(self._neighbor(first))
             _, draft = self._try(self._encoding)
         if draft is not None:

@@ -1,17 +1,21 @@
 """UniNet's ablations in miniature: one operator or several, their order, the modules; by training and without.
 
-    python tests/benchmarks/uninet_ablations.py --data /usr/share/datasets/fashion-mnist --images 4000 --epochs 2
+    python tests/benchmarks/uninet_ablations.py --data /usr/share/datasets/fashion-mnist --out ablations.jsonl
 
-Prints a line a network: parameters, published FLOPs, mean validation accuracy and its spread over the seeds, and the
-training-free scores; then the rank correlation of these with the accuracies. Stages are written as operator and module
-(D: DWConv, A: SA, W: LSA, M: MLP); `= FLOPs` marks networks widened to the published FLOPs of the hybrid.
+Each training is kept in `--out`, and the same command goes on where it was stopped. Prints a line a network:
+parameters, published FLOPs, mean validation accuracy and its spread over the seeds, and the training-free scores; then
+the rank correlation of these with the accuracies. Stages are written as operator and module (D: DWConv, A: SA, W: LSA,
+M: MLP); `= FLOPs` marks networks widened to the published FLOPs of the hybrid.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -86,6 +90,25 @@ def trained(genome: Genome, splits: Splits, protocol: Protocol, seed: int) -> fl
     return 100 * [fit.epoch(epoch) for epoch in range(protocol.epochs)][-1]["val_accuracy"]
 
 
+class Done:
+    """Trainings that ended, a JSON line each: what was trained and how, then the accuracy."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        lines = path.read_text().splitlines() if path.exists() else []
+        self.found: dict[str, float] = dict(map(json.loads, lines))
+
+    def accuracy(self, genome: Genome, splits: Splits, protocol: Protocol, seed: int) -> float:
+        """Of `trained`, once."""
+        key: tuple[Any, ...] = (genome.text, len(splits.train), len(splits.val), protocol.epochs, seed)
+        what = json.dumps(key)
+        if what not in self.found:
+            self.found[what] = trained(genome, splits, protocol, seed)
+            with self.path.open("a") as file:
+                file.write(json.dumps([what, self.found[what]]) + "\n")
+        return self.found[what]
+
+
 def shortened(data: str, images: int, validation: int) -> Splits:
     """The first of the shuffled images: the same for every network."""
     splits = read_splits(data, 0.1)
@@ -97,6 +120,7 @@ def main() -> None:
     """Trains and scores every network; a line each as they come."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True)
+    parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--images", type=int, default=4000)
     parser.add_argument("--validation", type=int, default=2000)
     parser.add_argument("--epochs", type=int, default=4)
@@ -107,9 +131,9 @@ def main() -> None:
     protocol = load_protocol("small").replace(epochs=given.epochs, warmup_epochs=0, lr=4e-3)
     print(f"{conditions()}\n{given.images} images, {given.epochs} epochs, {given.seeds} seeds")
     print(f"| stages | k params | M FLOPs | accuracy |{' | '.join(SCORES[2:])} |")
-    rows = []
+    rows, done = [], Done(given.out)
     for name, genome in list(entrants().items())[: given.only]:
-        found = tuple(trained(genome, splits, protocol, seed) for seed in range(given.seeds))
+        found = tuple(done.accuracy(genome, splits, protocol, seed) for seed in range(given.seeds))
         inputs = Inputs(batch=32, image=(3, SKELETON.image_size, SKELETON.image_size))
         scores = score(build(genome), SCORES, inputs, costs={"params": genome.params, "flops": genome.published_flops})
         rows.append(Row(name, genome, found, scores))

@@ -15,6 +15,8 @@ from engine_project import search, values
 
 from uninas_evo.api import resume, run_file
 from uninas_evo.config.runfile import load_run_file
+from uninas_evo.engine.events import VERSION, Header
+from uninas_evo.engine.identity import completed
 from uninas_evo.engine.verify import verify
 from uninas_evo.errors import JournalError, SourceError, UninasEvoError
 from uninas_evo.pool.worker import check_sources
@@ -50,6 +52,17 @@ def test_a_moved_project_goes_on(project: Path) -> None:
     (moved / "r" / "run.toml").write_text(text.replace("/own.py", "/code/own.py"))
     resume(moved / "r", ["evaluations=7"], quiet=True)
     assert values(moved / "r") == {1.0}
+
+
+def test_runs_go_on_as_their_version_meant() -> None:
+    """What a run leaves out means what it meant when it was started; what it says stays."""
+    run = {"seed": 0, "problem": {"name": "nasbench201"}, "strategy": {"name": "bayesian", "lag": 1}}
+    facts: dict[str, Any] = {"seed": 0, "objectives": {}, "versions": {}, "host": {}, "started": ""}
+    new, old = (Header(run=run, version=version, **facts) for version in (VERSION, 1))
+    assert completed(new) == run
+    assert completed(old) == run | {"strategy": {"name": "bayesian", "lag": 1, "repeats": "model"}}
+    told = {"strategy": {"name": "bayesian", "repeats": "neighbors"}}
+    assert completed(old, told) == told
 
 
 def test_imports_are_found_without_running_them(tmp_path: Path) -> None:

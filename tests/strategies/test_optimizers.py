@@ -130,6 +130,19 @@ def test_failed_and_repeated_candidates_in_the_study():
     assert len(complete) == len(set(complete))
 
 
+@pytest.mark.parametrize(
+    ("space", "repeats"), [(BitSpace(6), "neighbors"), (spaces()["uninas"], "model")], ids=["bits", "uninas"]
+)
+def test_what_follows_a_proposal_that_was_asked_before(space, repeats):
+    """Neighbors in a list of decisions, where no model is fitted twice; the model where compose begins at a genome."""
+    other = {"neighbors": "model", "model": "neighbors"}[repeats]
+    asked = [
+        texts(space, drive(make("bayesian", space, startup=5, **options), 60), 60)
+        for options in ({}, {"repeats": repeats}, {"repeats": other})
+    ]
+    assert asked[0] == asked[1] != asked[2]
+
+
 def test_exported_study_is_the_same(tmp_path):
     """The exported study holds the same finished trials, and opens again from its storage."""
     strategy = make("bayesian", BitSpace(8))

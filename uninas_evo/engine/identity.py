@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from uninas_evo.contracts import Problem
-from uninas_evo.engine.events import Header
+from uninas_evo.engine.events import VERSION, Header
 from uninas_evo.errors import JournalError
 from uninas_evo.sources import MISSING, file_hash, hashes
 
@@ -77,12 +77,17 @@ def current_sources(problem: Problem) -> dict[str, str]:
 def completed(header: Header, content: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """A run's tables (the recorded ones by default) with what they mean by leaving it out, where that has changed.
 
-    Before version 3 proxies scored every genome of the UniNAS space as it is; in others they still do.
+    Before version 3 proxies scored every genome of the UniNAS space as it is, as they still do in others, and
+    `bayesian` asked its model again after a repeat in every space.
     """
     content = dict(header.run if content is None else content)
-    problem = content.get("problem")
-    if header.version < 3 and isinstance(problem, Mapping) and problem.get("name", "uninas") == "uninas":
+    if header.version == VERSION:
+        return content
+    problem, strategy = content.get("problem"), content.get("strategy")
+    if isinstance(problem, Mapping) and problem.get("name", "uninas") == "uninas":
         content["problem"] = {"canonical": False, **problem}
+    if isinstance(strategy, Mapping) and strategy.get("name") == "bayesian":
+        content["strategy"] = {"repeats": "model", **strategy}
     return content
 
 
