@@ -88,7 +88,13 @@ classes = 3
 channels = 4
 cells = 3
 objective = "supernet"
-supernet = {{ data = {json.dumps(str(squares))}, learner = "gdas", steps = 2, batch_size = 8, recalibrate = 24, network = {{ channels = 4, cells = 3 }} }}
+[problem.supernet]
+data = {json.dumps(str(squares))}
+learner = "gdas"
+steps = 2
+batch_size = 8
+recalibrate = 24
+network = {{ channels = 4, cells = 3 }}
 [strategy]
 name = "derived"
 samples = 2

@@ -307,7 +307,7 @@ def check_changes(changed: Mapping[str, Any], where: str) -> None:
 
 
 def check_objectives(name: str, strategy: type[Strategy], problem: Problem) -> None:
-    """Raises an `ObjectiveError` where a strategy cannot serve the problem: its objectives, or what it learns before."""
+    """Raises an `ObjectiveError` where a strategy cannot serve the problem: by objectives or learning."""
     if strategy.asks_learned and not problem.derives:
         raise ObjectiveError(
             f"the strategy {name} asks for what a learner's policy prefers, and nothing of the kind is learned here: "
