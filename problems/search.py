@@ -94,6 +94,7 @@ class SearchProblem(Problem):
         alone = all(scorer.canonical or isinstance(scorer, CostScorer) for scorer in self.scorers)
         self._shares = self.canonical and alone and not any(one.is_cost for one in self.objectives)
         self.fidelities = next((scorer.fidelities for scorer in self.scorers if scorer.fidelities), ())
+        self.derives = any(scorer.derives for scorer in self.scorers)
         self._is_ready = False
 
     @classmethod
@@ -115,6 +116,7 @@ class SearchProblem(Problem):
                 scorer.make_ready(self.space, self.run_seed, folder, device, progress)
         made = {type(scorer).__name__: scorer.prepared for scorer in self.scorers if scorer.prepared}
         self.prepared = dict(sorted(made.items()))
+        self.learned = next((scorer.learned for scorer in self.scorers if scorer.derives), None)
         self._is_ready = True
 
     def standing_for(self, genome: Any) -> Any:

@@ -4,6 +4,7 @@
 |---|---|---|
 | `random_walk` | search steps from the start, without selection | any |
 | `random` | independent samples of the space | any |
+| `derived` | what a learner of shared weights prefers, and draws of its policy | any |
 | `grid` | all of a finite space, evenly | any |
 | `uninas` | the paper's search: steps from a population, the best kept | any |
 | `evolution` | (μ + λ) evolution on a DEAP toolbox | one |

@@ -19,7 +19,8 @@ from uninas_evo.engine.events import ResultEvent, canonical
 from uninas_evo.engine.journal import read_journal
 from uninas_evo.errors import UninasEvoError
 
-STRATEGIES = [name for name in registry.names("strategy") if name != "grid"]  # it needs a list of decisions
+STRATEGIES = [name for name in registry.names("strategy") if name not in ("grid", "derived")]
+"""Those of any space and problem: `grid` needs a list of decisions, `derived` a learner."""
 
 
 QUICK = ("aging", "evolution", "nsga2", "ladder")

@@ -38,7 +38,11 @@ CASES = [
     ("unas", {}),
     ("unas", {"estimator": "reinforce", "objective": "val", "per_image": False}),
     ("unas", {"estimator": "gumbel", "objective": "signed_gap", "weights_on": "discrete"}),
-    ("enas", {"every": 2, "samples": 2}),
+    ("enas", {"every": 2, "samples": 2, "final": 3}),
+    ("enas", {"every": 2, "samples": 2, "policy": "logits"}),
+    ("proxyless", {"mode": "reinforce", "every": 1, "samples": 2, "cost": "flops", "cost_target": 1e6}),
+    ("darts", {"eigen_every": 1, "decide_every": 2, "entropy_penalty": 0.1, "selection": "accuracy"}),
+    ("gdas", {"cost": "params", "cost_target": 1e3, "stop_still": 2, "max_skips": 1}),
 ]
 
 
@@ -108,8 +112,9 @@ def test_policies_move_and_derive(squares, tmp_path, learner, options):
     line = json.loads((tmp_path / "steps.jsonl").read_text().splitlines()[-1])
     assert {"step", "loss", "derived"} <= line.keys()
     assert training.space.decode((tmp_path / "derived.txt").read_text()) == training.learner.derive()
-    first = SupernetTraining(training.space, training.options, 0, None).learner.logits
-    assert any(not torch.equal(first[name], value) for name, value in training.learner.logits.items())
+    first = SupernetTraining(training.space, training.options, 0, None).learner
+    before, after = (list(one.optimizer.param_groups[0]["params"]) for one in (first, training.learner))
+    assert any(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
     draws = {training.learner.sample(random.Random(seed)) for seed in range(10)}
     assert len(draws) > 1
 

@@ -20,6 +20,7 @@ from uninas_evo.pool.contract import Done, Job, Pool
 from uninas_evo.report.record import read_run
 
 if TYPE_CHECKING:
+    from uninas_evo.contracts import Learned
     from uninas_evo.contracts.array import Array
 
 
@@ -47,6 +48,20 @@ class Timed(Strategy):
     def climbs(self) -> bool:  # type: ignore[override]
         """The strategy's own."""
         return self.strategy.climbs
+
+    @property
+    def asks_learned(self) -> bool:  # type: ignore[override]
+        """The strategy's own."""
+        return self.strategy.asks_learned
+
+    @property
+    def learner(self) -> Learned | None:  # type: ignore[override]
+        """What the strategy was given."""
+        return self.strategy.learner
+
+    @learner.setter
+    def learner(self, learner: Learned | None) -> None:
+        self.strategy.learner = learner
 
     def ranking(self) -> Sequence[int] | None:
         """The strategy's own."""

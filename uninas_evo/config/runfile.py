@@ -307,7 +307,12 @@ def check_changes(changed: Mapping[str, Any], where: str) -> None:
 
 
 def check_objectives(name: str, strategy: type[Strategy], problem: Problem) -> None:
-    """Raises an `ObjectiveError` where a strategy cannot follow as many objectives as the problem has."""
+    """Raises an `ObjectiveError` where a strategy cannot serve the problem: by objectives or learning."""
+    if strategy.asks_learned and not problem.derives:
+        raise ObjectiveError(
+            f"the strategy {name} asks for what a learner's policy prefers, and nothing of the kind is learned here: "
+            'add [problem.supernet] with a learner that has a policy, such as learner = "darts"'
+        )
     several = len(problem.objectives) > 1
     if strategy.objectives_allowed == ("one" if several else "several"):
         wanted = "several" if several else "one"

@@ -36,7 +36,7 @@ from uninas_evo.contracts.space import (
     Varied,
 )
 from uninas_evo.contracts.strategy import Candidate, Draft, Result, StopSearch, Strategy, numbered
-from uninas_evo.contracts.supernet import Chosen, Gated, Mixture, Supernet, Weights
+from uninas_evo.contracts.supernet import Chosen, Gated, Learned, Mixture, Supernet, Weights
 
 __all__ = [
     "Ancestor",
@@ -57,6 +57,7 @@ __all__ = [
     "G",
     "Gated",
     "Goal",
+    "Learned",
     "Mixture",
     "Number",
     "Objective",

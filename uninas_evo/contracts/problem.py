@@ -17,6 +17,8 @@ from uninas_evo.errors import ObjectiveError
 if TYPE_CHECKING:
     import pydantic
 
+    from uninas_evo.contracts.supernet import Learned
+
 Goal = Literal["maximize", "minimize"]
 
 
@@ -117,6 +119,8 @@ class Problem(ABC):
         sources: files of the user's own that `evaluate` depends on; their hashes are part of a run's identity.
         prepared: name -> SHA-256 of what `make_ready` made: part of a run's identity.
         canonical: whether scores are those of what stands for a genome, see `standing_for`.
+        derives: whether `make_ready` learns which genomes to prefer, as learners with a policy do.
+        learned: what it learned; None before, and where it learns nothing of the kind.
         lookup: whether `evaluate` only looks numbers up: it neither hangs nor crashes, and a process of its own would
             cost more than it.
     """
@@ -131,6 +135,8 @@ class Problem(ABC):
     sources: tuple[Path, ...] = ()
     prepared: Mapping[str, str] = MappingProxyType({})
     canonical: bool = False
+    derives: bool = False
+    learned: Learned | None = None
     lookup: bool = False
 
     def with_seed(self, seed: int) -> Self:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import pydantic
     from torch import nn
 
+    from uninas_evo.contracts.supernet import Learned
+
 
 class Subject(Protocol):
     """A genome as a scorer sees it: no scorer sees what another did to the network, its mode or random state."""
@@ -43,6 +45,8 @@ class Scorer(ABC):
         objectives: the values it gives that a search may follow, with their own goals and units.
         sources: files of the user's own that the values depend on.
         prepared: SHA-256 of what `make_ready` made, empty where it made nothing: part of a run's identity.
+        derives: whether `make_ready` learns which genomes to prefer.
+        learned: what it learned, see `Problem.learned`.
         fidelities: ways to score from cheap to full, by which a problem's are set; empty where there is one way.
         canonical: whether it scores what stands for a genome (see `contracts.Canonical`), so that all that it stands
             for have one value.
@@ -53,6 +57,8 @@ class Scorer(ABC):
     objectives: tuple[Objective, ...]
     sources: tuple[Path, ...] = ()
     prepared: str = ""
+    derives: bool = False
+    learned: Learned | None = None
     fidelities: tuple[Mapping[str, float], ...] = ()
     canonical: bool = False
     is_pure: bool = False

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from uninas_evo.contracts.array import Array
     from uninas_evo.contracts.problem import Constraint
+    from uninas_evo.contracts.supernet import Learned
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,10 @@ class Strategy(ABC):
     """Bounds on values of results; the loop sets them before the first `ask`, to those of the problem."""
     climbs: ClassVar[bool] = False
     """Whether it asks for cheap fidelities before the full one."""
+    asks_learned: ClassVar[bool] = False
+    """Whether it asks what the problem's preparation learned, so that this comes before its first `ask`."""
+    learner: Learned | None = None
+    """What was learned, for a strategy that `asks_learned`; the run sets it before the first `ask`."""
 
     def __init__(self, *given: Any, **options: Any) -> None:
         if given or options:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, TypeVar, Union, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar, Union, runtime_checkable
 
 from uninas_evo.contracts.decision import Decision
 
@@ -41,6 +42,18 @@ Weights: TypeAlias = Union["Tensor", Chosen, Gated]
 """How a slot's options are mixed: weights (options,), or (N, options) for an architecture an image."""
 Mixture = Mapping[str, Weights]
 """The weights of each slot, by its name."""
+
+
+class Learned(Protocol):
+    """What a training of shared weights learned: a preference among genomes."""
+
+    @abstractmethod
+    def derive(self) -> Any:
+        """The genome that is preferred."""
+
+    @abstractmethod
+    def sample(self, rng: random.Random) -> Any:
+        """A draw of the distribution over genomes."""
 
 
 @runtime_checkable

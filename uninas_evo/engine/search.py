@@ -200,10 +200,14 @@ def execute(
             time_limit_s=plan.time_limit_s,
             watch=display.update,
         )
+        ready = cache(lambda: _make_ready(plan, folder, display, journal))
+        if plan.strategy.asks_learned:
+            ready()
+            plan.strategy.learner = plan.problem.learned
         if journal.events:
             loop.replay()
         with contextlib.ExitStack() as stack:
-            workers = cache(lambda: pool or stack.enter_context(_open(plan, folder, display, sources, journal, debug)))
+            workers = cache(lambda: pool or stack.enter_context(_open(plan, ready, sources, debug)))
             end = loop.ended() if journal.events else None
             if end is None or end.kind == "interrupted":
                 stack.callback(display.ended)
@@ -232,13 +236,16 @@ def _check_count(plan: Plan) -> None:
         )
 
 
-def _open(
-    plan: Plan, folder: Path | None, display: Display, sources: Mapping[str, str], journal: Journal, debug: bool
-) -> Pool:
-    """Workers for a problem that was made ready."""
+def _make_ready(plan: Plan, folder: Path | None, display: Display, journal: Journal) -> None:
+    """Makes what evaluations share, or finds it unchanged."""
     make_ready(plan.pool, plan.problem, folder, display.say)
     if journal.header is not None:
         identity.check_prepared(plan.problem, journal.header)
+
+
+def _open(plan: Plan, ready: Callable[[], None], sources: Mapping[str, str], debug: bool) -> Pool:
+    """Workers for a problem that was made ready."""
+    ready()
     if debug:
         return InProcessPool(plan.problem, threads=plan.pool.threads, sources=sources, debug=True)
     return open_pool(plan.pool, plan.problem, sources)

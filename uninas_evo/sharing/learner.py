@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,7 +13,9 @@ from torch import Tensor, nn
 
 from uninas_evo.contracts import Chosen, Mixture, Space
 from uninas_evo.errors import SpaceError
-from uninas_evo.sharing.estimators import entropies
+from uninas_evo.sharing import remedies
+from uninas_evo.sharing.costs import CostTerm
+from uninas_evo.sharing.estimators import entropies, noise
 from uninas_evo.training.randomness import seed_of
 
 Batch = tuple[Tensor, Tensor]
@@ -75,6 +77,13 @@ class Learner(ABC):
     def derive(self) -> Any:
         """The genome that was learned."""
 
+    def conclude(self, batch_of: Callable[[int], Batch]) -> None:  # noqa: B027 - most have nothing to conclude
+        """Called once behind the last step: chooses what `derive` gives, where that needs images.
+
+        Args:
+            batch_of: gives the policy's batch of a number from 0 up.
+        """
+
     def sample(self, rng: random.Random) -> Any:
         """A genome of the policy; of the whole space where there is none."""
         return self.space.sample(rng)
@@ -103,6 +112,32 @@ class PolicyOptions(LearnerOptions):
     policy_betas: tuple[float, float] = Field((0.5, 0.999), description="of Adam; DARTS' 0.5 and 0.999")
     warmup: float = Field(0.0, ge=0, lt=1, description="share of the steps that train weights alone")
     init: float = Field(1e-3, ge=0, description="deviation of the first logits; DARTS' 1e-3, UNAS' 0")
+    entropy_penalty: float = Field(
+        0.0, ge=0, description="weight of the slots' mean entropy in the policy's loss: closes the discretization gap"
+    )
+    cost: str = Field("", description="a cost of the space that the policy shall heed, such as flops or a table's")
+    cost_target: float = Field(1.0, gt=0, description="from which the cost counts: max(0, cost / target - 1)")
+    cost_weight: float = Field(0.1, ge=0, description="of the cost in the policy's loss; UNAS' 0.1")
+    cost_estimator: Literal["exact", "relax", "reinforce"] = Field(
+        "exact",
+        description="of the cost's gradient: by a linear surrogate's exact expectation, by UNAS' relaxed "
+        "surrogate, or by REINFORCE; all are unbiased",
+    )
+    stop_skips: int = Field(
+        0, ge=0, description="the policy stops where the derived normal cell has so many skips; DARTS+ has 2; 0: never"
+    )
+    stop_still: int = Field(
+        0,
+        ge=0,
+        description="the policy stops where the order of all logits stood still for so many of its steps; "
+        "DARTS+ has 10 epochs; 0: never",
+    )
+    max_skips: int | None = Field(
+        None, ge=0, description="most skips of the derived normal cell, as in P-DARTS, which has 2; unset: any number"
+    )
+    decide_every: int = Field(
+        0, ge=0, description="steps of the policy after which the surest slot is decided for good, as in SGAS; 0: never"
+    )
 
 
 class PolicyLearner(Learner):
@@ -126,10 +161,12 @@ class PolicyLearner(Learner):
         self.optimizer = torch.optim.Adam(
             list(self.logits.values()), options.policy_lr, options.policy_betas, weight_decay=options.policy_decay
         )
+        self.watch = remedies.Watch()
+        self.cost_term = CostTerm(net, space, options.cost, options.cost_target, seed) if options.cost else None
 
     def is_warm(self, step: int) -> bool:
-        """Whether the policy learns already."""
-        return bool(step >= self.options.warmup * self.steps)
+        """Whether the policy learns already, and was not stopped."""
+        return bool(step >= self.options.warmup * self.steps) and not self.watch.stopped
 
     def mixture(self) -> dict[str, Tensor]:
         """The probabilities of all options, with gradients by the logits."""
@@ -143,26 +180,47 @@ class PolicyLearner(Learner):
             name: Chosen(int(value.argmax()), value.new_ones((), dtype=torch.float32)) for name, value in hard.items()
         }
 
-    def learn(self, loss: Tensor) -> None:
+    def learn(self, loss: Tensor, step: int) -> None:
         """One step of the logits down a loss; the weights' gradients are not touched."""
         gradients = torch.autograd.grad(loss, list(self.logits.values()), allow_unused=True)
-        self.descend(dict(zip(self.logits, gradients, strict=True)))
+        self.descend(dict(zip(self.logits, gradients, strict=True)), step)
 
-    def descend(self, gradients: Mapping[str, Tensor | None]) -> None:
-        """One step of the logits along given gradients; slots without one stay."""
+    def descend(self, gradients: Mapping[str, Tensor | None], step: int) -> None:
+        """One step of the logits along given gradients and those of entropy and cost; decided slots stay."""
+        further = self._further(step)
         for name, value in self.logits.items():
-            value.grad = gradients.get(name)
+            parts = [part for part in (gradients.get(name), further.get(name)) if part is not None]
+            value.grad = None if name in self.watch.decided or not parts else torch.stack(parts).sum(0).to(value.dtype)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
+        remedies.look(self)
+
+    def _further(self, step: int) -> dict[str, Tensor]:
+        """The gradients of the terms that all learners share."""
+        total = torch.zeros((), dtype=torch.float64)
+        if self.options.entropy_penalty:
+            found = [entropy.double().cpu() for entropy in entropies(self.logits).values()]
+            total = total + self.options.entropy_penalty * torch.stack(found).mean()
+        if self.cost_term is not None:
+            u = noise(self.logits, self.noise_generator(step, 97))
+            term = self.cost_term.surrogate(self.logits, u, self.options.cost_estimator)
+            total = total + self.options.cost_weight * term.cpu()
+        if not total.requires_grad:
+            return {}
+        gradients = torch.autograd.grad(total, list(self.logits.values()), allow_unused=True)
+        return {name: part for name, part in zip(self.logits, gradients, strict=True) if part is not None}
 
     def diagnostics(self) -> dict[str, float]:
         """Mean and least entropy of the slots in nats."""
         found = [float(entropy.detach()) for entropy in entropies(self.logits).values()]
-        return {"entropy": sum(found) / len(found), "least_entropy": min(found)}
+        told = {"entropy": sum(found) / len(found), "least_entropy": min(found)}
+        if (count := remedies.skips(self.net, self.derive())) is not None:
+            told["skips"] = float(count)
+        return told
 
     def derive(self) -> Any:
         """The genome that the probabilities favor, by the supernet's rule."""
-        return self.net.derive({name: p.detach().double().cpu().numpy() for name, p in self.mixture().items()})
+        return remedies.derived(self)
 
     def sample(self, rng: random.Random) -> Any:
         """A draw: the supernet's derivation from logits with Gumbel noise, which is exact for single decisions."""
@@ -175,7 +233,8 @@ class PolicyLearner(Learner):
 
     def state(self) -> dict[str, Any]:
         """Logits and their optimizer."""
-        return {"logits": {n: v.detach().clone() for n, v in self.logits.items()}, "adam": self.optimizer.state_dict()}
+        logits = {name: value.detach().clone() for name, value in self.logits.items()}
+        return {"logits": logits, "adam": self.optimizer.state_dict(), "watch": self.watch.state()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Takes up what `state` returned."""
@@ -183,3 +242,4 @@ class PolicyLearner(Learner):
             for name, value in self.logits.items():
                 value.copy_(state["logits"][name])
         self.optimizer.load_state_dict(state["adam"])
+        self.watch.restore(state["watch"])

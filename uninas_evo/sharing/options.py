@@ -6,6 +6,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+SAMPLERS = ("uniform", "fair", "sandwich", "progressive")
+"""Learners without a policy: they prefer no genome."""
+
 
 class SupernetOptions(BaseModel):
     """The `[problem.supernet]` table: how shared weights are trained and scored with."""

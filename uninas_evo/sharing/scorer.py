@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from uninas_evo.contracts import Objective, Progress, Scorer, Space, Subject
 from uninas_evo.errors import TrainingError
-from uninas_evo.sharing.options import SupernetOptions
+from uninas_evo.sharing.options import SAMPLERS, SupernetOptions
 from uninas_evo.sources import file_hash
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ class SupernetScorer(Scorer):
     def __init__(self, **settings: Any) -> None:
         self.options = SupernetOptions.model_validate(settings)
         self.sources = tuple(path for path in (Path(self.options.data),) if path.exists())
+        self.derives = self.options.learner not in SAMPLERS
         self.folder: Path | None = None
         self.training: SupernetTraining | None = None
 
@@ -47,6 +48,7 @@ class SupernetScorer(Scorer):
         self.folder = None if folder is None else folder / "supernet"
         self.training = SupernetTraining(space, self.options, seed, self.folder, device)
         self.training.run(progress)
+        self.learned = self.training.learner if self.derives else None
         self.prepared = "" if self.folder is None else file_hash(self.folder / WEIGHTS)
 
     def prepare(self, space: Space[Any], device: str) -> None:
@@ -94,7 +96,7 @@ class SupernetScorer(Scorer):
 
     def __getstate__(self) -> dict[str, Any]:
         """Weights and data stay behind where a folder holds them: each worker reads its own."""
-        return self.__dict__ if self.folder is None else {**self.__dict__, "training": None}
+        return self.__dict__ if self.folder is None else {**self.__dict__, "training": None, "learned": None}
 
 
 def _images(part: Any, count: int, batch: int, device: str) -> Iterator[Tensor]:

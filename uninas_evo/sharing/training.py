@@ -91,12 +91,13 @@ class SupernetTraining:
         for step in range(start, self.options.steps):
             line = self.step(step)
             self._write(step, line)
-            if time.monotonic() - saved > SAVE_EVERY_S:
+            if time.monotonic() - saved > SAVE_EVERY_S and step + 1 < self.options.steps:
                 self.save(step + 1)
                 saved = time.monotonic()
             if (step + 1) % self.options.report == 0:
                 progress(f"shared weights: step {step + 1} of {self.options.steps}, loss {line['loss']:.3f}")
         if start < self.options.steps:
+            self.learner.conclude(lambda number: self._batch("policy", self.options.steps + number))
             self.save(self.options.steps)
         self._finish()
 

@@ -5,7 +5,7 @@ Source: Liu et al., "DARTS", ICLR 2019, arXiv 1806.09055, section 2.3.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -15,10 +15,13 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from uninas_evo.contracts import Mixture
+from uninas_evo.sharing.curvature import dominant_eigenvalue
 from uninas_evo.sharing.learner import Batch, LearnerOptions, PolicyLearner, PolicyOptions
 from uninas_evo.sharing.statistics import still_statistics
 
 Tensors = dict[str, Tensor]
+BACK = 4
+"""Eigenvalues between the two whose means are compared; RobustDARTS' 4."""
 
 
 class DartsOptions(PolicyOptions):
@@ -29,6 +32,19 @@ class DartsOptions(PolicyOptions):
         "exact",
         description="how order 2 differentiates through that step; the paper's difference is mostly noise with ReLU, "
         "whose kinks its step crosses",
+    )
+    eigen_every: int = Field(
+        0,
+        ge=0,
+        description="steps of the policy between two dominant eigenvalues of its Hessian; RobustDARTS "
+        "takes one in 2 epochs; 0: none",
+    )
+    eigen_growth: float = Field(
+        1.3, gt=1, description="the policy stops, and goes back, where their mean grew so much; RobustDARTS' 1.3"
+    )
+    selection: Literal["probability", "accuracy"] = Field(
+        "probability",
+        description="what derives: the greatest probability, or the most accuracy lost without an option",
     )
     difference: float = Field(0.01, gt=0, description="the difference's step, divided by the gradient's norm")
 
@@ -49,11 +65,54 @@ class Darts(PolicyLearner):
         with still_statistics(self.net):
             if self.options.order == 1:
                 loss = F.cross_entropy(self.net(policy[0], self.mixture()), policy[1])
-                self.learn(loss)
+                self.learn(loss, step)
             else:
                 loss, gradients = self.second_order(train, policy, optimizer)
-                self.descend(dict(zip(self.logits, gradients, strict=True)))
-        return {"policy_loss": float(loss.detach()), **self.diagnostics()}
+                self.descend(dict(zip(self.logits, gradients, strict=True)), step)
+        return {"policy_loss": float(loss.detach()), **self._sharpness(policy, step), **self.diagnostics()}
+
+    def _sharpness(self, policy: Batch, step: int) -> dict[str, float]:
+        """The dominant eigenvalue of the loss's Hessian by the logits, where it is due; the policy stops as it grows.
+
+        As in RobustDARTS the mean of the last five is compared with that of four values before, and the logits go back
+        to those of that moment (arXiv 1909.09656, section 4.3).
+        """
+        every, watch = self.options.eigen_every, self.watch
+        if not every or watch.updates % every:
+            return {}
+        with still_statistics(self.net):
+            loss = F.cross_entropy(self.net(policy[0], self.mixture()), policy[1])
+            value = dominant_eigenvalue(loss, list(self.logits.values()), self.noise_generator(step, 95))
+        watch.sharpness.append(value)
+        watch.kept.append({name: logits.detach().clone() for name, logits in self.logits.items()})
+        means = [sum(watch.sharpness[max(0, i - 4) : i + 1]) / (i + 1 - max(0, i - 4)) for i in range(len(watch.kept))]
+        if len(means) > BACK and means[-1] > self.options.eigen_growth * means[-1 - BACK] > 0:
+            watch.stopped = True
+            with torch.no_grad():
+                for name, logits in self.logits.items():
+                    logits.copy_(watch.kept[-1 - BACK][name])
+        return {"eigenvalue": value}
+
+    def conclude(self, batch_of: Callable[[int], Batch]) -> None:
+        """Where accuracy selects: each slot keeps the option that the mixture misses most (arXiv 2108.04392)."""
+        if self.options.selection != "accuracy":
+            return
+        batch = batch_of(0)
+        mixture = {name: value.detach() for name, value in self.mixture().items()}
+        for slot in self.net.slots:
+            scores = [self._accuracy(batch, mixture, slot.name, option) for option in range(len(slot.options))]
+            least = torch.tensor(scores, dtype=torch.float64)
+            with torch.no_grad():
+                self.logits[slot.name].copy_(-100 * least.to(self.logits[slot.name]) + 1e-3 * mixture[slot.name])
+
+    @torch.no_grad()
+    def _accuracy(self, batch: Batch, mixture: Mixture, name: str, option: int) -> float:
+        """Of the mixture without an option of one slot."""
+        kept = torch.as_tensor(mixture[name]).clone()
+        kept[option] = 0
+        with still_statistics(self.net):
+            logits = self.net(batch[0], {**mixture, name: kept / kept.sum()})
+        return float((logits.argmax(1) == batch[1]).double().mean())
 
     def second_order(
         self, train: Batch, policy: Batch, optimizer: torch.optim.Optimizer

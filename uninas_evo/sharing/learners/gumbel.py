@@ -56,7 +56,7 @@ class Gumbel(PolicyLearner):
             return {}
         with still_statistics(self.net):
             loss = F.cross_entropy(self.net(policy[0], self.draw(step, 1)), policy[1])
-            self.learn(loss)
+            self.learn(loss, step)
         return {"policy_loss": float(loss.detach()), "temperature": self.temperature(step), **self.diagnostics()}
 
 

@@ -14,48 +14,70 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from uninas_evo.contracts import Gated
-from uninas_evo.sharing.estimators import gate_gradient, noise, relaxed
-from uninas_evo.sharing.learner import Batch, LearnerOptions, PolicyLearner, PolicyOptions
+from uninas_evo.sharing.estimators import gate_gradient
+from uninas_evo.sharing.learner import Batch, LearnerOptions, PolicyLearner
+from uninas_evo.sharing.learners.reward import RewardLearner, RewardOptions
 from uninas_evo.sharing.statistics import still_statistics
 
 
-class ProxylessOptions(PolicyOptions):
+class ProxylessOptions(RewardOptions):
     """The settings of ProxylessNAS."""
 
-    mode: Literal["gates", "two"] = Field(
-        "gates", description="all gates of a slot, or two drawn without replacement, whose logits alone move"
+    mode: Literal["gates", "two", "reinforce"] = Field(
+        "gates",
+        description="all gates of a slot; two drawn without replacement, whose logits alone move; or rewards of draws",
     )
     policy_lr: float = Field(1e-3, gt=0, description="Adam's rate for the logits; the paper's 1e-3")
     policy_betas: tuple[float, float] = Field((0.0, 0.999), description="of Adam; the paper's 0 and 0.999")
     policy_decay: float = Field(0.0, ge=0, description="weight decay of the logits; the paper has none")
     every: int = Field(5, ge=1, description="weight steps for each step of the logits; 5 in the authors' code")
+    samples: int = Field(10, ge=1, description="genomes an update by reinforce; the paper's 10")
+    baseline_weight: float = Field(
+        0.99, gt=0, le=1, description="of an update's mean reward in the baseline; 0.99 in the authors' code"
+    )
 
 
-class Proxyless(PolicyLearner):
+class Proxyless(RewardLearner):
     """Weights learn along sampled paths; every few steps the logits learn by what each gate would change."""
 
     Options: ClassVar[type[LearnerOptions]] = ProxylessOptions
 
     def paths(self, step: int) -> Sequence[Any]:
         """One option a slot, drawn by the probabilities; uniformly in the warm-up."""
-        logits = self.logits if self.is_warm(step) else {n: torch.zeros_like(v) for n, v in self.logits.items()}
-        u = noise(logits, self.noise_generator(step, 0))
-        return [self.single_path({n: relaxed(v.detach(), u[n], 1.0).hard for n, v in logits.items()})]
+        return [self.draw(step, 0).path]
 
     def update(self, train: Batch, policy: Batch, step: int, optimizer: torch.optim.Optimizer) -> dict[str, float]:
         """One step of the logits on the policy's batch."""
         if not self.is_warm(step) or step % self.options.every:
             return {}
+        if self.options.mode == "reinforce":
+            return self._reinforce(policy, step)
         gates = {name: self._gate(name, value.detach(), step) for name, value in self.logits.items()}
         with still_statistics(self.net):
             loss = F.cross_entropy(self.net(policy[0], gates), policy[1])
             weights = [value for value in self.net.parameters() if value.requires_grad]
             torch.autograd.grad(loss, weights, allow_unused=True)  # the gates measure on its way
         before = {name: value.detach().clone() for name, value in self.logits.items()}
-        self.descend({name: self._gradient(self.logits[name].detach(), gate) for name, gate in gates.items()})
+        self.descend({name: self._gradient(self.logits[name].detach(), gate) for name, gate in gates.items()}, step)
         if self.options.mode == "two":
             self._keep_mass(before, gates)
         return {"policy_loss": float(loss.detach()), **self.diagnostics()}
+
+    def _reinforce(self, policy: Batch, step: int) -> dict[str, float]:
+        """One step by the rewards of some draws (section 3.3.2)."""
+        draws = [self.draw(step, 2, index) for index in range(self.options.samples)]
+        rewards = [self.reward(drawn, policy) for drawn in draws]
+        mean = sum(rewards) / len(rewards)
+        before = mean if self.baseline is None else self.baseline
+        self.baseline = before + self.options.baseline_weight * (mean - before)
+        parts = [(before - reward) * drawn.log_prob for reward, drawn in zip(rewards, draws, strict=True)]
+        self.learn(torch.stack(parts).mean(), step)
+        return {"reward": mean, **self.diagnostics()}
+
+    def _further(self, step: int) -> dict[str, Tensor]:
+        """A cost is a term of the loss of gates, and part of the reward."""
+        is_reward = self.options.mode == "reinforce"
+        return super()._further(step) if is_reward else PolicyLearner._further(self, step)
 
     def _gate(self, name: str, logits: Tensor, step: int) -> Gated:
         """The open gate of a slot and those that are measured."""

@@ -87,7 +87,7 @@ class Unas(PolicyLearner):
                 surrogate = estimators.gumbel_softmax(self.logits, u, loss, options.temperature)
             else:
                 surrogate = estimators.reinforce(self.logits, u, loss, self.baseline)
-            self.learn(surrogate)
+            self.learn(surrogate, step)
         mean = float(seen[-1].mean())
         self.baseline = BASELINE_DECAY * self.baseline + (1 - BASELINE_DECAY) * mean
         return {"policy_loss": mean, **self.diagnostics()}

@@ -109,6 +109,10 @@ class DartsSupernet(Trunk):
         normal, reduce = (Cell(tuple(self._best_pair(kind, node, probabilities) for node in NODES)) for kind in KINDS)
         return self.space.nearest(Genome(normal, reduce, self.space.skeleton))
 
+    def skips(self, genome: Genome) -> int:
+        """Edges of the normal cell that are skipped."""
+        return sum(edge.operation == "skip_connect" for pair in genome.normal.nodes for edge in pair)
+
     def _best_pair(self, kind: str, node: int, probabilities: Mapping[str, FloatArray]) -> tuple[Edge, Edge]:
         best = {source: probabilities[_slot(kind, source, node)][1:] for source in range(node)}  # without `none`
         first, second, *_ = sorted(best, key=lambda source: (-float(best[source].max()), source))

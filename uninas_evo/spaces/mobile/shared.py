@@ -63,6 +63,10 @@ class ProxylessSupernet(nn.Module):
         """The most probable option of each layer."""
         return self.space.compose(lambda decision: decision.options[int(probabilities[decision.name].argmax())])
 
+    def skips(self, genome: ProxylessGenome) -> int:
+        """Layers that are left out."""
+        return genome.layers.count(ZERO)
+
 
 def _option(space: ProxylessSpace, layer: int, word: str) -> nn.Module:
     return nn.Identity() if word == ZERO else BlockModule(block(space.skeleton, layer, word), EPSILON)

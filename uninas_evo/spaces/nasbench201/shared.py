@@ -69,6 +69,10 @@ class CellSupernet(Trunk):
         """The most probable operation of each edge."""
         return self.space.compose(lambda decision: decision.options[int(probabilities[decision.name].argmax())])
 
+    def skips(self, genome: Cell) -> int:
+        """Edges that are skipped."""
+        return genome.edges.count("skip_connect")
+
 
 class SharedCell(nn.Module):
     """A cell with all operations on each edge."""
