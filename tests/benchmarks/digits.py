@@ -33,9 +33,10 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=4)
     options = parser.parse_args()
     bank = load_bank(options.bank)
-    column = bank.trained or "train"
     parts = [bank.of(name) for name in bank.data]
-    accuracies = [dict(zip(part.genomes, part.columns[column].tolist(), strict=True)) for part in parts]
+    accuracies = [
+        dict(zip(part.genomes, part.columns[part.trained or "train"].tolist(), strict=True)) for part in parts
+    ]
     known = [text for text in parts[0].genomes if all(np.isfinite(one.get(text, np.nan)) for one in accuracies)]
     chosen = [known[place] for place in np.random.default_rng(0).permutation(len(known))[: options.networks]]
     protocol = protocol_for("classification", None).replace(epochs=options.epochs)

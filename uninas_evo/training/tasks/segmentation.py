@@ -236,7 +236,7 @@ class Segmentation(Task):
             with process.precision(p):
                 found = labels_of(network, self.normalize(pixels), labels.shape)
             confusion += count(found, labels[None], classes, ignore_index=p.segmentation.ignore)
-        confusion = process.sum(confusion).cpu()
+        confusion = process.sum(confusion).cpu().double()
         of_classes = ious(confusion)
         return {
             "miou": float(of_classes[~of_classes.isnan()].mean()) if confusion.any() else 0.0,
