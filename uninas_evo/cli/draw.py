@@ -18,6 +18,9 @@ def draw(
         str | None,
         typer.Option(metavar="OTHER", help="A second genome of the same skeleton: side by side, differences marked."),
     ] = None,
+    sideways: Annotated[
+        bool, typer.Option("--sideways", help="Names alone, stages from left to right: small enough for a slide.")
+    ] = False,
 ) -> None:
     """Draw a network: stages, blocks, chains and coupled pairs, with the shape and cost of every operation.
 
@@ -39,7 +42,7 @@ def draw(
             other = preset(against, first.skeleton)
         elif genome in PRESETS:
             first = preset(genome, other.skeleton)
-    typer.echo(draw_file(first, out, _title(genome), other, _title(against or "")))
+    typer.echo(draw_file(first, out, _title(genome), other, _title(against or ""), sideways=sideways))
 
 
 def _title(source: str) -> str:

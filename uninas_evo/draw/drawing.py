@@ -10,6 +10,7 @@ from uninas_evo.draw.html import page
 from uninas_evo.draw.layout import layout
 from uninas_evo.draw.parts import Titled, network_parts
 from uninas_evo.draw.png import write_png
+from uninas_evo.draw.sideways import sideways as turned
 from uninas_evo.draw.sketch import Sketch
 from uninas_evo.draw.svg import svg
 from uninas_evo.errors import GenomeError
@@ -21,7 +22,9 @@ from uninas_evo.spaces.uninas.diff import edits
 FORMATS = ("svg", "png", "pdf", "html")
 
 
-def draw(genome: Any, out: Path, title: str = "", against: Any = None, other_title: str = "") -> Path:
+def draw(
+    genome: Any, out: Path, title: str = "", against: Any = None, other_title: str = "", *, sideways: bool = False
+) -> Path:
     """Draws a genome into a file.
 
     Args:
@@ -30,6 +33,7 @@ def draw(genome: Any, out: Path, title: str = "", against: Any = None, other_tit
         title: above the drawing; the genome's id by default.
         against: a second genome of the same skeleton, drawn beside the first; what differs is marked in both.
         other_title: above the second drawing.
+        sideways: draws names alone, stages from left to right, for slides.
 
     Raises:
         GenomeError: the file's ending is none of these, or the skeletons differ.
@@ -40,6 +44,8 @@ def draw(genome: Any, out: Path, title: str = "", against: Any = None, other_tit
             f"a drawing's file must end in one of {', '.join('.' + f for f in FORMATS)}, got {out.name!r}; rename it"
         )
     networks = titled_parts(genome, title, against, other_title)
+    if sideways:
+        networks = [(name, one, turned(parts)) for name, one, parts in networks]
     if kind == "html":
         write_text(out, page(networks))
     elif kind == "svg":

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from uninas_evo.draw.parts import Part, any_marked, kinds_of, shape_text
+from uninas_evo.draw.parts import Part, any_marked, any_shape, kinds_of, shape_text
 from uninas_evo.formats import amount
 
 NAME_SIZE, DETAIL_SIZE, TITLE_SIZE = 11.0, 8.5, 13.0
@@ -114,20 +114,23 @@ def layout(networks: Sequence[tuple[str, Any, Sequence[Part]]]) -> Box:
         placed = _network(title, genome, parts).moved(x, MARGIN + 26)
         columns.append(placed)
         x = placed.x + placed.width + 3 * GAP
-    legend = _legend(kinds_of([part for _, _, parts in networks for part in parts])).moved(MARGIN, MARGIN)
+    legend = _legend([part for _, _, parts in networks for part in parts]).moved(MARGIN, MARGIN)
     width = max(x - 3 * GAP, legend.x + legend.width) + MARGIN
     height = max(column.y + column.height for column in columns) + MARGIN
     return Box(Part("", "page"), 0, 0, width, height, children=(legend, *columns))
 
 
-def _legend(kinds: Sequence[str]) -> Box:
+def _legend(parts: Sequence[Part]) -> Box:
+    """The kinds of boxes, and what is written in them where that is more than names."""
     boxes: list[Box] = []
     x = 0.0
-    for kind in kinds:
+    for kind in kinds_of(parts):
         text = _text(kind, NAME_SIZE, bold=False)
         box = Box(Part(kind, kind), 0, 0, text.width + 2 * PAD, 20, (replace(text, x=PAD, y=14),))
         boxes.append(box.moved(x, 0))
         x += box.width + 6
+    if not any_shape(parts):
+        return Box(Part("", "legend"), 0, 0, x, 20, (), tuple(boxes))
     rule = _text("below each name: input channels × height × width · parameters · FLOPs", DETAIL_SIZE)
     return Box(Part("", "legend"), 0, 0, x + 6 + rule.width, 20, (replace(rule, x=x + 6, y=14),), tuple(boxes))
 
@@ -226,10 +229,15 @@ def _along(placed: Sequence[_Placed]) -> _Placed:
     """From left to right, with an arrow between neighbors."""
     row = _across(placed)
     arrows = tuple(
-        ((before.x + before.width, before.y + 15), (after.x, after.y + 15))
+        ((before.x + before.width, before.y + _joint(before)), (after.x, after.y + _joint(after)))
         for before, after in itertools.pairwise(row.box.children)
     )
     return _Placed(replace(row.box, arrows=arrows), (), ())
+
+
+def _joint(box: Box) -> float:
+    """How far below its top an arrow meets a box: near a frame's title, at the middle of what is smaller."""
+    return min(15.0, box.height / 2)
 
 
 def _framed(part: Part, inside: _Placed) -> _Placed:

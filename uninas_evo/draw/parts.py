@@ -209,6 +209,11 @@ def any_marked(parts: Sequence[Part]) -> bool:
     return any(part.marked or any_marked(part.parts) for part in parts)
 
 
+def any_shape(parts: Sequence[Part]) -> bool:
+    """Whether a shape is told somewhere in the parts."""
+    return any(part.shape is not None or any_shape(part.parts) for part in parts)
+
+
 def head_places(places: Sequence[int]) -> str:
     """Ascending places from 0 up as "0–3, 5"."""
     runs: list[list[int]] = []
