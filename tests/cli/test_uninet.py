@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from typer.testing import CliRunner
@@ -89,6 +91,70 @@ def test_strategies_are_compared(tmp_path: Path) -> None:
     strategies = "\n[strategies.random]\n[strategies.ppo]\nbatch = 2\n"
     (tmp_path / "both.toml").write_text(f"{top}{PROBLEM}{REST}{strategies}")
     assert "ppo" in call("compare", tmp_path / "both.toml", "--out", tmp_path / "out")
+
+
+@pytest.fixture(scope="module")
+def workplace(folder: Path, tmp_path_factory: Any) -> Path:
+    """A genome and one for larger images, searches (one by a predictor), data, protocols, a bank and a training."""
+    path: Path = tmp_path_factory.mktemp("tools")
+    (path / "genome.txt").write_text(START)
+    (path / "search").symlink_to(folder)
+    labels = np.arange(60) % 10
+    images = np.random.default_rng(0).integers(0, 255, (60, 16, 16, 3), dtype=np.uint8)
+    np.savez(path / "data.npz", x_train=images, y_train=labels, x_test=images[:20], y_test=labels[:20])
+    (path / "quick.toml").write_text(
+        'base = "small"\nepochs = 1\nwarmup_epochs = 0\nbatch_size = 16\nval_fraction = 0.4\n'
+    )
+    for base in ("deit", "deit-finetune"):
+        less = 'epochs = 1\nwarmup_epochs = 0\ncooldown_epochs = 0\nbatch_size = 16\nval_fraction = 0.4\namp = ""\n'
+        (path / f"{base}.toml").write_text(f'base = "{base}"\n{less}')
+    proxies = '[problem.proxies.train]\ndata = "data.npz"\nprotocol = "quick.toml"\nepochs = 1\n'
+    trains = PROBLEM.replace('objective = "naswot"', 'objective = "train"')
+    start = '[strategy]\nname = "walks"\nsteps = 4\n'
+    (path / "bank.toml").write_text(f"evaluations = 6\n{trains}{proxies}{start}{REST}[after]\nrescore = 0\n")
+    versus = "\n[strategies.random]\n[strategies.ppo]\nbatch = 2\n"
+    (path / "both.toml").write_text(
+        f'evaluations = 3\nseeds = 2\nbaseline = "random"\nrescore = 0\n{PROBLEM}{REST}{versus}'
+    )
+    predictor = 'evaluations = 24\nstrategy = {name = "predictor", predictor = "ridge", startup = 4, drafts = 20}\n'
+    (path / "predicted.toml").write_text(f"{predictor}{PROBLEM}{REST}[after]\nrescore = 0\n")
+    (path / "search.toml").write_text((folder.parent / "search.toml").read_text())
+    with contextlib.chdir(path):
+        call("train", "genome.txt", "--data", "data.npz", "--protocol", "deit.toml", "--out", "trained")
+        call("bank", "bank.toml", "--out", "bank", "-q")
+        call("run", "predicted.toml", "--out", "predicted", "-q")
+        call("convert", "genome.txt", "--to", "text", "--image-size", "32", "--out", "larger.txt")
+    return path
+
+
+TOOLS = (
+    ("cost genome.txt --json", "published_flops"),
+    ("convert genome.txt --to text --image-size 64 --out other.txt", ""),
+    ("draw genome.txt --against search/winner.txt --out both.svg", "both.svg"),
+    ("list --for search.toml", "reinforce"),
+    ("run search.toml --out again -q", ""),
+    ("compare both.toml --out compared", "ppo"),
+    ("score genome.txt --proxy naswot --batch 4", "naswot"),
+    ("train genome.txt --data data.npz --protocol quick.toml --out plain", "plain"),
+    ("train larger.txt --data data.npz --protocol deit-finetune.toml --from trained --out tuned", "tuned"),
+    ("export trained --to torch", "network.pt2"),
+    ("handover search --data data.npz --protocol quick.toml --random 1", "winner"),
+    ("report search", "report.html"),
+    ("plot search --out figures", "pareto"),
+    ("plot predicted --importance --out figures", ""),
+    ("pick search --by naswot --out picked.txt", "published_flops"),
+    ("bank bank.toml --out bank --networks 8 -q", "8 networks"),
+    ("audit bank --proxies naswot,params --batch 4 --out audited", "naswot"),
+    ("scale genome.txt --target-flops 4e6 --proxy naswot --refinements 1 --out scaled.txt", ""),
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("command", "told"), TOOLS, ids=[command for command, _ in TOOLS])
+def test_every_tool_takes_the_space(command: str, told: str, workplace: Path) -> None:
+    """Each command of the program, as on a genome and a search of the UniNAS space."""
+    with contextlib.chdir(workplace):
+        assert told in call(*command.split())
 
 
 def test_trained_weights_are_read_again(tmp_path: Path) -> None:
