@@ -71,6 +71,9 @@ def test_train_the_best_of_a_run(here: Path) -> None:
     folder = here / "run" / "train" / f"winner-1-{GENOME.id}" / "seed-0"
     assert len((folder / "metrics.jsonl").read_text().splitlines()) == 3
     assert json.loads((folder / "training.json").read_text())["protocol"]["warmup_epochs"] == 2
+    (here / "other.npz").write_bytes((here / "data.npz").read_bytes())
+    assert run("train", "run", "--data", "other.npz", *settings[2:]).exit_code == 0
+    assert (here / "run" / "train-other" / f"winner-1-{GENOME.id}" / "seed-0").is_dir(), "beside the run file's data"
 
 
 def test_handover_follows_the_run_files_table(here: Path) -> None:

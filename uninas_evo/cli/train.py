@@ -65,7 +65,7 @@ def train(
 
     Example: `uninas-evo train runs/my-search --data /usr/share/datasets/fashion-mnist`
     """
-    from uninas_evo.compare.baselines import folder_of, winners
+    from uninas_evo.compare.baselines import folder_of, training_root, winners
     from uninas_evo.engine.journal import FILE_NAME
     from uninas_evo.report.record import genome_id
     from uninas_evo.spaces.load import load_space
@@ -85,7 +85,7 @@ def train(
     text = space.encode(genome)
     kind = task_class(settings.task)
     root = "trained" if settings.task == "classification" else f"trained-{settings.task}"
-    kept = folder_of(Path(source) / root.replace("trained", "train"), "winner 1", text, seed) if is_run else None
+    kept = folder_of(training_root(source, settings.task, data), "winner 1", text, seed) if is_run else None
     folder = out or kept or Path(root) / genome_id(text) / f"seed-{seed}"
     with process_group(device) as process, _progress(settings.epochs, process.first, kind.metric) as progress:
         read = kind.read(data, settings)

@@ -62,6 +62,16 @@ def train_table(run_dir: str | Path) -> dict[str, Any]:
     return dict(content.get("train") or {})
 
 
+def training_root(run_dir: str | Path, task: str, data: str) -> Path:
+    """Where a run's networks are trained: `train`, with the task's name where it is no classification.
+
+    Data other than that of the run's own `[train]` table adds its name, so that both trainings stand side by side.
+    """
+    name = "train" if task == "classification" else f"train-{task}"
+    own = train_table(run_dir).get("data")
+    return Path(run_dir) / (name if own in (None, data) else f"{name}-{Path(data).stem}")
+
+
 def folder_of(root: Path, label: str, text: str, seed: int) -> Path:
     """Where a network is trained: `root/label-id/seed-n`."""
     return root / f"{label.replace(' ', '-')}-{genome_id(text)}" / f"seed-{seed}"

@@ -85,8 +85,8 @@ Report = Callable[[str], None]
 def train_and_compare(run_dir: str | Path, options: TrainOptions, report: Report = lambda line: None) -> list[Row]:
     """Trains the best genomes of a run, its start, the presets at its budget and random networks, and compares them.
 
-    Everything is written under `DIR/train/`, a folder for each network and seed; called again, it goes on where it
-    stopped. The table is `DIR/train/table.md` and `table.json`.
+    Everything is written under `DIR/train/` (see `training_root`), a folder for each network and seed; called again, it
+    goes on where it stopped. The table is `table.md` and `table.json` there.
 
     Args:
         run_dir: a folder that a search wrote.
@@ -106,8 +106,8 @@ def train_and_compare(run_dir: str | Path, options: TrainOptions, report: Report
     check_image_size(image, protocol)
     if options.baseline:
         entrants.append(_pretrained(options.baseline, image, len(data.classes), protocol, report))
-    folder = "train" if protocol.task == "classification" else f"train-{protocol.task}"
-    return compare(space, entrants, data, protocol, Path(run_dir) / folder, options, report)
+    folder = baselines.training_root(run_dir, protocol.task, options.data)
+    return compare(space, entrants, data, protocol, folder, options, report)
 
 
 def field_of(
