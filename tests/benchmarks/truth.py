@@ -1,4 +1,4 @@
-"""What a search by training is worth: its finalists and the scaled presets, trained alike with fresh seeds.
+"""What a search by training is worth: its finalists, its start and the scaled presets, trained alike with fresh seeds.
 
 Prints the table of docs/truth.md. The finalists are the first ones of the strategy's ranking; validation chooses among
 them, and the test part is read once a training. Interrupted, the same command goes on.
@@ -68,6 +68,7 @@ def main() -> None:
     splits = some(read_splits(args.data, protocol.val_fraction), args.images)
     space, entrants = finalists(args.run_dir, args.top)
     entrants |= {name: scaled_preset(name, space.start.skeleton, space.budget) for name in args.presets}
+    entrants["start"] = space.start
     entrants |= {Path(file).stem: load_genome(file) for file in args.genomes}
     out = args.out or args.run_dir / "truth"
     rows: dict[str, list[tuple[float, float]]] = {name: [] for name in entrants}
