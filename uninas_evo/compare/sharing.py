@@ -55,7 +55,7 @@ class Timed(Strategy):
         return self.strategy.asks_learned
 
     @property
-    def learner(self) -> Learned | None:  # type: ignore[override]
+    def learner(self) -> Learned | None:
         """What the strategy was given."""
         return self.strategy.learner
 
