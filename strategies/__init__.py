@@ -50,7 +50,8 @@ def check_objectives(strategy: type[Strategy], objectives: Sequence[Objective]) 
     fitting = []
     for name in registry.names("strategy"):
         with suppress(UninasEvoError):  # one that cannot be imported is no answer
-            if _fits(registry.find("strategy", name), objectives):
+            found = registry.find("strategy", name)
+            if _fits(found, objectives) and not found.asks_learned:  # these need a learner beside
                 fitting.append(name)
     fix = f"choose among the strategies that fit: {', '.join(fitting)}" if fitting else "name one"
     names = ", ".join(objective.name for objective in objectives) or "none"

@@ -327,7 +327,8 @@ def _following(wanted: str) -> Iterator[str]:
     """Names of the installed strategies that can follow as many objectives."""
     for name in registry.names("strategy"):
         with contextlib.suppress(UninasEvoError):  # a strategy that cannot be imported is no answer
-            if registry.find("strategy", name).objectives_allowed in ("any", wanted):
+            found = registry.find("strategy", name)
+            if found.objectives_allowed in ("any", wanted) and not found.asks_learned:  # these need a learner beside
                 yield name
 
 
