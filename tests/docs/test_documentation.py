@@ -62,6 +62,7 @@ TINY = {
     "training.py": "--images 64 --rounds 1",
     "slurm_dask.py": """--local --set evaluations=3 --set 'problem.objectives=["params"]'""",
     "submitit_seeds.py": """--local --set evaluations=3 --set 'problem.objectives=["params"]'""",
+    "truth.py": "--data tiny.npz --epochs 1 --images 0 --seeds 1",
     "uninas_mini.py": "",
     "walk.py": "--steps 500 --package-steps 1",
 }
