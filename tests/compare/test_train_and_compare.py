@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from uninas_evo.compare import baselines, train_and_compare
 from uninas_evo.compare.train_and_compare import Row, as_markdown, with_gap
 from uninas_evo.compare.train_and_compare import train_and_compare as run_comparison
 from uninas_evo.contracts import Budget
-from uninas_evo.engine.events import AskEvent, Header, Measured, ResultEvent
+from uninas_evo.engine.events import AskEvent, Header, Measured, RescoreEvent, ResultEvent
 from uninas_evo.engine.journal import Journal
 from uninas_evo.errors import BudgetError, JournalError, TrainingError
 from uninas_evo.spaces.nasbench201.space import NASBench201Space
@@ -61,6 +62,27 @@ def test_winners_are_the_best_that_did_not_fail(genomes: list[Genome], tmp_path:
     assert baselines.winners(up, 2)[1] == [genomes[1], genomes[3]]
     down = write_run(tmp_path / "down", genomes, values, {"vkdnw": "minimize"})
     assert baselines.winners(down, 9)[1] == [genomes[0], genomes[3], genomes[1]]
+
+
+def test_winners_are_those_that_fresh_seeds_prefer(genomes: list[Genome], tmp_path: Path) -> None:
+    """Also where a strategy that estimates left the best score out of its finalists; not where a better came later."""
+    run = write_run(tmp_path, genomes[:3], [{"x": 1.0}, {"x": 3.0}, {"x": 2.0}], {"x": "maximize"})
+    assert baselines.winners(run, 1)[1] == [genomes[1]]
+    with closing(Journal(run / "journal.jsonl")) as journal:
+        for number, value in ((None, 0.5), (0, 2.0), (2, 1.8)):
+            journal.append(RescoreEvent(number=number, seed=7, values={"x": value}))
+    assert baselines.winners(run, 3)[1] == [genomes[0], genomes[2], genomes[1]]
+    with closing(Journal(run / "journal.jsonl")) as journal:
+        journal.append(
+            RescoreEvent(number=1, seed=7, values={"x": 1.0}), RescoreEvent(number=0, seed=8, values={"x": 2.0})
+        )
+    assert baselines.winners(run, 1)[1] == [genomes[1]], "fresh scores are being made, and the best has too few"
+    with closing(Journal(run / "journal.jsonl")) as journal:
+        journal.append(RescoreEvent(number=1, seed=8, values={"x": 1.0}))
+        assert baselines.winners(run, 1)[1] == [genomes[0]]
+        journal.append(AskEvent(number=3, genome=genomes[3].text, origin="start", costs=dict(genomes[3].cost.items())))
+        journal.append(ResultEvent(number=3, values={"x": 4.0}, measured=MEASURED))
+    assert baselines.winners(run, 1)[1] == [genomes[3]], "it may be better than all finalists"
 
 
 def test_winners_of_several_objectives_are_the_front(genomes: list[Genome], tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from uninas_evo.contracts import Constraint, Cost, Objective, Problem
-from uninas_evo.engine.events import Event, RescoreEvent
+from uninas_evo.engine.events import Event, RescoreEvent, ResultEvent
 from uninas_evo.engine.journal import Journal
 from uninas_evo.engine.loop import Loop
 from uninas_evo.engine.results import Difference, Evaluation, Rescored, SearchResult
@@ -35,20 +35,26 @@ def preferred(order: Sequence[int], events: Sequence[Event], objective: Objectiv
     """Candidates with those first that fresh seeds know, in the order of their mean fresh scores.
 
     Only scores under the same seeds compare, so candidates with fewer fresh scores than the others keep their places
-    behind. Nothing changes where the best candidate has none: what was found later may be better than all finalists.
+    behind. Nothing changes where the best candidate was found after the finalists: it may be better than all of them.
+    One found before was known when they were chosen, by a strategy that estimates otherwise.
 
     Args:
         order: numbers of candidates, the best recorded score first.
-        events: a journal's events.
+        events: a journal's events, at least those from the first fresh score on.
         objective: what the finalists were scored by.
     """
     fresh: dict[int, list[float]] = {}
+    later: set[int] = set()
     for event in events:
+        if isinstance(event, ResultEvent):
+            later.add(event.number)
+        elif isinstance(event, RescoreEvent):
+            later.clear()
         if isinstance(event, RescoreEvent) and event.number is not None:
             fresh.setdefault(event.number, []).append((event.values or {}).get(objective.name, math.nan))
     most = max(map(len, fresh.values()), default=0)
     known = [number for number in order if len(fresh.get(number, ())) == most]
-    if not order or not most or order[0] not in known:
+    if not known or order[0] in later or 0 < len(fresh.get(order[0], ())) < most:
         return list(order)
     gains = {number: objective.sign * means.mean(fresh[number]) for number in known}
     known.sort(key=lambda number: -math.inf if math.isnan(gains[number]) else gains[number], reverse=True)

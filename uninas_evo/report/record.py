@@ -99,7 +99,7 @@ def record_of(header: Header, events: Iterable[Event]) -> RunRecord:
     names = list(header.objectives)
     asked: dict[int, _Asked] = {}
     scored: dict[int, _Scored] = {}
-    rescored: list[Event] = []
+    rescored: list[Event] = []  # and the results that came after
     first: AskEvent | None = None
     for event in events:
         if isinstance(event, AskEvent):
@@ -108,6 +108,8 @@ def record_of(header: Header, events: Iterable[Event]) -> RunRecord:
                 asked[event.number] = _Asked(event.genome, event.cost, event.fidelity)
         elif isinstance(event, ResultEvent):
             scored[event.number] = _Scored.of(event, names, header)
+            if rescored:
+                rescored.append(event)
         elif isinstance(event, RescoreEvent):
             rescored.append(event)
     objectives = objectives_of(header, [] if first is None else [first])
