@@ -233,7 +233,7 @@ class TrainScorer(Scorer):
         weights = None if folder is None else folder / WEIGHTS
         if weights is None or weights.is_symlink() or not weights.is_dir():
             return 0
-        held = sum(file.stat().st_size for file in weights.rglob("*.pt"))
+        held = sum(file.stat().st_size for file in weights.rglob("*") if file.is_file())
         shutil.rmtree(weights, ignore_errors=True)
         return held
 
