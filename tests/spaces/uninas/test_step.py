@@ -14,9 +14,9 @@ from random_genomes import SKELETONS, genomes, random_genome
 
 from uninas_evo.contracts import Budget, Cost
 from uninas_evo.errors import BudgetError, GenomeError
-from uninas_evo.spaces.uninas import PRESETS, Chain, Genome, StepRule, UninasSpace, preset, walk_nodes
+from uninas_evo.spaces.uninas import PRESETS, Chain, Genome, Skeleton, StepRule, UninasSpace, preset, walk_nodes
 from uninas_evo.spaces.uninas.chain import menu
-from uninas_evo.spaces.uninas.step import step
+from uninas_evo.spaces.uninas.step import fits, remove_node, step
 from uninas_evo.spaces.uninas.text import parse_chain, parse_genome
 
 
@@ -247,3 +247,20 @@ def test_rules_that_no_step_can_follow(rule: dict[str, float]) -> None:
     (name, value), *_ = rule.items()
     with pytest.raises(GenomeError, match=rf"{name}.*got {value}"):
         StepRule(**rule)  # type: ignore[arg-type]
+
+
+def test_what_meets_a_bound_exactly_is_inside_it() -> None:
+    """One node more may spend all that is left, one less may leave the least; a single unit beyond is refused."""
+    genome = preset("resnet", Skeleton(32, 10, (8, 8), (32, 64), (1, 1)))
+    chain = next(chain for chain in genome.chains if chain.nodes)
+    node = max(chain.nodes, key=lambda one: one.params)
+    position = chain.nodes.index(node)
+    for copies in (1, 2):
+        params, flops = genome.params + copies * node.params, genome.flops + copies * node.flops
+        assert fits(node, copies, genome, Budget(max_params=params, max_flops=flops))
+        assert not fits(node, copies, genome, Budget(max_params=params - 1, max_flops=flops))
+        assert not fits(node, copies, genome, Budget(max_params=params, max_flops=flops - 1))
+    params, flops = genome.params - node.params, genome.flops - node.flops
+    assert remove_node(chain, position, 1, genome, Budget(min_params=params, min_flops=flops)) is not None
+    assert remove_node(chain, position, 1, genome, Budget(min_params=params + 1)) is None
+    assert remove_node(chain, position, 1, genome, Budget(min_flops=flops + 1)) is None
