@@ -169,6 +169,8 @@ RESULT = {"event": "result", "number": 0, "values": {"a": 1.0}, "measured": MEAS
         ([GENOME, RESULT | {"number": -1}], "a result of candidate -1 before its ask"),
         ([GENOME, RESULT | {"values": {"b": 1.0}}], "has no value for the objective 'a'"),
         ([GENOME, RESULT | {"values": None}], "must have values or a failure"),
+        ([GENOME, RESULT | {"failure": "it broke"}], "must have values or a failure"),
+        ([GENOME, ASK | {"number": 2, "genome": "h"}], "candidate 1 must come next, got 2"),
         ([ASK | {"number": 0, "same_as": 0}], "names one that was not asked before it"),
         ([ASK | {"number": 0}], "must have a genome or be the same as an earlier one"),
         ([GENOME, ASK | {"number": 1, "genome": "h", "parents": [7]}], "names one that was not asked before it"),
