@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from uninas_evo.training.batches import Reader
     from uninas_evo.training.inheritance import WeightCache
-    from uninas_evo.training.labels import Labels
+    from uninas_evo.training.labels import Labels, Targets
     from uninas_evo.training.protocol import Protocol
 
 PEERS_SEED = 0x5EED
@@ -405,12 +405,16 @@ class TrainScorer(Scorer):
         return {key: value for key, value in self.__dict__.items() if key not in _OWN}
 
 
-def fold_of(labels: Labels, folds: int) -> Labels:
-    """The fold (T,) of each image, from 0: drawn once, with as many of each class in every fold as there can be."""
+def fold_of(labels: Labels | Targets, folds: int) -> Labels:
+    """The fold (T,) of each image, from 0: drawn once, with as many of each class in every fold as there can be.
+
+    Images with tags or numbers (T, K) are one class.
+    """
     import numpy as np
 
     drawn = np.random.default_rng(0).permutation(len(labels))
-    place = np.argsort(np.lexsort((drawn, labels)))
+    classes = labels if labels.ndim == 1 else np.zeros(len(labels))
+    place = np.argsort(np.lexsort((drawn, classes)))
     return place % folds
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from PIL import Image
 
 import uninas_evo
 from uninas_evo.errors import DataError, TrainingError
+from uninas_evo.scoring.training import fold_of
 from uninas_evo.spaces.uninas import Skeleton, preset
 from uninas_evo.training.genomes import train_genome
 from uninas_evo.training.images import ImageSet, Splits, from_datasets
@@ -75,6 +77,25 @@ def test_numbers_are_learnt_in_their_own_unit(tmp_path: Path, images: np.ndarray
         assert explained.mean() == pytest.approx(result.tested["r2"], abs=1e-3)
         assert np.abs(found - numbers[240:]).mean(0)[0] == pytest.approx(result.tested["mae_0"], rel=1e-3)
         train_genome(genome, data, protocol("regression"), tmp_path / "out")
+
+
+def test_numbers_are_tuned_further(tmp_path: Path, images: np.ndarray, tags: np.ndarray) -> None:
+    """From weights whose outputs are in another unit: the last layer begins anew, so that the loss does near 1."""
+    genome = preset("resnet", Skeleton(16, 1, (8, 8), (16,), (1,)))
+    numbers = images[..., :1].mean((1, 2)) * 100 + 5000
+    data = task_class("regression").read(write(tmp_path / "a.npz", images, numbers), protocol("regression"))
+    train_genome(genome, data, protocol("regression"), tmp_path / "first")
+    tuned = protocol("regression").replace(start_from=str(tmp_path / "first"), epochs=3)
+    result = train_genome(genome, data, tuned, tmp_path / "tuned")
+    first = json.loads((tmp_path / "tuned" / "metrics.jsonl").read_text().splitlines()[0])
+    assert first["loss"] < 5
+    assert result.value > 0.8
+
+
+def test_folds_of_numbers_are_of_one_size() -> None:
+    """Rows of tags and numbers have no classes: each fold is a draw of all images."""
+    fold = fold_of(np.random.default_rng(0).random((30, 2)).astype(np.float32), 3)
+    assert np.bincount(fold).tolist() == [10, 10, 10]
 
 
 def test_scores_of_tags() -> None:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from uninas_evo.errors import TrainingError
 from uninas_evo.training.images import Splits
+from uninas_evo.training.protocol import Protocol
 from uninas_evo.training.tasks.task import Metrics, Scores, Setting
 from uninas_evo.training.tasks.whole import WholeImages
 
@@ -32,6 +33,18 @@ class Regression(WholeImages):
         self.chance = 1.0
         self.mean, self.std = (scale.to(setting.process.device) for scale in _scale(data))
 
+    @classmethod
+    def network(cls, backbone: nn.Module, data: Splits, protocol: Protocol, seed: int) -> nn.Module:
+        """The network itself; where it starts from trained weights, its last layer is drawn anew.
+
+        Theirs gives classes, or numbers on the scale of other data.
+        """
+        if protocol.start_from:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(seed)
+                _last(backbone).reset_parameters()
+        return backbone
+
     def check(self, network: nn.Module) -> None:
         """Finds what would spoil the training, before it starts; the network must end in a linear layer."""
         super().check(network)
@@ -40,7 +53,8 @@ class Regression(WholeImages):
     @classmethod
     def finished(cls, network: nn.Module, data: Splits) -> None:
         """Puts the outputs of a trained network on the numbers' own scale, in its last layer."""
-        last, (mean, std) = _last(network), (scale.to(_last(network).weight) for scale in _scale(data))
+        last = _last(network)
+        mean, std = (scale.to(last.weight) for scale in _scale(data))
         with torch.no_grad():
             last.weight *= std[:, None]
             last.bias.copy_(last.bias * std + mean)

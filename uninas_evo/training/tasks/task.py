@@ -19,7 +19,7 @@ from uninas_evo.training.protocol import Protocol
 Metrics = dict[str, float]
 """An epoch's line: `epoch` (from 1), `loss`, `lr`, the task's `val_...`, `images_per_s`, `seconds`."""
 Scores = dict[str, float | None]
-"""Named metrics from 0 to 1, the greater the better; None where one is undefined."""
+"""Named metrics, the greater the better but for errors (`mae_...`); None where one is undefined."""
 
 
 @dataclass(frozen=True)
