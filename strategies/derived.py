@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from pydantic import Field
 
-from uninas_evo.contracts import Draft, Objective, Result, Space, StopSearch
+from uninas_evo.contracts import Draft, Result, StopSearch
 from uninas_evo.errors import StrategyError
 from uninas_evo.strategies.base import SearchStrategy, StrategyOptions
 
@@ -64,9 +63,6 @@ class Derived(SearchStrategy):
     objectives_allowed = "any"
     asks_learned = True
     repeats_end = None
-
-    def __init__(self, space: Space[Any], objectives: Sequence[Objective], *, seed: int, **options: Any) -> None:
-        super().__init__(space, objectives, seed=seed, **options)
 
     def ask(self) -> Sequence[Draft]:
         """All at once.

@@ -164,6 +164,11 @@ class PolicyLearner(Learner):
         self.watch = remedies.Watch()
         self.cost_term = CostTerm(net, space, options.cost, options.cost_target, seed) if options.cost else None
 
+    @property
+    def costs_in_loss(self) -> bool:
+        """Whether a cost is a term of the policy's loss; rewards hold it otherwise."""
+        return True
+
     def is_warm(self, step: int) -> bool:
         """Whether the policy learns already, and was not stopped."""
         return bool(step >= self.options.warmup * self.steps) and not self.watch.stopped
@@ -201,7 +206,7 @@ class PolicyLearner(Learner):
         if self.options.entropy_penalty:
             found = [entropy.double().cpu() for entropy in entropies(self.logits).values()]
             total = total + self.options.entropy_penalty * torch.stack(found).mean()
-        if self.cost_term is not None:
+        if self.cost_term is not None and self.costs_in_loss:
             u = noise(self.logits, self.noise_generator(step, 97))
             term = self.cost_term.surrogate(self.logits, u, self.options.cost_estimator)
             total = total + self.options.cost_weight * term.cpu()

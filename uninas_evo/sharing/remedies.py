@@ -35,7 +35,7 @@ class Watch:
         decided: slots that are decided for good.
         stopped: whether the policy learns no more.
         sharpness: dominant eigenvalues, the oldest first.
-        kept: the logits at each of these.
+        kept: the logits at the last of these.
     """
 
     updates: int = 0

@@ -6,6 +6,7 @@ Source: Liu et al., "DARTS", ICLR 2019, arXiv 1806.09055, section 2.3.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from statistics import fmean
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -22,6 +23,8 @@ from uninas_evo.sharing.statistics import still_statistics
 Tensors = dict[str, Tensor]
 BACK = 4
 """Eigenvalues between the two whose means are compared; RobustDARTS' 4."""
+MEAN_OF = 5
+"""Eigenvalues of which each is the mean; RobustDARTS' 5."""
 
 
 class DartsOptions(PolicyOptions):
@@ -84,13 +87,14 @@ class Darts(PolicyLearner):
             loss = F.cross_entropy(self.net(policy[0], self.mixture()), policy[1])
             value = dominant_eigenvalue(loss, list(self.logits.values()), self.noise_generator(step, 95))
         watch.sharpness.append(value)
-        watch.kept.append({name: logits.detach().clone() for name, logits in self.logits.items()})
-        means = [sum(watch.sharpness[max(0, i - 4) : i + 1]) / (i + 1 - max(0, i - 4)) for i in range(len(watch.kept))]
+        watch.kept = [*watch.kept, {name: logits.detach().clone() for name, logits in self.logits.items()}][-1 - BACK :]
+        ends = range(1, len(watch.sharpness) + 1)
+        means = [fmean(watch.sharpness[max(0, end - MEAN_OF) : end]) for end in ends]
         if len(means) > BACK and means[-1] > self.options.eigen_growth * means[-1 - BACK] > 0:
             watch.stopped = True
             with torch.no_grad():
                 for name, logits in self.logits.items():
-                    logits.copy_(watch.kept[-1 - BACK][name])
+                    logits.copy_(watch.kept[0][name])
         return {"eigenvalue": value}
 
     def conclude(self, batch_of: Callable[[int], Batch]) -> None:
@@ -100,10 +104,10 @@ class Darts(PolicyLearner):
         batch = batch_of(0)
         mixture = {name: value.detach() for name, value in self.mixture().items()}
         for slot in self.net.slots:
-            scores = [self._accuracy(batch, mixture, slot.name, option) for option in range(len(slot.options))]
-            least = torch.tensor(scores, dtype=torch.float64)
-            with torch.no_grad():
-                self.logits[slot.name].copy_(-100 * least.to(self.logits[slot.name]) + 1e-3 * mixture[slot.name])
+            without = [self._accuracy(batch, mixture, slot.name, option) for option in range(len(slot.options))]
+            lost = -torch.tensor(without, dtype=torch.float64)
+            with torch.no_grad():  # equals are told apart by their probability
+                self.logits[slot.name].copy_(100 * lost.to(self.logits[slot.name]) + 1e-3 * mixture[slot.name])
 
     @torch.no_grad()
     def _accuracy(self, batch: Batch, mixture: Mixture, name: str, option: int) -> float:

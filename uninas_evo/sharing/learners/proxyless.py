@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from uninas_evo.contracts import Gated
 from uninas_evo.sharing.estimators import gate_gradient
-from uninas_evo.sharing.learner import Batch, LearnerOptions, PolicyLearner
+from uninas_evo.sharing.learner import Batch, LearnerOptions
 from uninas_evo.sharing.learners.reward import RewardLearner, RewardOptions
 from uninas_evo.sharing.statistics import still_statistics
 
@@ -41,6 +41,11 @@ class Proxyless(RewardLearner):
     """Weights learn along sampled paths; every few steps the logits learn by what each gate would change."""
 
     Options: ClassVar[type[LearnerOptions]] = ProxylessOptions
+
+    @property
+    def costs_in_loss(self) -> bool:
+        """A cost is a term of the loss of gates, and part of the reward."""
+        return bool(self.options.mode != "reinforce")
 
     def paths(self, step: int) -> Sequence[Any]:
         """One option a slot, drawn by the probabilities; uniformly in the warm-up."""
@@ -73,11 +78,6 @@ class Proxyless(RewardLearner):
         parts = [(before - reward) * drawn.log_prob for reward, drawn in zip(rewards, draws, strict=True)]
         self.learn(torch.stack(parts).mean(), step)
         return {"reward": mean, **self.diagnostics()}
-
-    def _further(self, step: int) -> dict[str, Tensor]:
-        """A cost is a term of the loss of gates, and part of the reward."""
-        is_reward = self.options.mode == "reinforce"
-        return super()._further(step) if is_reward else PolicyLearner._further(self, step)
 
     def _gate(self, name: str, logits: Tensor, step: int) -> Gated:
         """The open gate of a slot and those that are measured."""

@@ -39,6 +39,11 @@ class RewardLearner(PolicyLearner):
         super().__init__(net, space, options, seed, steps)
         self.baseline: float | None = None
 
+    @property
+    def costs_in_loss(self) -> bool:
+        """They are part of the reward."""
+        return False
+
     def draw(self, step: int, *purpose: int) -> Drawn:
         """A path that runs one option a slot; uniform while the policy does not learn yet."""
         warm = self.is_warm(step) or self.watch.stopped
@@ -58,14 +63,6 @@ class RewardLearner(PolicyLearner):
         genome = self.net.derive({name: value.cpu().numpy() for name, value in drawn.hard.items()})
         cost = float(self.space.cost(genome)[self.options.cost])
         return accuracy * float((self.options.cost_target / cost) ** self.options.cost_power) if cost else accuracy
-
-    def _further(self, step: int) -> dict[str, Tensor]:
-        """Costs are part of the reward and no term of the loss."""
-        term, self.cost_term = self.cost_term, None
-        try:
-            return super()._further(step)
-        finally:
-            self.cost_term = term
 
     def state(self) -> dict[str, Any]:
         """Logits, their optimizer and the baseline."""
