@@ -9,6 +9,8 @@ from uninas_evo.draw.parts import Flow, Part, grouped
 
 NOTHING = Part("–", "label")
 """A chain without operations."""
+PRODUCTS = ("q · k", "scores · v")
+"""Of attention: in every head."""
 TURNED: dict[Flow, Flow] = {"down": "along", "across": "down", "along": "down"}
 """How parts stand that stood so in the drawing downwards; what was in parallel is in rows."""
 
@@ -64,7 +66,8 @@ def _operations(parts: Iterable[Part]) -> Iterator[Part]:
 def _of_heads(parts: Sequence[Part]) -> Iterator[Part]:
     """Heads in one row: their number, and behind q, k and v what comes to each; the products are in every one."""
     for one in parts:
-        if one.kind == "group" and [inner.kind for inner in one.parts] != ["label"]:
+        if one.kind != "group":
+            if one.name not in PRODUCTS:
+                yield _turned(one)
+        elif any(inner.kind != "label" for inner in one.parts):  # a label alone stands for an empty chain
             yield from _of_heads(one.parts)
-        elif one.kind not in ("group", "attention") or one.name not in ("q · k", "scores · v", ""):
-            yield _turned(one)
