@@ -1,20 +1,23 @@
 """A student of 30,000 parameters with the best preset as its teacher, against the same student alone.
 
-    python tests/benchmarks/distillation.py --data /usr/share/datasets/fashion-mnist --out distilled [--seeds 3]
+    python tests/benchmarks/distillation.py --data /usr/share/datasets/fashion-mnist --out distilled [--images 10000]
 
 The teacher is trained once by the protocol `small`: `--preset` as wide as `--teacher-params` admits. By default it is
 the best of the four presets on this data and skeleton (the table of winners against presets in docs/training.md). The
 student is the same preset at `--params`, trained alone, under soft and under hard labels, with each seed. Everything
-lies in `--out`; the same command goes on where it was stopped. Prints a table.
+lies in `--out`; the same command goes on where it was stopped. All learn from the first `--images` of one permutation of
+the training part and are tested on the whole test part. Prints a table.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from conditions import conditions
 
 from uninas_evo.compare.baselines import scaled_preset
@@ -42,18 +45,21 @@ def main() -> None:
     parser.add_argument("--preset", default="efficientnet")
     parser.add_argument("--params", type=float, default=30e3)
     parser.add_argument("--teacher-params", type=float, default=100e3)
+    parser.add_argument("--images", type=int, default=10_000)
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--seeds", type=int, default=3)
     given = parser.parse_args()
     protocol = load_protocol("small").replace(epochs=given.epochs)
-    data = read_splits(given.data, protocol.val_fraction)
+    splits = read_splits(given.data, protocol.val_fraction)
+    chosen = np.random.default_rng(0).permutation(len(splits.train))[: given.images]
+    data = replace(splits, train=splits.train.subset(chosen))
 
     def trained(label: str, genome: Genome, seed: int, **changes: Any) -> TrainResult:
         result = train_genome(genome, data, protocol.replace(**changes), given.out / label, seed=seed)
         print(f"{label}: {result.test_accuracy:.2%}, {result.params:,} params, {result.seconds:.0f} s", flush=True)
         return result
 
-    print(f"{conditions()}\n{given.epochs} epochs, {given.seeds} seeds", flush=True)
+    print(f"{conditions()}\n{len(chosen)} images, {given.epochs} epochs, {given.seeds} seeds", flush=True)
     teacher, student = (
         scaled_preset(given.preset, SKELETON, Budget(max_params=params))
         for params in (given.teacher_params, given.params)

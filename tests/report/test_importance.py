@@ -15,6 +15,7 @@ import uninas_evo
 from uninas_evo import Real, SearchProblem, search
 from uninas_evo.cli import app
 from uninas_evo.errors import ObjectiveError
+from uninas_evo.report.common import in_common
 from uninas_evo.report.importance import FEWEST, MOST, facts_of, importance
 from uninas_evo.report.runpage import report
 from uninas_evo.spaces.joint import FixedSpace, JointSpace
@@ -78,6 +79,23 @@ def test_too_little_says_nothing() -> None:
     with pytest.raises(ObjectiveError, match="that differ"):
         importance(texts, np.ones(len(texts)))
     assert importance(texts, values).evaluations == MOST
+
+
+def test_what_the_best_have_in_common() -> None:
+    """The answer that most of the best gave, how many did, and how many of all; by goal; of choices alone."""
+    texts, genomes = sampled(own(), 60)
+    values = np.array([float(one["kind"] == "bottleneck") for one in genomes])
+    most = {one.decision: one for one in in_common(texts, values, "maximize")}
+    least = {one.decision: one for one in in_common(texts, values, "minimize")}
+    assert (most["kind"].answer, most["kind"].best) == ("bottleneck", 5)
+    assert (least["kind"].answer, least["kind"].best) == ("plain", 5)
+    assert most["kind"].everywhere == pytest.approx(values.mean())
+    assert (least["inner"].answer, least["inner"].best) == ("not decided", 5)
+    assert "drop" not in most  # numbers that all differ
+    assert in_common(texts[:5], values[:5], "maximize") == []
+    space, rng = UninasSpace(NETWORK), random.Random(0)
+    graphs = [space.encode(space.mutate(NETWORK, rng) or NETWORK) for _ in range(10)]
+    assert in_common(graphs, np.arange(10.0), "maximize") == []
 
 
 def rate(genome: Any, device: str) -> float:
