@@ -5,8 +5,8 @@
 The teacher is trained once by the protocol `small`: `--preset` as wide as `--teacher-params` admits. By default it is
 the best of the four presets on this data and skeleton (the table of winners against presets in docs/training.md). The
 student is the same preset at `--params`, trained alone, under soft and under hard labels, with each seed. Everything
-lies in `--out`; the same command goes on where it was stopped. All learn from the first `--images` of one permutation of
-the training part and are tested on the whole test part. Prints a table.
+lies in `--out`; the same command goes on where it was stopped. All learn from the first `--images` of one permutation
+of the training part and are tested on the whole test part. Prints a table.
 """
 
 from __future__ import annotations
