@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from uninas_evo.errors import TrainingError
-from uninas_evo.spaces.uninas import Skeleton, preset
+from uninas_evo.spaces.uninas import Skeleton, UninasSpace, preset
 from uninas_evo.spaces.uninas.network import build
 from uninas_evo.training import fit, formats, loop
 from uninas_evo.training.distillation import Teacher
@@ -30,8 +30,9 @@ SMALL = Skeleton(image_size=16, classes=3, stem=(8, 16), channels=(16,), depths=
 
 def saved(folder: Path, seed: int = 0, classes: tuple[str, ...] = ("a", "b", "c")) -> str:
     """The folder of a teacher."""
-    network = build(preset("resnet", SMALL), seed)
-    save_weights(network, folder, Protocol(epochs=1, batch_size=2, lr=1, mean=(0.2,), std=(0.7,)), classes)
+    genome = preset("resnet", SMALL)
+    protocol = Protocol(epochs=1, batch_size=2, lr=1, mean=(0.2,), std=(0.7,))
+    save_weights(build(genome, seed), folder, UninasSpace(genome), genome, protocol, classes)
     return str(folder)
 
 

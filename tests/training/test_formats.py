@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 
 import pytest
 import torch
+from own_network import own
 
 import uninas_evo
 from uninas_evo.errors import TrainingError
-from uninas_evo.spaces.uninas import Skeleton, preset
+from uninas_evo.spaces.stages.space import StagesSpace
+from uninas_evo.spaces.uninas import Skeleton, UninasSpace, preset
 from uninas_evo.spaces.uninas.network import Network, build
 from uninas_evo.training import formats
+from uninas_evo.training.genomes import initialized
 from uninas_evo.training.protocol import load_protocol
 
 SKELETON = Skeleton(image_size=16, classes=4, stem=(8, 8), channels=(32, 32), depths=(1, 1))
+SPACE = UninasSpace(preset("coatnet", SKELETON))
 
 
 @pytest.fixture
@@ -34,7 +39,7 @@ def images(count: int) -> torch.Tensor:
 @pytest.mark.parametrize("name", ["", "weights.safetensors"])
 def test_load_gives_the_network_back(network: Network, tmp_path: Path, name: str, load) -> None:  # type: ignore[no-untyped-def]
     """A folder, or its safetensors file alone, gives the same genome and the same outputs, bit for bit."""
-    formats.save_weights(network, tmp_path)
+    formats.save_weights(network, tmp_path, SPACE, network.genome)
     again = load(tmp_path / name)
     assert again.genome == network.genome
     assert not again.training
@@ -46,7 +51,7 @@ def test_weights_tell_how_images_are_scaled(network: Network, tmp_path: Path) ->
     """The file of weights holds the mean and deviation that the network was trained with."""
     from safetensors import safe_open
 
-    formats.save_weights(network, tmp_path, load_protocol("imagenet"), "abcd")
+    formats.save_weights(network, tmp_path, SPACE, network.genome, load_protocol("imagenet"), "abcd")
     with safe_open(str(tmp_path / "weights.safetensors"), "pt") as content:
         notes = json.loads(content.metadata()["images"])
     assert notes == {
@@ -107,7 +112,7 @@ def test_damaged_weights_are_told(network: Network, tmp_path: Path) -> None:
 def test_equal_networks_give_equal_files(network: Network, tmp_path: Path) -> None:
     """The bytes of the weights are the same from call to call."""
     for i in range(8):
-        formats.save_weights(network, tmp_path / str(i), load_protocol("small"), "abcd")
+        formats.save_weights(network, tmp_path / str(i), SPACE, network.genome, load_protocol("small"), "abcd")
     assert len({(tmp_path / str(i) / "weights.safetensors").read_bytes() for i in range(8)}) == 1
 
 
@@ -116,7 +121,7 @@ def test_a_network_tells_what_it_takes_and_gives(network: Network, tmp_path: Pat
     """Size, mean, deviation and class names come back with the network and go into both exports."""
     import onnx
 
-    formats.save_weights(network, tmp_path, load_protocol("small"), ["1", "10", "2", "x"])
+    formats.save_weights(network, tmp_path, SPACE, network.genome, load_protocol("small"), ["1", "10", "2", "x"])
     loaded = formats.load(tmp_path)
     told = loaded.preparation
     assert isinstance(told, formats.Preparation)
@@ -126,3 +131,25 @@ def test_a_network_tells_what_it_takes_and_gives(network: Network, tmp_path: Pat
     assert notes["classes"] == ["1", "10", "2", "x"]
     assert notes["std"] == [0.5, 0.5, 0.5]
     assert json.loads((tmp_path / "out" / "preparation.json").read_text())["size"] == [3, 16, 16]
+
+
+def test_networks_of_every_space_are_loaded_and_exported(tmp_path: Path) -> None:
+    """Trained weights of a space whose texts tell it load by themselves, others with their space."""
+    import onnxruntime
+
+    stages, mine = StagesSpace((16,), classes=3), own()
+    for space, given in ((stages, None), (mine, mine)):
+        genome = space.sample(random.Random(1))
+        trained = initialized(space, genome, 0).eval()
+        folder = tmp_path / type(space).__name__
+        formats.save_weights(trained, folder, space, genome, load_protocol("small"), "abc")
+        again = formats.load(folder, given)
+        probe = torch.randn(2, *space.image_of(genome), generator=torch.Generator().manual_seed(0))
+        assert torch.equal(again(probe), trained(probe))
+        (file,) = formats.export(again, folder, ["onnx"])
+        (logits,) = onnxruntime.InferenceSession(str(file)).run(None, {"image": probe.numpy()})
+        assert torch.allclose(torch.from_numpy(logits), trained(probe), atol=1e-4)
+    with pytest.raises(TrainingError, match=r"of a space of one's own.*--space"):
+        formats.load(tmp_path / "OwnSpace")
+    with pytest.raises(TrainingError, match="Linear tells none: set its attribute preparation"):
+        formats.export(torch.nn.Linear(2, 2), tmp_path, ["onnx"])

@@ -13,9 +13,6 @@ from uninas_evo.formats import printable
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C, as shells have it."""
-GenomeArgument = Annotated[
-    str, typer.Argument(metavar="GENOME", help="A preset (resnet, efficientnet, vit, coatnet) or a genome's file.")
-]
 
 
 class _Group(TyperGroup):

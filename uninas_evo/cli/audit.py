@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from uninas_evo.cli._app import app, show
+from uninas_evo.cli._genomes import SpaceOption, house_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,9 +39,7 @@ def audit(
         typer.Option(help="The accuracies; by default 'accuracy', else the longest training, else CIFAR-10."),
     ] = None,
     data: Annotated[str | None, typer.Option(help="The data set, of a bank that knows several.")] = None,
-    space: Annotated[
-        Path | None, typer.Option(help="A run file of the genomes' space, where their texts do not tell it.")
-    ] = None,
+    space: SpaceOption = None,
     networks: Annotated[
         int | None, typer.Option(min=4, help="How many, drawn at random by the seed; all, or 300 of NAS-Bench-201.")
     ] = None,
@@ -72,14 +71,13 @@ def audit(
     from dataclasses import asdict
 
     from uninas_evo.compare import audit as audits
-    from uninas_evo.config.runfile import load_run_file
     from uninas_evo.files import write_text
     from uninas_evo.pool.open import PoolOptions
     from uninas_evo.proxies import Inputs
     from uninas_evo.scoring.proxy import pictures
     from uninas_evo.spaces.nasbench201.space import NASBench201Space
 
-    house = None if space is None else load_run_file(space).problem().space
+    house = house_of(space)
     known = audits.known_networks(bank, column, house, data=data, every_cell=every_cell)
     cells = isinstance(known.space, NASBench201Space)
     order = sorted(range(len(known.accuracy)), key=lambda place: known.bank.genomes[place])

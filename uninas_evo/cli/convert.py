@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from uninas_evo.cli._app import GenomeArgument, app
+from uninas_evo.cli._app import app
+from uninas_evo.cli._genomes import GenomeArgument, space_and_genome
 
 
 class Form(StrEnum):
@@ -53,7 +54,7 @@ def convert(
     from uninas_evo.spaces.uninas import compound as scale_together
     from uninas_evo.spaces.uninas.reduce import trimmed
 
-    space, loaded = load_space(genome)
+    space, loaded = space_and_genome(genome)
     if classes is not None or image_size is not None:
         space, loaded = resized(loaded, image_size, classes)
     if (depth, width) != (1, 1):

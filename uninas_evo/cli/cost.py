@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from uninas_evo.cli._app import GenomeArgument, app
+from uninas_evo.cli._app import app
+from uninas_evo.cli._genomes import GenomeArgument, space_and_genome
 
 if TYPE_CHECKING:
     from uninas_evo.contracts import Cost, Space
@@ -35,9 +36,7 @@ def cost(
 
     Example: `uninas-evo cost coatnet --image 800x1280`
     """
-    from uninas_evo.spaces.load import load_space
-
-    space, loaded = load_space(genome)
+    space, loaded = space_and_genome(genome)
     digest = hashlib.sha256(space.encode(loaded).encode()).hexdigest()[:12]
     nodes = {"nodes": len(loaded)} if hasattr(loaded, "__len__") else {}
     costs = space.cost(loaded) if image is None else _backbone_cost(space, loaded, image)

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from uninas_evo.cli._app import GenomeArgument, app
+from uninas_evo.cli._app import app
+from uninas_evo.cli._genomes import GenomeArgument, space_and_genome
 
 
 @app.command()
@@ -30,12 +31,11 @@ def draw(
     """
     from uninas_evo.draw import draw as draw_file
     from uninas_evo.draw.sketch import sketched
-    from uninas_evo.spaces.load import load_space
     from uninas_evo.spaces.uninas import PRESETS, Genome, preset
 
-    first, other = sketched(*load_space(genome)), None
+    first, other = sketched(*space_and_genome(genome)), None
     if against is not None:
-        other = sketched(*load_space(against))
+        other = sketched(*space_and_genome(against))
         if not (isinstance(first, Genome) and isinstance(other, Genome)):
             pass
         elif against in PRESETS:  # a preset stands on the skeleton of what it is compared with

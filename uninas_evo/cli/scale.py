@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from uninas_evo.cli._app import app
+from uninas_evo.cli._genomes import GenomeArgument, space_and_genome
 
 if TYPE_CHECKING:
     from uninas_evo.spaces.compound import Coefficients, Scaled
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 @app.command()
 def scale(
-    genome: Annotated[str, typer.Argument(help="A preset's name, a genome's text, or a file; of UniNAS or UniNet.")],
+    genome: GenomeArgument,
     target_flops: Annotated[float, typer.Option(min=1, help="Most FLOPs of one image, such as 500e6.")],
     coefficients: Annotated[
         str,
@@ -36,17 +37,16 @@ def scale(
 ) -> None:
     """Scales a network up to a target, depth, width and image together, and prints the curve over the exponent φ.
 
-    The coefficients multiply depth, width and resolution for twice the FLOPs. They are found on a grid and refined by a
-    simplex; what has more than twice the FLOPs is punished.
+    Networks of UniNAS and UniNet can be scaled. The coefficients multiply depth, width and resolution for twice the
+    FLOPs. They are found on a grid and refined by a simplex; what has more than twice the FLOPs is punished.
 
     Example: `uninas-evo scale coatnet --target-flops 4e9 --coefficients classical`
     """
     from uninas_evo.errors import GenomeError
     from uninas_evo.files import write_text
     from uninas_evo.spaces.compound import curve, find_coefficients, stride_of
-    from uninas_evo.spaces.load import load_genome
 
-    loaded = load_genome(genome)
+    _, loaded = space_and_genome(genome)
     stride = stride_of(loaded)
     found = _given(coefficients)
     if found is None:

@@ -7,11 +7,12 @@ from typing import Annotated
 import typer
 
 from uninas_evo.cli._app import app
+from uninas_evo.cli._genomes import GenomeArgument, space_and_genome
 
 
 @app.command()
 def score(
-    genome: Annotated[str, typer.Argument(help="A preset's name, a genome's text, or a file that holds one.")],
+    genome: GenomeArgument,
     proxy: Annotated[list[str] | None, typer.Option(help="A proxy or aggregate; give it several times.")] = None,
     batch: Annotated[int, typer.Option(min=2, help="Images a batch.")] = 64,
     seed: Annotated[int, typer.Option(help="Keys weights and images; compare equal seeds.")] = 0,
@@ -31,9 +32,8 @@ def score(
     from uninas_evo.proxies import Inputs
     from uninas_evo.proxies import score as score_module
     from uninas_evo.proxies.registry import find, names
-    from uninas_evo.spaces.load import load_space
 
-    space, loaded = load_space(genome)
+    space, loaded = space_and_genome(genome)
     inputs = Inputs(batch=batch, image=space.image, seed=seed, device=device)
     scored = space.canonical(loaded) if isinstance(space, Canonical) else loaded
     values = score_module(space.build(scored), proxy or ["vkdnw"], inputs, costs=space.cost(loaded))

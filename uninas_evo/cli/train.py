@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from uninas_evo.cli._app import app
+from uninas_evo.cli._genomes import is_run, space_and_genome
 
 DataOption = Annotated[
     str,
@@ -65,27 +66,21 @@ def train(
 
     Example: `uninas-evo train runs/my-search --data /usr/share/datasets/fashion-mnist`
     """
-    from uninas_evo.compare.baselines import folder_of, training_root, winners
-    from uninas_evo.engine.journal import FILE_NAME
+    from uninas_evo.compare.baselines import folder_of, training_root
     from uninas_evo.report.record import genome_id
-    from uninas_evo.spaces.load import load_space
     from uninas_evo.training.genomes import train_in_space
     from uninas_evo.training.process import process_group
     from uninas_evo.training.protocol import protocol_for
     from uninas_evo.training.tasks import task_class
 
-    is_run = (Path(source) / FILE_NAME).is_file()
-    if is_run:
-        space, (genome,) = winners(source, 1)
-    else:
-        space, genome = load_space(source)
+    space, genome = space_and_genome(source)
     settings = protocol_for(task, protocol).replace(
         **changes(change or [], threads), **({} if start is None else {"start_from": str(start)})
     )
     text = space.encode(genome)
     kind = task_class(settings.task)
     root = "trained" if settings.task == "classification" else f"trained-{settings.task}"
-    kept = folder_of(training_root(source, settings.task, data), "winner 1", text, seed) if is_run else None
+    kept = folder_of(training_root(source, settings.task, data), "winner 1", text, seed) if is_run(source) else None
     folder = out or kept or Path(root) / genome_id(text) / f"seed-{seed}"
     with process_group(device) as process, _progress(settings.epochs, process.first, kind.metric) as progress:
         read = kind.read(data, settings)

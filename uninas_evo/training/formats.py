@@ -13,9 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from uninas_evo.contracts import Shape
+from uninas_evo.contracts import Shape, Space
 from uninas_evo.errors import GenomeError, TrainingError
 from uninas_evo.files import write_atomically
+from uninas_evo.spaces.choices import ChoiceSpace
 from uninas_evo.spaces.load import build, load_space
 from uninas_evo.spaces.uninas.network.onnx import export_onnx
 from uninas_evo.training.extras import need
@@ -54,9 +55,22 @@ class Preparation:
 
 
 def save_weights(
-    network: Any, folder: str | Path, protocol: Protocol | None = None, classes: Sequence[str] = ()
+    network: nn.Module,
+    folder: str | Path,
+    space: Space[Any],
+    genome: Any,
+    protocol: Protocol | None = None,
+    classes: Sequence[str] = (),
 ) -> None:
     """Writes `genome.txt` and `weights.safetensors`, which holds the genome and the `Preparation` of images too.
+
+    Args:
+        network: what was trained, with its task's head.
+        folder: where they go.
+        space: where its genome lies.
+        genome: what it was built from.
+        protocol: how it was trained; None tells nothing of its images.
+        classes: the names of its outputs.
 
     Raises:
         MissingExtraError: safetensors is not installed.
@@ -64,22 +78,18 @@ def save_weights(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    text = network.genome.text
+    text = space.encode(genome)
     notes = {"genome": text}
     if protocol is not None:
-        notes["images"] = json.dumps(asdict(_preparation(network, protocol, classes)))
+        size = _image(network) if isinstance(network, Headed) else space.image_of(genome)
+        prepared = Preparation(size, protocol.mean, protocol.std, protocol.crop_mode, protocol.crop_pct, tuple(classes))
+        notes["images"] = json.dumps(asdict(prepared))
     if isinstance(network, Headed):
         notes["head"] = network.protocol.model_dump_json()
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     content = _sorted_notes(need("safetensors.torch").save(tensors, notes))
     write_atomically(folder / GENOME, lambda file: file.write(text.encode()), TrainingError)
     write_atomically(folder / WEIGHTS, lambda file: file.write(content), TrainingError)
-
-
-def _preparation(network: Any, protocol: Protocol, classes: Sequence[str]) -> Preparation:
-    return Preparation(
-        _image(network), protocol.mean, protocol.std, protocol.crop_mode, protocol.crop_pct, tuple(classes)
-    )
 
 
 def _sorted_notes(content: bytes) -> bytes:
@@ -92,15 +102,19 @@ def _sorted_notes(content: bytes) -> bytes:
     return len(text).to_bytes(8, "little") + text + content[8 + length :]
 
 
-def load(path: str | Path) -> Any:
+def load(path: str | Path, space: Space[Any] | None = None) -> Any:
     """The trained network of a training folder or a `.safetensors` file, in evaluation mode on the CPU.
 
     Of a detection or segmentation it is the whole network, backbone and head.
 
     Its attribute `preparation` is the `Preparation` of its images, None where the file tells none.
 
+    Args:
+        path: the folder or the file.
+        space: builds the network; needed where the genome's text does not tell its space, as of a space of one's own.
+
     Raises:
-        TrainingError: there are no weights, or they are damaged or of another network.
+        TrainingError: there are no weights, they are damaged or of another network, or need their space.
         MissingExtraError: safetensors is not installed.
     """
     file = Path(path)
@@ -110,23 +124,37 @@ def load(path: str | Path) -> Any:
             f"there are no trained weights at {file}: name the folder of a training that has ended, or its "
             f"{WEIGHTS}; train one by: uninas-evo train GENOME --data PATH"
         )
+    damaged = (GenomeError, RuntimeError, OSError, ValueError, TypeError, need("safetensors").SafetensorError)
     try:
         with need("safetensors").safe_open(str(file), "pt") as content:
             notes = content.metadata() or {}
             tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118 - it is no mapping
-        network = build(notes.get("genome", ""))
+    except damaged as error:
+        raise _unreadable(file, error) from error
+    text = notes.get("genome", "")
+    if space is None and text.startswith(ChoiceSpace.form):
+        raise TrainingError(
+            f"{file} is of a space of one's own, whose functions it does not hold: name the space's run file with "
+            "--space, or give the space itself to uninas_evo.load"
+        )
+    try:
+        network: Any = build(text) if space is None else space.build(space.decode(text))
         prepared = _read_preparation(notes.get("images"))
         if "head" in notes:
             protocol = Protocol.model_validate_json(notes["head"])
             classes = prepared.classes if prepared else ()
             network = task_class(protocol.task).assembled(network, len(classes), protocol, seed=0)
         network.load_state_dict(tensors)
-    except (GenomeError, RuntimeError, OSError, ValueError, TypeError, need("safetensors").SafetensorError) as error:
-        raise TrainingError(
-            f"{file} holds no weights of a uninas-evo network: {str(error)[:200]}; export the network again"
-        ) from error
+    except damaged as error:
+        raise _unreadable(file, error) from error
     setattr(network, "preparation", prepared)  # noqa: B010 - torch's modules type their attributes as tensors
     return network.eval()
+
+
+def _unreadable(file: Path, error: Exception) -> TrainingError:
+    return TrainingError(
+        f"{file} holds no weights of a uninas-evo network: {str(error)[:200]}; export the network again"
+    )
 
 
 def _read_preparation(text: str | None) -> Preparation | None:
@@ -201,8 +229,16 @@ def _image(network: Any) -> Shape:
         return network.image
     if isinstance(network, Headed):
         return (3, network.protocol.image_size, network.protocol.image_size)
-    space, genome = load_space(network.genome.text)
-    return space.image_of(genome)
+    if (prepared := getattr(network, "preparation", None)) and prepared.size:
+        channels, height, width = prepared.size
+        return (channels, height, width)
+    if hasattr(network, "genome"):
+        space, genome = load_space(network.genome.text)
+        return space.image_of(genome)
+    raise TrainingError(
+        f"an exported network is checked on images of its size, and {type(network).__name__} tells none: set its "
+        "attribute preparation (uninas_evo.training.formats.Preparation), or train it and export its folder"
+    )
 
 
 def _tell(form: str, path: Path, prepared: Preparation) -> None:

@@ -79,8 +79,7 @@ def train_in_space(
     """Trains the network of a genome of any space that builds networks, or resumes that; see `train_genome`.
 
     Settings of the training that the genome decides replace the protocol's.
-    Where the network knows its genome, as those of UniNAS and UniNet do, the folder also holds what `uninas_evo.load`
-    reads; of others the checkpoints of `train`.
+    The folder also holds what `uninas_evo.load` reads.
 
     Raises:
         DataError, TrainingError, MissingExtraError: as `train_genome`.
@@ -103,9 +102,9 @@ def train_in_space(
         say=say,
         time_limit_s=time_limit_s,
     )
-    if hasattr(network, "genome") and (process is None or process.first):
+    if process is None or process.first:
         task_class(protocol.task).finished(network, data)
-        save_weights(network, folder, protocol, data.classes)
+        save_weights(network, folder, space, genome, protocol, data.classes)
     return result
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from uninas_evo.cli import app
-from uninas_evo.spaces.uninas import Genome
+from uninas_evo.spaces.uninas import Genome, UninasSpace
 from uninas_evo.spaces.uninas.network import build
 from uninas_evo.training.formats import save_weights
 from uninas_evo.training.genomes import headed
@@ -23,7 +23,7 @@ def test_images_are_drawn(task: str, genome: Genome, scenes: Path, tmp_path: Pat
     protocol = request.getfixturevalue(task)
     data = task_class(task).read(scenes, protocol)
     network = headed(build(genome), data, protocol, 0)
-    save_weights(network, tmp_path / "net", protocol, data.classes)
+    save_weights(network, tmp_path / "net", UninasSpace(genome), genome, protocol, data.classes)
     out = tmp_path / "out"
     done = CliRunner().invoke(
         app, ["predict", str(tmp_path / "net"), str(scenes / "images" / "test"), "--out", str(out), "--score", "0",
@@ -41,7 +41,7 @@ def test_images_are_drawn(task: str, genome: Genome, scenes: Path, tmp_path: Pat
 
 def test_mistakes_are_one_message(genome: Genome, tmp_path: Path) -> None:
     """A classification has nothing to draw."""
-    save_weights(build(genome), tmp_path)
+    save_weights(build(genome), tmp_path, UninasSpace(genome), genome)
     run = CliRunner().invoke
     done = run(app, ["predict", str(tmp_path), str(tmp_path), "--out", str(tmp_path / "out"), "--device", "cpu"])
     assert done.exit_code == 2

@@ -135,7 +135,7 @@ def test_backbones_start_from_a_classification(
     """Also of another image size, whose bias tables are interpolated; told are those, what is drawn anew and left."""
     vit = resized(preset("vit", Skeleton(32, 10, (8, 8), (32, 32), (1, 1))), 32, 5)
     trained = build(vit, 1)
-    save_weights(trained, tmp_path)
+    save_weights(trained, tmp_path, UninasSpace(vit), vit)
     larger, told = build(resized(vit, 128, 10), 2), list[str]()
     data = task_class("detection").read(scenes, detection)
     network = headed(larger, data, detection.replace(start_from=str(tmp_path)), 0, told.append)
