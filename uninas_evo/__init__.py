@@ -5,7 +5,7 @@ Searching:
     search: a whole search in one call; `SearchResult` is what it gives.
     Loop, Journal: the loop of ask, score and tell, and its record, for driving a search by hand.
 
-    show, plot: the drawing of a genome, the figure of a result; notebooks show both.
+    draw, plot: the drawing of a genome, the figure of a result; notebooks show both.
     importance: which decisions of genomes mattered.
 
 What is searched:
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
         StopSearch,
         Strategy,
     )
-    from uninas_evo.draw.notebook import show
+    from uninas_evo.drawing.notebook import draw
     from uninas_evo.engine.journal import Journal
     from uninas_evo.engine.loop import Loop
     from uninas_evo.engine.results import SearchResult
@@ -93,7 +93,7 @@ _HOMES = {
     "uninas_evo.solving": ("solve",),
     "uninas_evo.solving.classifier": ("ImageClassifier",),
     "uninas_evo.predictors.bank": ("load_bank",),
-    "uninas_evo.draw.notebook": ("show",),
+    "uninas_evo.drawing.notebook": ("draw",),
     "uninas_evo.report.results": ("importance", "plot"),
     "uninas_evo.scoring.calibrated": ("predict",),
     "uninas_evo.spaces.scaling": ("scale",),
@@ -127,6 +127,7 @@ __all__ = [
     "Whole",
     "build",
     "choices",
+    "draw",
     "importance",
     "load",
     "load_bank",
@@ -137,7 +138,6 @@ __all__ = [
     "preset",
     "scale",
     "search",
-    "show",
     "solve",
 ]
 

@@ -22,9 +22,9 @@ MOVED = {
     "uninas_evo.proxies.rank": "uninas_evo.stats.ranks",
     "uninas_evo.report.pareto": "uninas_evo.stats.fronts",
     "uninas_evo.report.statistics": "uninas_evo.stats.tests",
-    "uninas_evo.report.drawing": "uninas_evo.draw",
-    "uninas_evo.report.parts": "uninas_evo.draw.parts",
-    "uninas_evo.report.layout": "uninas_evo.draw.layout",
+    "uninas_evo.report.drawing": "uninas_evo.drawing",
+    "uninas_evo.report.parts": "uninas_evo.drawing.parts",
+    "uninas_evo.report.layout": "uninas_evo.drawing.layout",
     "uninas_evo.report.walk": "uninas_evo.spaces.uninas.walk",
     "uninas_evo.report.compare": "uninas_evo.compare",
 }

@@ -29,8 +29,8 @@ def draw(
 
     Example: `uninas-evo draw best.txt --out best.html --against coatnet`
     """
-    from uninas_evo.draw import draw as draw_file
-    from uninas_evo.draw.sketch import sketched
+    from uninas_evo.drawing import draw as draw_file
+    from uninas_evo.drawing.sketch import sketched
     from uninas_evo.spaces.uninas import PRESETS, Genome, preset
 
     first, other = sketched(*space_and_genome(genome)), None

@@ -58,7 +58,7 @@ def render(run: Run, reload_s: float | None = None) -> str:
     return template.page(
         run.name,
         "\n".join(parts),
-        style=template.asset("network.css", "draw") + template.asset("report.css", "report"),
-        script=template.asset("network.js", "draw") + template.asset("evaluations.js", "report"),
+        style=template.asset("network.css", "drawing") + template.asset("report.css", "report"),
+        script=template.asset("network.js", "drawing") + template.asset("evaluations.js", "report"),
         head="" if reload_s is None else f'<meta http-equiv="refresh" content="{max(1, round(reload_s))}">\n',
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from uninas_evo.draw import titled_parts, widget
-from uninas_evo.draw.sketch import Sketch, sketched
+from uninas_evo.drawing import titled_parts, widget
+from uninas_evo.drawing.sketch import Sketch, sketched
 from uninas_evo.report.run import Run, space_of
 from uninas_evo.spaces import uninas, uninet
 from uninas_evo.spaces.uninas.reduce import neutral

@@ -4,10 +4,10 @@ import random
 
 import pytest
 
-from uninas_evo.draw import titled_parts
-from uninas_evo.draw.html import page
-from uninas_evo.draw.layout import everything, layout
-from uninas_evo.draw.svg import svg
+from uninas_evo.drawing import titled_parts
+from uninas_evo.drawing.html import page
+from uninas_evo.drawing.layout import everything, layout
+from uninas_evo.drawing.svg import svg
 from uninas_evo.spaces.uninas import Skeleton, UninasSpace, preset
 
 SMALL = Skeleton(image_size=64, classes=10, stem=(16, 16), channels=(32, 96), depths=(1, 2))

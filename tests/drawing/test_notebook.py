@@ -31,9 +31,15 @@ def test_a_result_is_short_and_has_a_frame_and_figures() -> None:
 
 def test_a_genome_is_shown(tmp_path: Path) -> None:
     """As SVG by itself, and in a file."""
-    drawing = uninas_evo.show("coatnet")
+    drawing = uninas_evo.draw("coatnet")
     assert drawing._repr_svg_().startswith("<svg")
     assert drawing.save(tmp_path / "net.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_names_of_the_top_are_no_rooms() -> None:
+    """A package of a name's spelling would take its place as soon as something imports it."""
+    top = Path(uninas_evo.__file__).parent
+    assert not [name for name in uninas_evo.__all__ if (top / name).exists() or (top / f"{name}.py").exists()]
 
 
 @pytest.mark.slow
@@ -46,7 +52,7 @@ def test_a_kernel_shows_the_search_run_and_its_result() -> None:
         "result = uninas_evo.search({'start': 'coatnet', 'objective': 'params'}, 'random_walk', evaluations=20,\n"
         "    pool={'devices': 'in-process'})\n"
         "result",
-        "uninas_evo.show(result.best.genome)",
+        "uninas_evo.draw(result.best.genome)",
     ]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3").execute()

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from itertools import zip_longest
 
 from uninas_evo.contracts import Cost
-from uninas_evo.draw.parts import Part
+from uninas_evo.drawing.parts import Part
 from uninas_evo.spaces.uninet import Genome, cost
 
 KINDS = {"DWConv": "convolution", "Conv": "convolution", "SA": "attention", "LSA": "attention", "MLP": "mlp"}

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from uninas_evo.draw.parts import Part, any_marked, any_shape, kinds_of, shape_text
+from uninas_evo.drawing.parts import Part, any_marked, any_shape, kinds_of, shape_text
 from uninas_evo.formats import amount
 
 NAME_SIZE, DETAIL_SIZE, TITLE_SIZE = 11.0, 8.5, 13.0

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 from uninas_evo.contracts import Cost
-from uninas_evo.draw.parts import Part, Titled, any_marked, describe, kinds_of, shape_text
+from uninas_evo.drawing.parts import Part, Titled, any_marked, describe, kinds_of, shape_text
 from uninas_evo.formats import amount
 from uninas_evo.pages import template
 
@@ -16,8 +16,8 @@ _LINE = '<i class="v"></i>'
 def page(networks: Sequence[Titled]) -> str:
     """The page of one network, or of several side by side."""
     title = " against ".join(name for name, _, _ in networks)
-    style = template.asset("network.css", "draw") + "body { max-width: none; margin: 1rem; }\n"
-    return template.page(title, widget(networks), style=style, script=template.asset("network.js", "draw"))
+    style = template.asset("network.css", "drawing") + "body { max-width: none; margin: 1rem; }\n"
+    return template.page(title, widget(networks), style=style, script=template.asset("network.js", "drawing"))
 
 
 def widget(networks: Sequence[Titled]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from uninas_evo.draw.parts import Flow, Part, grouped
+from uninas_evo.drawing.parts import Flow, Part, grouped
 
 NOTHING = Part("–", "label")
 """A chain without operations."""

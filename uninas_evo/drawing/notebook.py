@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from uninas_evo.draw.drawing import draw, titled_parts
-from uninas_evo.draw.layout import layout
-from uninas_evo.draw.sketch import sketched
-from uninas_evo.draw.svg import svg
+from uninas_evo.drawing.drawing import draw as draw_file
+from uninas_evo.drawing.drawing import titled_parts
+from uninas_evo.drawing.layout import layout
+from uninas_evo.drawing.sketch import sketched
+from uninas_evo.drawing.svg import svg
 from uninas_evo.spaces.load import load_space
 
 if TYPE_CHECKING:
-    from uninas_evo.draw.parts import Titled
+    from uninas_evo.drawing.parts import Titled
 
 
 @dataclass(frozen=True, repr=False)
@@ -37,13 +38,13 @@ class Drawing:
         Raises:
             GenomeError: the ending is none of these.
         """
-        return draw(self.genome, Path(out), against=self.against)
+        return draw_file(self.genome, Path(out), against=self.against)
 
     def __repr__(self) -> str:
         return f"<Drawing of {self.genome!r}>"
 
 
-def show(genome: Any, against: Any = None) -> Drawing:
+def draw(genome: Any, against: Any = None) -> Drawing:
     """The drawing of a genome, or of two of the same skeleton with what differs marked.
 
     Args:

@@ -10,11 +10,11 @@ from typer.testing import CliRunner
 
 from uninas_evo.cli import app
 from uninas_evo.contracts import Cost
-from uninas_evo.draw import draw, titled_parts
-from uninas_evo.draw.html import page
-from uninas_evo.draw.layout import Box, everything, layout, text_width
-from uninas_evo.draw.parts import FREE, KINDS, Part, head_places, network_parts
-from uninas_evo.draw.svg import svg
+from uninas_evo.drawing import draw, titled_parts
+from uninas_evo.drawing.html import page
+from uninas_evo.drawing.layout import Box, everything, layout, text_width
+from uninas_evo.drawing.parts import FREE, KINDS, Part, head_places, network_parts
+from uninas_evo.drawing.svg import svg
 from uninas_evo.errors import GenomeError
 from uninas_evo.formats import amount
 from uninas_evo.spaces.uninas import PRESETS, Genome, Skeleton, StepRule, UninasSpace, preset

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from uninas_evo.draw.layout import Box, everything
-from uninas_evo.draw.parts import describe
+from uninas_evo.drawing.layout import Box, everything
+from uninas_evo.drawing.parts import describe
 from uninas_evo.pages.palette import KIND_COLORS
 from uninas_evo.pages.template import asset
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from uninas_evo.draw.layout import Box, everything
+from uninas_evo.drawing.layout import Box, everything
 from uninas_evo.files import write_atomically
 from uninas_evo.pages.palette import INK, KIND_COLORS, SOFT
 

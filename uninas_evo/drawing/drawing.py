@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from uninas_evo.draw import uninet as uninet_drawing
-from uninas_evo.draw.html import page
-from uninas_evo.draw.layout import layout
-from uninas_evo.draw.parts import Titled, network_parts
-from uninas_evo.draw.png import write_png
-from uninas_evo.draw.sideways import sideways as turned
-from uninas_evo.draw.sketch import Sketch
-from uninas_evo.draw.svg import svg
+from uninas_evo.drawing import uninet as uninet_drawing
+from uninas_evo.drawing.html import page
+from uninas_evo.drawing.layout import layout
+from uninas_evo.drawing.parts import Titled, network_parts
+from uninas_evo.drawing.png import write_png
+from uninas_evo.drawing.sideways import sideways as turned
+from uninas_evo.drawing.sketch import Sketch
+from uninas_evo.drawing.svg import svg
 from uninas_evo.errors import GenomeError
 from uninas_evo.files import write_text
 from uninas_evo.spaces import uninet

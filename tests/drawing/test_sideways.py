@@ -9,10 +9,10 @@ import pytest
 from typer.testing import CliRunner
 
 from uninas_evo.cli import app
-from uninas_evo.draw import draw, titled_parts
-from uninas_evo.draw.layout import everything, layout
-from uninas_evo.draw.sideways import sideways
-from uninas_evo.draw.svg import svg
+from uninas_evo.drawing import draw, titled_parts
+from uninas_evo.drawing.layout import everything, layout
+from uninas_evo.drawing.sideways import sideways
+from uninas_evo.drawing.svg import svg
 from uninas_evo.spaces.uninas import Genome, Node, preset
 
 from .test_drawing import check_numbers, walked

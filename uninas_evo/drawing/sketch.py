@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from uninas_evo.contracts import Cost, Space
-from uninas_evo.draw.parts import Part, grouped
+from uninas_evo.drawing.parts import Part, grouped
 from uninas_evo.spaces.cells.space import CellsSpace
 from uninas_evo.spaces.choices import OwnSpace
 from uninas_evo.spaces.darts import cost as cell_costs

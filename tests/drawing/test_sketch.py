@@ -11,9 +11,9 @@ from own_network import own
 
 from uninas_evo import Real, load_space
 from uninas_evo.contracts import Cost
-from uninas_evo.draw import draw, titled_parts
-from uninas_evo.draw.parts import Part
-from uninas_evo.draw.sketch import Sketch, sketched
+from uninas_evo.drawing import draw, titled_parts
+from uninas_evo.drawing.parts import Part
+from uninas_evo.drawing.sketch import Sketch, sketched
 from uninas_evo.errors import GenomeError
 from uninas_evo.spaces.cells.space import CellsSpace
 from uninas_evo.spaces.joint import FixedSpace, JointSpace
