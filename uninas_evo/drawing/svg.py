@@ -23,7 +23,7 @@ def svg(root: Box, name: str = "network") -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="{escape(name)}" viewBox="0 0 {width} {height}" '
         f'width="{width}" height="{height}" role="img">\n'
-        f"<style>{asset('drawing.css', 'draw')}</style>\n"
+        f"<style>{asset('drawing.css', 'drawing')}</style>\n"
         '<defs><marker id="tip" viewBox="0 0 6 6" refX="6" refY="3" markerWidth="6" markerHeight="6" orient="auto">'
         '<path d="M0 0L6 3L0 6z"/></marker></defs>\n' + "\n".join(body) + "\n</svg>\n"
     )
