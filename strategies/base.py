@@ -14,7 +14,7 @@ from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 import pydantic
@@ -94,7 +94,8 @@ class SearchStrategy(Strategy):
         objectives: what is followed.
         seed: of all draws.
         fidelities: how many the problem has; only strategies that climb are told.
-        options: the fields of `Options`.
+        options: an object of the class's `Options`, which a type checker reads, in place of its fields.
+        fields: the fields of `Options`, as run files have them.
 
     Attributes:
         rungs: fidelities to climb, at least the full one.
@@ -109,13 +110,20 @@ class SearchStrategy(Strategy):
     repeats_end: ClassVar[int | None] = MAX_REPEATS
 
     def __init__(
-        self, space: Space[Any], objectives: Sequence[Objective], *, seed: int, fidelities: int = 0, **options: Any
+        self,
+        space: Space[Any],
+        objectives: Sequence[Objective],
+        *,
+        seed: int,
+        fidelities: int = 0,
+        options: StrategyOptions | None = None,
+        **fields: Any,
     ) -> None:
         check_objectives(type(self), objectives)
         self.rungs = max(fidelities, 1)
         self.space = space
         self.objectives = tuple(objectives)
-        self.options = made(self.Options, options, type(self).__name__)
+        self.options = self._chosen(options, fields)
         self.rng = random.Random(seed)
         self._asked = 0
         self._known: set[Any] = set()
@@ -123,6 +131,18 @@ class SearchStrategy(Strategy):
         self._repeats = 0
         self._exhausted = False
         self._told = 0
+
+    def _chosen(self, options: StrategyOptions | None, fields: Mapping[str, Any]) -> StrategyOptions:
+        """The options, given whole or as fields."""
+        whose = type(self).__name__
+        if options is None:
+            return cast(StrategyOptions, made(self.Options, fields, whose))
+        if fields or not isinstance(options, self.Options):
+            raise RunFileError(
+                f"the options of {whose} are one {self.Options.__name__}, or its fields, not both: got "
+                f"{type(options).__name__}{' and ' + ', '.join(fields) if fields else ''}"
+            )
+        return options
 
     @property
     def next_number(self) -> int:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import optuna
 import pytest
 from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 from strategy_toy import COST, GAIN, BitSpace, drive, good, make, score, spaces, strategy_class, texts
 
 from uninas_evo.contracts import Budget, Objective, Result
-from uninas_evo.errors import MissingExtraError
+from uninas_evo.errors import MissingExtraError, RunFileError
 from uninas_evo.strategies.bayesian import Bayesian, export_study
 
 TIGHT = Budget(min_params=6, max_params=9)
@@ -182,3 +185,36 @@ def test_bayesian_restarts_after_every_so_many_results() -> None:
     assert origins[3]
     assert origins[3] == origins[4] == origins[5]
     assert all(origins[6:])
+
+
+def test_options_are_fields_or_one_object():
+    """A strategy takes the fields of its options, or an object of their class, in which mypy finds a misspelled one."""
+    from uninas_evo.strategies.aging import AgingEvolution
+    from uninas_evo.strategies.evolution import Evolution, EvolutionOptions
+
+    space, goal = spaces()["nasbench201"], [COST]
+    whole = EvolutionOptions(population=4, offspring=2)
+    assert Evolution(space, goal, seed=0, options=whole).options == whole
+    assert Evolution(space, goal, seed=0, population=4, offspring=2).options == whole
+    with pytest.raises(RunFileError, match=r"one EvolutionOptions, or its fields, not both: .* and population"):
+        Evolution(space, goal, seed=0, options=whole, population=4)
+    with pytest.raises(RunFileError, match=r"AgingEvolution are one AgingOptions.* got EvolutionOptions"):
+        AgingEvolution(space, goal, seed=0, options=whole)
+
+
+@pytest.mark.slow
+def test_a_type_checker_finds_a_misspelled_option(tmp_path):
+    """In the options of a strategy, of the pool and of a search: mypy names the word that was meant."""
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "import uninas_evo\n"
+        "from uninas_evo.pool.open import PoolOptions\n"
+        "from uninas_evo.strategies.evolution import EvolutionOptions\n"
+        "EvolutionOptions(populaton=4)\n"
+        "PoolOptions(thread=1)\n"
+        "uninas_evo.search({}, 'random', evaluation=3)\n"
+    )
+    command = [sys.executable, "-m", "mypy", "--no-incremental", "--config-file=", str(file)]
+    told = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False).stdout
+    for option in ("populaton", "thread", "evaluation"):
+        assert f'Unexpected keyword argument "{option}"' in told
