@@ -107,6 +107,7 @@ def test_fitted_on_arrays(calls: list[dict[str, Any]], tmp_path: Path) -> None:
     assert mine.score(x, y) > 0.8
     assert mine.predict(x[:0]).shape == (0,)
     assert len(mine.search_.genomes) == 2
+    assert len(repr(mine.search_)) < 100
     again = pickle.loads(pickle.dumps(mine))  # noqa: S301 - our own
     assert np.array_equal(again.predict_proba(x), chances)
     (exported,) = mine.export(tmp_path / "exported", ["torch"])

@@ -20,7 +20,7 @@ LARGEST = 1e300
 """Axes, and boxes around points, need room for margins below the greatest float."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class RunRecord:
     """The distinct evaluations of one run; T counts them.
 
@@ -54,6 +54,12 @@ class RunRecord:
     full: tuple[bool, ...] = ()
     violations: FloatArray = field(default_factory=lambda: np.empty(0))
     ranking: tuple[int, ...] = ()
+
+    def __repr__(self) -> str:
+        """In a line: what was followed, how much was evaluated, and which came first."""
+        followed = ", ".join(objective.name for objective in self.objectives)
+        best = f", best {self.numbers[self.ranking[0]]}" if self.ranking else ""
+        return f"<RunRecord of {followed}: {len(self.numbers)} evaluations{best}>"
 
     @property
     def points(self) -> FloatArray:
