@@ -201,7 +201,8 @@ class ScoringOptions(BaseModel):
                 fields = [f"{side}_{name}" for name in costs for side in ("min", "max")]
                 raise ValueError(
                     f"{field} bounds {cost!r}, which is not a cost here: there are {', '.join(costs)}"
-                    f"{nearest(field, fields)}"
+                    f"{nearest(field, fields)}; what scoring gives is bounded by "
+                    f"constraints = [{{ name = {cost!r}, {field.partition('_')[0]} = ... }}]"
                 )
         return budget
 

@@ -30,7 +30,9 @@ def test_a_result_is_short_and_has_a_frame_and_figures() -> None:
 
 
 def test_a_genome_is_shown(tmp_path: Path) -> None:
-    """As SVG by itself, and in a file."""
+    """As SVG by itself, and in a file; so is the genome alone, of every space whose genomes tell it."""
+    for name in ("coatnet", "uninet-b0", "darts_v2", "ofa_smallest"):
+        assert uninas_evo.load_genome(name)._repr_svg_().startswith("<svg")
     drawing = uninas_evo.draw("coatnet")
     assert drawing._repr_svg_().startswith("<svg")
     assert drawing.save(tmp_path / "net.pdf").read_bytes().startswith(b"%PDF")

@@ -69,6 +69,22 @@ def test_a_network_is_drawn_whatever_is_decided_beside_it() -> None:
     assert sketched(FixedSpace(space, genome), genome) == sketch
     joint = JointSpace(FixedSpace(space, genome), {"lr": Real(0.1, 1.0)})
     assert sketched(joint, joint.start) == sketch
+    with pytest.raises(GenomeError, match=r"does not tell its space.*draw\(genome, space=space\)"):
+        titled_parts(StagesSpace((32,)).sample(random.Random(0)), "", None, "")
+
+
+@pytest.mark.parametrize("name", ["proxyless_gpu", "unas_mobile", "ofa_smallest", "ofa_largest"])
+def test_boxes_of_a_mobile_chain_cost_what_the_network_costs(name: str) -> None:
+    """Stem, inverted bottlenecks and head together are the whole, equal neighbors once."""
+    space, genome = load_space(name)
+    sketch = sketched(space, genome)
+    assert total(sketch.parts) == (genome.params, genome.flops)
+    assert len(sketch) == len(genome.plan.blocks)
+    assert genome._repr_svg_().count("inverted") >= len({block.outputs for block in genome.plan.blocks})
+
+
+def test_cells_of_a_table_are_lists_of_choices() -> None:
+    """What has no drawing of its own shows what was decided."""
     table = NASBench201Space()
-    with pytest.raises(GenomeError, match="has no drawing"):
-        titled_parts(sketched(table, table.sample(random.Random(0))), "", None, "")
+    (frame,) = sketched(table, table.sample(random.Random(0))).parts
+    assert len(frame.parts) == len(table.decisions)

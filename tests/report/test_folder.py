@@ -126,6 +126,20 @@ def test_one_best_of_a_front(several, tmp_path):
     assert winners(several, 1)[1][0].id == knee
 
 
+def test_pick_under_a_limit_on_an_objective(several, tmp_path):
+    """What is scored is limited as costs are, from above and from below, and decides no more."""
+    record = read_run(several)
+    depths = sorted(row[0] for row in record.values)
+    assert command("pick", several, "--min", f"depth={depths[-3]}", "--out", tmp_path / "p.txt").exit_code == 0
+    picked = load_genome(tmp_path / "p.txt")
+    assert len(picked) >= depths[-3]
+    assert (
+        command("pick", several, "--max", f"depth={depths[2]}", "--by", "depth", "--out", tmp_path / "p.txt").exit_code
+        == 0
+    )
+    assert len(load_genome(tmp_path / "p.txt")) == max(depth for depth in depths if depth <= depths[2])
+
+
 def test_pick_by_a_cost(several, tmp_path):
     """--by names the objective that decides, in its own direction."""
     assert command("pick", several, "--by", "flops", "--out", tmp_path / "p.txt").exit_code == 0
@@ -137,8 +151,9 @@ def test_pick_by_a_cost(several, tmp_path):
     [
         (["--params", "10"], "no member of"),
         (["--params", "10"], "the smallest have"),
-        (["--max", "latency_ms=3"], "not a cost of this space"),
-        (["--max", "latency_ms"], "--max takes COST=VALUE"),
+        (["--max", "latency_ms=3"], "a limit is on a cost or an objective of the run, params, flops, depth; got"),
+        (["--max", "latency_ms"], "--max takes NAME=VALUE"),
+        (["--min", "depths=3"], "got 'depths'; did you mean 'depth'?"),
         (["--by", "flop"], "did you mean 'flops'?"),
     ],
 )

@@ -21,23 +21,28 @@ def pick(
     ] = None,
     most: Annotated[
         list[str] | None,
-        typer.Option("--max", metavar="COST=VALUE", help="The most of any cost of the run; repeat for several."),
+        typer.Option("--max", metavar="NAME=VALUE", help="The most of any cost or objective; repeat for several."),
+    ] = None,
+    least: Annotated[
+        list[str] | None,
+        typer.Option("--min", metavar="NAME=VALUE", help="The least of any cost or objective; repeat for several."),
     ] = None,
     by: Annotated[
         str | None,
-        typer.Option(help="The objective that decides; by default the front's knee; a limited cost does not."),
+        typer.Option(help="The objective that decides; by default the front's knee; what is limited does not."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The genome file; by default picked.txt in the run folder.")] = None,
 ) -> None:
-    """Take the best member of a run under limits on its costs as a genome file.
+    """Take the best member of a run under limits on its costs and objectives as a genome file.
 
     Example: `uninas-evo pick runs/pareto --max-params 5e6 --max latency_ms=3 --out small.txt`
     """
     from uninas_evo.formats import exact
     from uninas_evo.report.folder import pick as choose
 
-    limits = {"params": params, "flops": flops, **dict(map(_limit, most or ()))}
+    limits = {"params": params, "flops": flops, **dict(_limit(text, "--max") for text in most or ())}
     bounds = {f"max_{name}": value for name, value in limits.items() if value is not None}
+    bounds |= {f"min_{name}": value for name, value in (_limit(text, "--min") for text in least or ())}
     picked = choose(folder, by=by, out=out, **bounds)
     values = ", ".join(f"{name} {value:.6g}" for name, value in picked.values.items())
     costs = ", ".join(f"{name} {exact(value)}" for name, value in picked.cost.items())
@@ -45,8 +50,8 @@ def pick(
     typer.echo(picked.path)
 
 
-def _limit(text: str) -> tuple[str, float]:
-    """The cost and the bound of "COST=VALUE".
+def _limit(text: str, option: str) -> tuple[str, float]:
+    """The name and the bound of "NAME=VALUE".
 
     Raises:
         BudgetError: it is not written so.
@@ -57,4 +62,4 @@ def _limit(text: str) -> tuple[str, float]:
     try:
         return name.strip(), float(value)
     except ValueError:
-        raise BudgetError(f"--max takes COST=VALUE, such as latency_ms=3; got {text!r}") from None
+        raise BudgetError(f"{option} takes NAME=VALUE, such as latency_ms=3; got {text!r}") from None

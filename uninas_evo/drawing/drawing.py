@@ -72,8 +72,8 @@ def titled_parts(genome: Any, title: str, against: Any, other_title: str) -> lis
         return _uninet_parts(genome, title, against, other_title)
     if not isinstance(genome, Genome):
         raise GenomeError(
-            f"a {type(genome).__name__} has no drawing; give `sketched(space, genome)` "
-            "of a space of cells, stages or choices"
+            f"a {type(genome).__name__} does not tell its space, which a drawing needs; give the space too: "
+            "uninas_evo.draw(genome, space=space)"
         )
     if against is None:
         return [(title or genome.id, genome, network_parts(genome))]

@@ -14,6 +14,7 @@ from uninas_evo.drawing.svg import svg
 from uninas_evo.spaces.load import load_space
 
 if TYPE_CHECKING:
+    from uninas_evo.contracts import Space
     from uninas_evo.drawing.parts import Titled
 
 
@@ -44,12 +45,19 @@ class Drawing:
         return f"<Drawing of {self.genome!r}>"
 
 
-def draw(genome: Any, against: Any = None) -> Drawing:
-    """The drawing of a genome, or of two of the same skeleton with what differs marked.
+def draw(genome: Any, against: Any = None, *, space: Space[Any] | None = None) -> Drawing:
+    """The drawing of a genome, or of two of the same space with what differs marked.
 
     Args:
         genome: a genome, or what `load_genome` takes.
         against: a second one.
+        space: where they lie; needed for genomes that are choices, such as those of stages and of a space of one's own.
+
+    Raises:
+        GenomeError: there is no such genome, or the two are of different spaces.
     """
-    first, other = (sketched(*load_space(one)) if isinstance(one, str | Path) else one for one in (genome, against))
-    return Drawing(first, other)
+
+    def found(one: Any) -> Any:
+        return sketched(*load_space(one)) if isinstance(one, str | Path) else sketched(space, one)
+
+    return Drawing(found(genome), None if against is None else found(against))

@@ -10,11 +10,13 @@ from typing import Any
 from uninas_evo.contracts import Cost, Space
 from uninas_evo.drawing.parts import Part, grouped
 from uninas_evo.spaces.cells.space import CellsSpace
-from uninas_evo.spaces.choices import OwnSpace
+from uninas_evo.spaces.choices import ChoiceSpace, OwnSpace
 from uninas_evo.spaces.darts import cost as cell_costs
 from uninas_evo.spaces.darts.genome import FIRST_NODE, Cell, Place
 from uninas_evo.spaces.darts.genome import Genome as Cells
 from uninas_evo.spaces.joint import FixedSpace, JointSpace
+from uninas_evo.spaces.mobile.genome import MobileGenome
+from uninas_evo.spaces.mobile.plan import Block, halved
 from uninas_evo.spaces.stages import cost as stage_costs
 from uninas_evo.spaces.stages.plan import Layer, Plan
 from uninas_evo.spaces.stages.space import StagesSpace
@@ -57,8 +59,18 @@ class Sketch:
         return replace(self, parts=tuple(_marked(part, known) for part in self.parts))
 
 
-def sketched(space: Space[Any], genome: Any) -> Any:
-    """What is drawn of a genome: a sketch, or the genome itself where it has a drawing of its own, or none."""
+def sketched(space: Space[Any] | None, genome: Any) -> Any:
+    """What is drawn of a genome: a sketch, or the genome itself where it has a drawing of its own, or none.
+
+    Args:
+        space: where it lies; None for genomes that tell their space themselves.
+        genome: any genome.
+    """
+    match genome:
+        case Cells():
+            return _of_cells(genome)
+        case MobileGenome():
+            return _of_blocks(genome)
     match space:
         case JointSpace():
             return sketched(space.networks, genome.network)
@@ -69,9 +81,17 @@ def sketched(space: Space[Any], genome: Any) -> Any:
         case StagesSpace():
             return _of_stages(space.plan(genome), space.cost(genome), space.image[0], space.classes)
         case OwnSpace():
-            boxes = [Part(f"{name} = {value}", "skeleton", name) for name, value in genome.items()]
-            return Sketch("choices", space.cost(genome), len(boxes), "choices", (grouped(boxes, kind="stage"),))
-    return _of_cells(genome) if isinstance(genome, Cells) else genome
+            return _of_choices(genome.items(), space.cost(genome))
+        case ChoiceSpace():
+            pairs = zip(space.decisions, space.indices(genome), strict=True)
+            return _of_choices(((one.name, one.text(index)) for one, index in pairs), space.cost(genome))
+    return genome
+
+
+def _of_choices(choices: Iterable[tuple[str, Any]], cost: Cost) -> Sketch:
+    """A list of what was chosen."""
+    boxes = [Part(f"{name} = {value}", "skeleton", name) for name, value in choices]
+    return Sketch("choices", cost, len(boxes), "choices", (grouped(boxes, kind="stage"),))
 
 
 def _of_cells(genome: Cells) -> Sketch:
@@ -138,6 +158,30 @@ def _of_stages(plan: Plan, cost: Cost, channels: int, classes: int) -> Sketch:
     head = stage_costs.head_cost(plan, side, classes)
     parts.append(Part("head", "skeleton", "head", (plan.layers[-1].outputs, side, side), head))
     return Sketch("stages", cost, len(plan.layers), "layers", tuple(parts))
+
+
+def _of_blocks(genome: MobileGenome) -> Sketch:
+    """A mobile chain: a frame for each run of blocks of one width, in it its inverted bottlenecks, equal ones once."""
+    plan, side = genome.plan, halved(genome.plan.image)
+    stem = Part(f"conv 3x3 c={plan.stem} /2", "skeleton", "stem", (3, plan.image, plan.image), plan.stem_cost)
+    parts = [stem]
+    for number, (_, stage) in enumerate(groupby(plan.blocks, key=lambda block: block.outputs), 1):
+        boxes: list[Part] = []
+        for one, run in groupby(stage):
+            count, place = len(list(run)), f"{number}/{len(boxes)}"
+            box = Part(_block_told(one), "convolution", place, (one.inputs, side, side), one.cost(side))
+            boxes.append(box if count == 1 else grouped([box], kind="block", name="Blocks", count=count))
+            side = halved(side) if one.stride == 2 else side
+        parts.append(grouped(boxes, "along", "stage", f"Stage {number}", str(number)))
+    parts.append(Part("head", "skeleton", "head", (plan.blocks[-1].outputs, side, side), plan.head_cost(side)))
+    return Sketch(genome.id, genome.cost, len(plan.blocks), "blocks", tuple(parts))
+
+
+def _block_told(one: Block) -> str:
+    """An inverted bottleneck in words, as the layers of stages are told."""
+    words = ["inverted", f"{one.kernel}x{one.kernel}", f"e={one.middle / one.inputs:.3g}"]
+    words += [f"se={one.squeeze}"] * (one.squeeze > 0)
+    return " ".join([*words, f"c={one.outputs}", *(["/2"] if one.stride == 2 else [])])
 
 
 def _numbered(layers: Iterable[Layer]) -> Iterable[tuple[int, Layer]]:

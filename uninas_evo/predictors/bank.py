@@ -35,7 +35,7 @@ WORDS = (*GENOMES, "origin")
 """Columns that hold no numbers."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Bank:
     """Trained networks; T counts them.
 
@@ -51,6 +51,10 @@ class Bank:
 
     def __len__(self) -> int:
         return len(self.genomes)
+
+    def __repr__(self) -> str:
+        sets = f" of {', '.join(self.data)}" if self.data else ""
+        return f"<Bank{sets}: {len(self)} networks, {len(self.columns)} columns>"
 
     @property
     def trained(self) -> str | None:

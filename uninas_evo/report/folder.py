@@ -153,7 +153,7 @@ def preset_marks(folder: Path, record: RunRecord, *, trust: bool = False) -> Mar
 
 
 def pick(folder: Path, *, by: str | None = None, out: Path | None = None, **bounds: float) -> Picked:
-    """Writes the best member of a run within bounds on its costs as a genome file.
+    """Writes the best member of a run within bounds on its costs and values as a genome file.
 
     Without bounds this is the search's own best: of several objectives the front's knee.
 
@@ -164,35 +164,49 @@ def pick(folder: Path, *, by: str | None = None, out: Path | None = None, **boun
         by: the objective that decides; by default all, and with bounds those that are no costs: of several the knee
             of their front.
         out: the genome file; `picked.txt` in the run folder by default.
-        bounds: ``max_NAME`` and ``min_NAME`` of any recorded cost, as in a budget.
+        bounds: ``max_NAME`` and ``min_NAME`` of any recorded cost or objective, as in a budget.
 
     Raises:
         ObjectiveError: the run has no objective of that name.
-        BudgetError: the run has no cost of that name, or no member with a score lies within the bounds.
+        BudgetError: the run has no cost or objective of that name, or no member with a score lies within the bounds.
     """
     record = read_run(folder)
-    budget = Budget(**bounds)
-    deciding = _deciding(record, by, budget != Budget())
+    budget, limited = Budget(**bounds), [name.partition("_")[2] for name in bounds]
+    deciding = _deciding(record, by, limited)
     scored = np.flatnonzero(np.isfinite(record.points).all(axis=1)).tolist()
-    fits = [row for row in scored if budget.admits(record.costs[row])]
+    known = {row: record.costs[row].extended(**_values(record, row, costs=False)) for row in scored}
+    for name in limited:
+        if scored and name not in known[scored[0]]:
+            names = list(known[scored[0]])
+            raise BudgetError(
+                f"a limit is on a cost or an objective of the run, {', '.join(names)}; got {name!r}"
+                f"{nearest(name, names)}"
+            )
+    fits = [row for row in scored if budget.admits(known[row])]
     if not fits:
         raise BudgetError(
             f"no member of {folder} with a score is within {budget}: "
-            f"{_smallest([record.costs[row] for row in scored])}; raise the limit, or search with a smaller budget"
+            f"{_smallest(list(known.values()))}; loosen the limit, or search with a smaller budget"
         )
     fits.sort(key=lambda row: record.costs[row].params)
     best = fits[fronts.ranked(record.points[fits][:, deciding])[0]]
     path = out or folder / "picked.txt"
     write_text(path, record.genomes[best])
-    values = {one.name: float(value) for one, value in zip(record.objectives, record.values[best], strict=True)}
-    return Picked(record.numbers[best], record.ids[best], record.costs[best], values, path)
+    return Picked(record.numbers[best], record.ids[best], record.costs[best], _values(record, best), path)
 
 
-def _deciding(record: RunRecord, by: str | None, limited: bool) -> list[int]:
-    """The objectives that decide: costs do not where they are limited."""
+def _values(record: RunRecord, row: int, costs: bool = True) -> dict[str, float]:
+    """The objectives of an evaluation by name, with those that are costs or without."""
+    pairs = zip(record.objectives, record.values[row], strict=True)
+    return {one.name: float(value) for one, value in pairs if costs or not one.is_cost}
+
+
+def _deciding(record: RunRecord, by: str | None, limited: Sequence[str]) -> list[int]:
+    """The objectives that decide: where anything is limited neither costs nor what is limited."""
     names = [objective.name for objective in record.objectives]
     if by is None:
-        gains = [index for index, one in enumerate(record.objectives) if limited and not one.is_cost]
+        rest = [index for index, one in enumerate(record.objectives) if not one.is_cost and one.name not in limited]
+        gains = rest if limited else []
         return gains or list(range(len(names)))
     if by not in names:
         raise ObjectiveError(

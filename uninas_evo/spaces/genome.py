@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
+from importlib import import_module
 
 from uninas_evo.contracts import Cost
 
@@ -35,3 +36,13 @@ class TextGenome(ABC):
     def id(self) -> str:
         """The first 12 hexadecimal digits of the text's SHA-256: the same in every process."""
         return hashlib.sha256(self.text.encode()).hexdigest()[:12]
+
+    def _repr_svg_(self) -> str:
+        """The drawing that notebooks show."""
+        return drawn(self)
+
+
+def drawn(genome: object) -> str:
+    """The drawing of a genome as SVG; the room of drawings knows spaces, so it is found by its name."""
+    drawing: str = import_module("uninas_evo.drawing.notebook").draw(genome)._repr_svg_()
+    return drawing

@@ -85,12 +85,20 @@ class Plan:
     @property
     def cost(self) -> Cost:
         """Exact parameters, FLOPs and MACs."""
-        side = halved(self.image)
-        total = normed(3, self.stem, 3, side)
+        side, total = halved(self.image), self.stem_cost
         for block in self.blocks:
             total += block.cost(side)
             side = halved(side) if block.stride == 2 else side
-        total += normed(self.blocks[-1].outputs, self.head, 1, side) + values(self.head * side**2)
+        return total + self.head_cost(side)
+
+    @property
+    def stem_cost(self) -> Cost:
+        """Of the first convolution."""
+        return normed(3, self.stem, 3, halved(self.image))
+
+    def head_cost(self, side: int) -> Cost:
+        """Of what follows the chain, whose maps are so many pixels wide."""
+        total = normed(self.blocks[-1].outputs, self.head, 1, side) + values(self.head * side**2)
         if self.hidden:
             total += convolution(self.head, self.hidden, 1, 1)
         return total + linear(self.hidden or self.head, self.classes)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from uninas_evo.contracts import Cost
 from uninas_evo.errors import GenomeError
+from uninas_evo.spaces.genome import drawn
 from uninas_evo.spaces.uninas.chain import Chain
 from uninas_evo.spaces.uninas.skeleton import Skeleton
 
@@ -110,6 +111,10 @@ class Genome:
 
     def __repr__(self) -> str:
         return f"<Genome {self.id}: {len(self)} nodes, {self.params:,} params, {self.flops:,} FLOPs>"
+
+    def _repr_svg_(self) -> str:
+        """The drawing that notebooks show."""
+        return drawn(self)
 
 
 def _line(name: str, numbers: Sequence[int]) -> str:
