@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from uninas_evo.contracts import Budget, Draft, Problem, Strategy
 from uninas_evo.engine.events import AskEvent, Header, Note, ResultEvent, canonical
 from uninas_evo.engine.journal import Journal
-from uninas_evo.engine.loop import MAX_REPEATS, Loop
+from uninas_evo.engine.loop import LOOKAHEAD, MAX_REPEATS, Loop
 from uninas_evo.errors import JournalError, StrategyError
 from uninas_evo.pool.contract import Activity, Done, Job, Pool
 from uninas_evo.pool.in_process import InProcessPool
@@ -123,12 +123,76 @@ def test_ends() -> None:
     """A run ends at its evaluations, at its time, when the strategy stops, and when nothing new is asked."""
     assert run(make(evaluations=20)).text == "all 20 evaluations are done"
     assert run(make(time_limit_s=0.05)).text == "the time of 0.05 s is over"
-    end = run(make(Finite, evaluations=20))
-    assert (end.kind, end.text) == ("exhausted", "the twelve are asked")
+    loop = make(Finite, evaluations=20)
+    end = run(loop)
+    assert (end.kind, end.text, loop.scored) == ("exhausted", "the twelve are asked", 12)
     loop = make(Eager, ToyProblem(base=2), evaluations=257)
     end = run(loop)
     assert (end.kind, loop.scored) == ("exhausted", 256)
     assert end.text == f"the last {MAX_REPEATS} candidates were all scored before"
+
+
+def test_candidates_asked_before_end_a_run_in_a_row_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new one among them begins the count again."""
+    monkeypatch.setattr("uninas_evo.engine.loop.MAX_REPEATS", 3)
+
+    class Now(Eager):
+        def ask(self) -> Sequence[Draft]:
+            self._asked += 1
+            digit = self._asked // 3  # each genome three times: two repeats in a row
+            return [Draft((digit % 10, digit // 10, *(0,) * 6))]
+
+    loop = make(Now, evaluations=20)
+    assert (run(loop).kind, loop.scored) == ("finished", 20)
+
+
+def test_a_strategy_that_never_waits_is_asked_so_far_ahead() -> None:
+    """At most `LOOKAHEAD` candidates wait for results."""
+    loop = make(Eager, evaluations=200)
+    loop.replay()
+    assert len(loop.trials) == LOOKAHEAD
+
+
+def test_workers_get_the_ancestors_oldest_first() -> None:
+    """With each the fidelity that its weights were trained at."""
+
+    class Heirs(Eager):
+        def ask(self) -> Sequence[Draft]:
+            self._asked += 1
+            parent = None if self._asked == 1 else self._asked - 2
+            return [Draft((self._asked, *(0,) * 7), fidelity=self._asked % 2, inherits=parent)]
+
+    class Climb(ToyProblem):
+        fidelities = ({}, {})
+
+        def evaluate(self, genome: Any, device: str, **further: Any) -> dict[str, float]:
+            return super().evaluate(genome, device)
+
+    class Noting(Shuffled):
+        def submit(self, job: Job) -> None:
+            lineages[job.number] = [(one.genome, one.fidelity) for one in job.lineage]
+            super().submit(job)
+
+    lineages: dict[int, list[tuple[str, int | None]]] = {}
+    loop = make(Heirs, Climb(), evaluations=4)
+    run(loop, Noting(loop.problem, 1, seed=0))
+    assert lineages[3] == [("10000000", 1), ("20000000", 0), ("30000000", 1)]
+
+
+def test_another_ancestor_is_noticed() -> None:
+    """Replay compares all that an ask records, whose weights are inherited too."""
+    loop = make(evaluations=20)
+    run(loop)
+    journal = Journal(None)
+    journal.events = [
+        Header(run={}, seed=1, objectives={}, versions={}, host={}, started=""),
+        *(
+            replace(event, inherits=0) if isinstance(event, AskEvent) and event.number == 5 else event
+            for event in loop.journal.events
+        ),
+    ]
+    with pytest.raises(JournalError, match="candidate 5 differs in its inherits: recorded 0, now None"):
+        make(journal=journal, evaluations=20).replay()
 
 
 @pytest.mark.parametrize("kind", [*TOY, Finite])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ class Learning(SteadyState):
         super().__init__(*given, **options)
         self.mean = np.zeros(8)
         self.heard = 0
+        self.restored_at: list[int] = []
 
     def propose(self) -> Draft:
         digits = tuple(int(digit + self.rng.randrange(4)) % 10 for digit in self.mean)
@@ -45,6 +47,7 @@ class Learning(SteadyState):
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self.load_saved(state)
+        self.restored_at.append(self.next_number)
         self.mean = np.array(state["mean"])
 
 
@@ -94,3 +97,16 @@ def test_a_snapshot_names_what_was_asked_and_told(few: None, tmp_path: Path) -> 
         before = events[:place]
         assert events[place].asked == sum(isinstance(event, AskEvent) for event in before)
         assert events[place].told <= sum(isinstance(event, ResultEvent) for event in before)
+
+
+def test_the_last_snapshot_is_taken_up(few: None, tmp_path: Path) -> None:
+    """Also where nothing was asked after it."""
+    path = tmp_path / "journal.jsonl"
+    run(path, 40)
+    lines = path.read_text().splitlines(keepends=True)
+    (last,) = [place for place, line in enumerate(lines) if json.loads(line)["event"] == "snapshot"][-1:]
+    path.write_text("".join(lines[: last + 1]))
+    asked = json.loads(lines[last])["asked"]
+    again, strategy = run(path, 60)
+    assert strategy.restored_at == [asked]
+    assert again.scored == 60

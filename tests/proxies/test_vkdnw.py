@@ -137,6 +137,12 @@ def test_initializations_of_a_seed_are_shared_by_all_candidates() -> None:
     assert len({init_seed(seed, init) for seed in range(20) for init in range(20)}) == 400
 
 
+def test_initializations_differ() -> None:
+    """Each has weights and images of its own, so that their mean knows more than one of them."""
+    result = vkdnw(build(preset("resnet", TINY)), Inputs(image=(3, 16, 16)), inits=3)
+    assert len(set(result.entropies)) == 3
+
+
 def test_whole_network_adds_its_layers() -> None:
     """Of other modules than UniNAS networks the score is layers + entropy; `vkdnw_single` is that as published."""
     result = vkdnw_single(small(), INPUTS)
@@ -195,6 +201,14 @@ class Constant(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.layer(x.flatten(1)) * 0
+
+
+def test_calibrated_inputs_calibrate() -> None:
+    """What a run's `calibrated_norms` asks for is what `calibrate` does."""
+    net, image = build(preset("resnet", TINY)), (3, 16, 16)
+    asked = vkdnw(net, Inputs(image=image, calibrated_norms=True), inits=1)
+    assert asked == vkdnw(net, Inputs(image=image), inits=1, calibrate=True)
+    assert asked != vkdnw(net, Inputs(image=image), inits=1)
 
 
 def test_a_constant_network_scores_zero() -> None:
@@ -273,6 +287,23 @@ def test_too_few_rows_raise() -> None:
     net = build(preset("coatnet", TINY))
     with pytest.raises(ProxyError, match=r"at least 2P, got N=4 .* raise probes to"):
         vkdnw(net, Inputs(batch=4, image=(3, 16, 16)), mode="probed", probes=1)
+
+
+def test_the_default_probes_blocks_and_is_exact_elsewhere() -> None:
+    """By block M random probes are enough; a whole network of many parameters would need too many."""
+    net, inputs = build(preset("coatnet", TINY)), Inputs(batch=32, image=(3, 16, 16))
+    default, probed, exact = (vkdnw(net, inputs, mode=mode, inits=1).mean for mode in (None, "probed", "exact"))
+    assert default == probed != exact
+    whole = [vkdnw(net, inputs, mode=mode, inits=1, per_block=False, entries=1).mean for mode in (None, "exact")]
+    assert whole[0] == whole[1]
+
+
+def test_just_enough_rows_do() -> None:
+    """2P random rows score a group of P parameters."""
+    net = nn.Sequential(nn.Flatten(), nn.Linear(12, 3, bias=False), nn.ReLU(), nn.Linear(3, 3))
+    assert vkdnw(net, Inputs(batch=6, image=(3, 2, 2)), mode="probed", probes=1, inits=1).mean >= 0
+    with pytest.raises(ProxyError, match="N·M random rows must be at least 2P"):
+        vkdnw(net, Inputs(batch=5, image=(3, 2, 2)), mode="probed", probes=1, inits=1)
 
 
 def test_counts_are_checked() -> None:

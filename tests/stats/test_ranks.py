@@ -9,6 +9,7 @@ import pytest
 
 from uninas_evo.errors import ProxyError
 from uninas_evo.proxies import AGGREGATES, PROXIES, aggregate, rank_aggregate, size_correlation
+from uninas_evo.stats.fronts import IntArray
 from uninas_evo.stats.ranks import (
     bootstrapped,
     kendall,
@@ -147,6 +148,24 @@ def test_tau_of_one_size_by_hand() -> None:
     assert kendall_within(score, truth, size, 0.1) == pytest.approx(a @ b / np.sqrt((a != 0).sum() * (b != 0).sum()))
     assert kendall_within(score, truth, size, 9) == pytest.approx(kendall(score, truth))
     assert kendall_within(score, truth, 2.0 ** np.arange(40), 0.1) == 0
+
+
+def test_sizes_that_differ_by_just_the_share_are_of_one_size() -> None:
+    """The bound belongs to the band."""
+    assert kendall_within(np.array([1.0, 2.0]), np.array([1.0, 2.0]), np.array([100.0, 150.0]), 0.5) == 1
+
+
+def test_bootstrapped_intervals_hold_95_percent() -> None:
+    """Of the draws, in the middle."""
+    drawn: list[float] = []
+
+    def measure(pick: IntArray) -> float:
+        drawn.append(float(pick.sum()))
+        return drawn[-1]
+
+    found = bootstrapped(measure, 50, draws=999)
+    outside = sum(value < found.low for value in drawn[:-1]), sum(value > found.high for value in drawn[:-1])
+    assert all(20 <= count <= 25 for count in outside)
 
 
 def test_size_leaves_nothing_of_itself() -> None:

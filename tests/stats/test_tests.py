@@ -165,3 +165,11 @@ def test_summaries_put_the_best_rank_first():
     """Rows are sorted by mean rank, and hold the mean and median of their finals."""
     rows = stats.summaries({"low": np.array([1.0, 2.0]), "high": np.array([3.0, 6.0])}, "maximize")
     assert [(r.name, r.mean, r.median, r.rank) for r in rows] == [("high", 4.5, 4.5, 1), ("low", 1.5, 1.5, 2)]
+
+
+def test_the_interval_of_two_shares_is_newcombes() -> None:
+    """Contrast (c) of his paper by method 10, and no point where everything and nothing succeeded."""
+    assert stats.proportions_interval(0.9, 0.3, 10) == pytest.approx((0.1705, 0.8090), abs=5e-5)
+    low, high = stats.proportions_interval(1.0, 0.0, 10)
+    assert 0.5 < low < 0.7
+    assert high == 1
