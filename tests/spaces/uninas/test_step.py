@@ -187,6 +187,16 @@ def test_heads_split_off_and_merge_again() -> None:
     assert again == whole
 
 
+def test_one_head_that_is_split_off_pays_for_itself_alone() -> None:
+    """Room for a depthwise convolution in one of four equal heads is room enough to split it off with one."""
+    start = preset("vit", Skeleton(image_size=16, classes=4, stem=(16, 16), channels=(32, 128), depths=(1, 1)))
+    added = 32 * 25  # parameters of dw5 on the 32 channels of a head, on 2 x 2 pixels
+    budget = Budget(max_params=start.params + added, max_flops=start.flops + 2 * added * 4)
+    space, rng = UninasSpace(start, budget, StepRule(eliminate=0, split=1)), random.Random(0)
+    children = [space.mutate(start, rng) for _ in range(1500)]
+    assert any(child.params == start.params + added and " | heads" in child.text for child in children if child)
+
+
 def test_splitting_reaches_single_heads() -> None:
     """With split = 1 every step inside a group concerns one head; with 0 groups stay whole."""
     start = preset("vit", SKELETONS[0])
