@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from uninas_evo.errors import TrainingError
 from uninas_evo.training import checkpoint
 from uninas_evo.training.batches import Normalize, ReadImages, eval_plans
-from uninas_evo.training.formats import USUAL, export, image_of, load
+from uninas_evo.training.formats import USUAL, export, image_of, load, note
 from uninas_evo.training.images import ImageSet, Splits
 from uninas_evo.training.lowered import Run, run_onnx
 from uninas_evo.training.protocol import Protocol
@@ -51,7 +51,7 @@ def deploy(
     calibration: int = CALIBRATION,
     told: Callable[[Deployed], None] = lambda one: None,
 ) -> list[Deployed]:
-    """Exports a trained classifier and tests every ONNX form on the test images of its data.
+    """Exports a trained classifier and tests every ONNX form on the test images of its data; its metadata tells.
 
     Args:
         source: the folder of a training that has ended.
@@ -79,6 +79,8 @@ def deploy(
     for form in forms:
         (path,) = export(network, folder, [form], calibration=images)
         tested = _accuracy(run_onnx(path), prepared, splits) if form.startswith("onnx") else None
+        if tested is not None:
+            note(path, test_accuracy=tested)
         found.append(_deployed(form, path, tested))
         told(found[-1])
     return found

@@ -202,8 +202,7 @@ def export(
         path = folder / (FORMATS[form].replace("network", "backbone") if maps else FORMATS[form])
         outputs = _write(form, network, path, calibration)
         _compare(form, outputs, network)
-        if prepared := getattr(network, "preparation", None):
-            _tell(form, path, prepared)
+        _tell(form, path, network)
         written.append(path)
     return written
 
@@ -253,17 +252,25 @@ def image_of(network: Any) -> Shape:
     return space.image_of(genome)
 
 
-def _tell(form: str, path: Path, prepared: Preparation) -> None:
-    """Puts the preparation of images into an ONNX file's metadata, or beside a program."""
-    content = asdict(prepared)
-    if not form.startswith("onnx"):
+def _tell(form: str, path: Path, network: Any) -> None:
+    """Puts the preparation of images and the genome into an ONNX file's metadata, the former beside a program."""
+    prepared: Preparation | None = getattr(network, "preparation", None)
+    content = {} if prepared is None else asdict(prepared)
+    if form.startswith("onnx"):
+        genome = getattr(network, "genome", None)
+        note(path, **content, **({} if genome is None else {"genome": genome.text}))
+    elif content:
         write_atomically(
             path.with_name(PREPARATION), lambda file: file.write(json.dumps(content, indent=1).encode()), TrainingError
         )
-        return
+
+
+def note(path: Path, **notes: Any) -> None:
+    """Adds notes to an ONNX file's metadata, as JSON."""
     onnx = need("onnx")
     model = onnx.load(str(path))
-    onnx.helper.set_model_props(model, {name: json.dumps(value) for name, value in content.items()})
+    known = {entry.key: entry.value for entry in model.metadata_props}
+    onnx.helper.set_model_props(model, known | {name: json.dumps(value) for name, value in notes.items()})
     write_atomically(path, lambda file: file.write(model.SerializeToString()), TrainingError)
 
 
