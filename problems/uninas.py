@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,6 +15,7 @@ from uninas_evo.problems.search import SearchProblem
 from uninas_evo.scoring.named import ConstraintOptions, ObjectiveOptions
 from uninas_evo.spaces.choices import Table
 from uninas_evo.spaces.uninas import PRESETS, Skeleton, StepRule, UninasSpace, load_genome
+from uninas_evo.spaces.uninas.dialect import dialect
 from uninas_evo.spaces.uninas.vary import Part
 
 __all__ = ["BudgetOptions", "ObjectiveOptions", "UninasOptions", "UninasProblem"]
@@ -41,7 +43,26 @@ class UninasOptions(ScoringOptions):
         description="gives every genome the widths that spend the budget before it is scored, so that all compare at "
         "equal cost; needs max_params, max_flops or another upper bound",
     )
+    operations: str | list[str] | None = Field(
+        None,
+        description="the dialect: operations that the search may use, or a ready list: ort_mobile, int8; unset: all. "
+        "What `start` has beside them is replaced or dropped, or the run is refused",
+    )
+    without: list[str] = Field([], description='operations that the search may not use, such as `["softmax"]`')
     step: StepRule = Field(default_factory=StepRule, description="how a search step is drawn")
+
+    @model_validator(mode="after")
+    def _speaks(self) -> Self:
+        if self.step.operations is not None:
+            raise ValueError("a dialect is of the problem, not of its step; write problem.operations")
+        self.rule()
+        return self
+
+    def rule(self) -> StepRule:
+        """How a search step is drawn, in the dialect."""
+        if self.operations is None and not self.without:
+            return self.step
+        return replace(self.step, operations=dialect(self.operations, self.without))
 
     @model_validator(mode="after")
     def _filled_up(self) -> Self:
@@ -126,6 +147,6 @@ class UninasProblem(SearchProblem):
     def from_options(cls, options: UninasOptions, seed: int) -> Self:
         """The problem of a run file's `[problem]` table."""
         start = load_genome(options.start, options.skeleton)
-        whole = UninasSpace(start, rule=options.step, vary=tuple(options.vary), fill=options.fill)
+        whole = UninasSpace(start, rule=options.rule(), vary=tuple(options.vary), fill=options.fill)
         space = costed(whole, options.costs, options.budget.budget())
         return cls(space, options.objectives, seed=seed, **scoring(options))

@@ -44,12 +44,13 @@ def main() -> None:
     parser.add_argument("--accuracy", type=Path, required=True, help="the benchmark's table, as for the problem")
     parser.add_argument("--hardware", type=Path, required=True, help="latencies and energies of its cells")
     parser.add_argument("--strategies", nargs="+", default=["evolution", "aging"])
+    parser.add_argument("--costs", nargs="+", default=list(BOUNDS), choices=list(BOUNDS), help="whose bounds")
     parser.add_argument("--seeds", type=int, default=50)
     parser.add_argument("--limit", type=int, default=300, help="distinct evaluations of a run")
     arguments = parser.parse_args()
     print(conditions())
-    for cost, bounds in BOUNDS.items():
-        for bound in bounds:
+    for cost in arguments.costs:
+        for bound in BOUNDS[cost]:
             budget, table = Budget(**{f"max_{cost}": bound}), {cost: {"table": arguments.hardware}}
             problem = NASBench201Problem(arguments.accuracy, budget=budget, costs=table)
             for name in arguments.strategies:

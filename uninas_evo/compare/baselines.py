@@ -17,7 +17,8 @@ from uninas_evo.engine.search import reopen
 from uninas_evo.errors import BudgetError, JournalError, RunFileError
 from uninas_evo.files import decoded
 from uninas_evo.report.record import genome_id, record_of
-from uninas_evo.spaces.uninas import HEAD_WIDTH, PRESETS, Genome, Skeleton, UninasSpace, load_genome, preset
+from uninas_evo.spaces.uninas import HEAD_WIDTH, PRESETS, Genome, Skeleton, StepRule, UninasSpace, load_genome, preset
+from uninas_evo.spaces.uninas.dialect import dialect
 from uninas_evo.spaces.uninas.resize import CHANNEL_STEP, widest
 
 ATTENTION_STEP = HEAD_WIDTH
@@ -38,7 +39,8 @@ def winners(run_dir: str | Path, top: int) -> tuple[Space[Any], list[Any]]:
     table = header.run.get("problem", {})
     if table.get("name", "uninas") == "uninas":  # a genome's text tells its skeleton: nothing of the run is executed
         genomes = [load_genome(text) for text in texts]
-        return UninasSpace(_start(table) or genomes[0], Budget(**table.get("budget", {}))), genomes
+        rule = StepRule(operations=dialect(table.get("operations"), table.get("without", ())))
+        return UninasSpace(_start(table) or genomes[0], Budget(**table.get("budget", {})), rule), genomes
     space = reopen(Path(run_dir))[0].problem().space
     return space, [space.decode(text) for text in texts]
 

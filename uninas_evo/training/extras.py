@@ -11,8 +11,12 @@ DOWNSTREAM = ("faster_coco_eval", "segmentation_models_pytorch", "torchmetrics",
 """Packages of detection and segmentation; torchvision comes with `train` too."""
 
 
-def need(module: str) -> Any:
+def need(module: str, extra: str = "") -> Any:
     """Imports a module of an extra, such as "timm.data".
+
+    Args:
+        module: its name.
+        extra: which brings it; unset: `downstream` for its packages, else `train`.
 
     Raises:
         MissingExtraError: its package is not installed.
@@ -21,4 +25,4 @@ def need(module: str) -> Any:
         return importlib.import_module(module)
     except ImportError as error:
         package = module.partition(".")[0]
-        raise MissingExtraError(package, "downstream" if package in DOWNSTREAM else "train") from error
+        raise MissingExtraError(package, extra or ("downstream" if package in DOWNSTREAM else "train")) from error

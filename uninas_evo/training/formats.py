@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import math
+import tempfile
 from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass
@@ -20,6 +22,7 @@ from uninas_evo.spaces.choices import ChoiceSpace
 from uninas_evo.spaces.load import build, load_space
 from uninas_evo.spaces.uninas.network.onnx import export_onnx
 from uninas_evo.training.extras import need
+from uninas_evo.training.lowered import MOBILE, run_onnx, write_fp16, write_int8
 from uninas_evo.training.protocol import Protocol
 from uninas_evo.training.tasks import task_class
 from uninas_evo.training.tasks.backbone import Backbone, Headed
@@ -27,10 +30,25 @@ from uninas_evo.training.tasks.backbone import Backbone, Headed
 WEIGHTS = "weights.safetensors"
 GENOME = "genome.txt"
 PREPARATION = "preparation.json"
-FORMATS = {"onnx": "network.onnx", "torch": "network.pt2"}
+FORMATS = {
+    "onnx": "network.onnx",
+    "torch": "network.pt2",
+    "onnx-fp16": "network-fp16.onnx",
+    "onnx-int8": "network-int8.onnx",
+    "executorch": "network.pte",
+    "litert": "network.tflite",
+}
 """File names of the exported forms."""
+USUAL = ("onnx", "torch")
+"""The forms that are written unless others are asked for."""
 TOLERANCE = 1e-4
 """Largest difference of a logit between an exported network and ours, relative to the logits' size."""
+TOLERANCES = {"onnx-fp16": 2e-2, "onnx-int8": math.inf}
+"""Those of forms with other numbers: half precision has 11 bits; what 8 bits cost is told by the accuracy."""
+
+
+Outputs = Tensor | tuple[Tensor, ...]
+"""Logits, or the maps of a backbone."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +99,7 @@ def save_weights(
     text = space.encode(genome)
     notes = {"genome": text}
     if protocol is not None:
-        size = _image(network) if isinstance(network, Headed) else space.image_of(genome)
+        size = image_of(network) if isinstance(network, Headed) else space.image_of(genome)
         prepared = Preparation(size, protocol.mean, protocol.std, protocol.crop_mode, protocol.crop_pct, tuple(classes))
         notes["images"] = json.dumps(asdict(prepared))
     if isinstance(network, Headed):
@@ -107,7 +125,8 @@ def load(path: str | Path, space: Space[Any] | None = None) -> Any:
 
     Of a detection or segmentation it is the whole network, backbone and head.
 
-    Its attribute `preparation` is the `Preparation` of its images, None where the file tells none.
+    Its attribute `preparation` is the `Preparation` of its images, None where the file tells none, and `genome_text`
+    the text of its genome.
 
     Args:
         path: the folder or the file.
@@ -148,6 +167,7 @@ def load(path: str | Path, space: Space[Any] | None = None) -> Any:
     except damaged as error:
         raise _unreadable(file, error) from error
     setattr(network, "preparation", prepared)  # noqa: B010 - torch's modules type their attributes as tensors
+    setattr(network, "genome_text", text)  # noqa: B010
     return network.eval()
 
 
@@ -167,16 +187,23 @@ def _read_preparation(text: str | None) -> Preparation | None:
 
 
 def export(
-    source: str | Path | nn.Module, folder: str | Path, forms: Iterable[str] = tuple(FORMATS), *, maps: bool = False
+    source: str | Path | nn.Module,
+    folder: str | Path,
+    forms: Iterable[str] = USUAL,
+    *,
+    maps: bool = False,
+    calibration: Tensor | None = None,
 ) -> list[Path]:
     """Writes a network in other forms, each checked against ours on random images.
 
     Args:
         source: a network, or what `load` takes.
         folder: where the files go.
-        forms: "onnx" (checked with onnxruntime) and "torch" (a `torch.export` program); both take batches of any
-            size N: (N, C, H, W) to logits (N, K), of a segmentation (N, K, H, W).
-        maps: the backbone alone, whose outputs are its stage maps.
+        forms: "onnx" (checked with onnxruntime) and "torch" (a `torch.export` program) take batches of any size N:
+            (N, C, H, W) to logits (N, K), of a segmentation (N, K, H, W); so do "onnx-fp16" and "onnx-int8", in other
+            numbers. "executorch" and "litert" take one image.
+        maps: the backbone alone, whose outputs are its stage maps; in the usual forms only.
+        calibration: images (N, C, H, W), prepared as for the network, whose activations "onnx-int8" is scaled to.
 
     Returns:
         The files written.
@@ -200,13 +227,35 @@ def export(
     for form in forms:
         if form not in FORMATS:
             raise TrainingError(f"there is no form {form!r} to export to; use one of {', '.join(FORMATS)}")
+        if maps and form not in USUAL:
+            raise TrainingError(f"--maps are written in the forms {' and '.join(USUAL)}, got {form}; leave it out")
         path = folder / (FORMATS[form].replace("network", "backbone") if maps else FORMATS[form])
-        outputs = _write_onnx(network, path) if form == "onnx" else _write_program(network, path)
+        outputs = _write(form, network, path, calibration)
         _compare(form, outputs, network)
-        if prepared := getattr(network, "preparation", None):
-            _tell(form, path, prepared)
+        _tell(form, path, network)
         written.append(path)
     return written
+
+
+def _write(form: str, network: Any, path: Path, calibration: Tensor | None) -> Outputs:
+    """Writes a form, and gives what it computes of the probe."""
+    if form == "onnx":
+        return _write_onnx(network, path)
+    if form == "torch":
+        return _write_program(network, path)
+    probe = _probe(network).numpy()
+    if form in MOBILE:
+        return torch.from_numpy(MOBILE[form](network, path, image_of(network))(probe))
+    with tempfile.TemporaryDirectory() as folder:
+        whole = Path(folder) / FORMATS["onnx"]
+        export_onnx(network, whole, image_of(network))
+        if form == "onnx-fp16":
+            write_fp16(whole, path)
+        elif calibration is None:
+            raise TrainingError("onnx-int8 is scaled to images of the data, got none; give them with --data PATH")
+        else:
+            write_int8(whole, path, calibration)
+    return torch.from_numpy(run_onnx(path)(probe))
 
 
 class _Maps(nn.Module):
@@ -215,7 +264,7 @@ class _Maps(nn.Module):
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.backbone = network.backbone if isinstance(network, Headed) else Backbone(network)
-        self.image = _image(network)
+        self.image = image_of(network)
         self.preparation: Any = getattr(network, "preparation", None)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
@@ -223,7 +272,7 @@ class _Maps(nn.Module):
         return tuple(self.backbone(images))
 
 
-def _image(network: Any) -> Shape:
+def image_of(network: Any) -> Shape:
     """(C, H, W) of the images that a network is exported for."""
     if isinstance(network, _Maps):
         return network.image
@@ -241,31 +290,36 @@ def _image(network: Any) -> Shape:
     )
 
 
-def _tell(form: str, path: Path, prepared: Preparation) -> None:
-    """Puts the preparation of images into an ONNX file's metadata, or beside a program."""
-    content = asdict(prepared)
-    if form != "onnx":
+def _tell(form: str, path: Path, network: Any) -> None:
+    """Puts the preparation of images and the genome into an ONNX file's metadata, the former beside a program."""
+    prepared: Preparation | None = getattr(network, "preparation", None)
+    content = {} if prepared is None else asdict(prepared)
+    if form.startswith("onnx"):
+        text = getattr(network, "genome_text", None)
+        note(path, **content, **({} if text is None else {"genome": text}))
+    elif content:
         write_atomically(
             path.with_name(PREPARATION), lambda file: file.write(json.dumps(content, indent=1).encode()), TrainingError
         )
-        return
+
+
+def note(path: Path, **notes: Any) -> None:
+    """Adds notes to an ONNX file's metadata, as JSON."""
     onnx = need("onnx")
     model = onnx.load(str(path))
-    onnx.helper.set_model_props(model, {name: json.dumps(value) for name, value in content.items()})
+    known = {entry.key: entry.value for entry in model.metadata_props}
+    onnx.helper.set_model_props(model, known | {name: json.dumps(value) for name, value in notes.items()})
     write_atomically(path, lambda file: file.write(model.SerializeToString()), TrainingError)
 
 
 def _probe(network: Any) -> Tensor:
     """Three random images (3, C, H, W): another batch than the one the export has seen."""
-    return torch.randn(3, *_image(network), generator=torch.Generator().manual_seed(0))
-
-
-Outputs = Tensor | tuple[Tensor, ...]
+    return torch.randn(3, *image_of(network), generator=torch.Generator().manual_seed(0))
 
 
 def _write_onnx(network: Any, path: Path) -> Outputs:
     names = [f"map{stride}" for stride in network.backbone.strides] if isinstance(network, _Maps) else ["logits"]
-    export_onnx(network, path, _image(network), names)
+    export_onnx(network, path, image_of(network), names)
     session = need("onnxruntime").InferenceSession(str(path), providers=["CPUExecutionProvider"])
     return tuple(torch.from_numpy(one) for one in session.run(None, {"image": _probe(network).numpy()}))
 
@@ -273,7 +327,7 @@ def _write_onnx(network: Any, path: Path) -> Outputs:
 def _write_program(network: Any, path: Path) -> Outputs:
     batch = torch.export.Dim("batch")
     plain = deepcopy(network).to(memory_format=torch.contiguous_format)
-    program = torch.export.export(plain, (torch.zeros(2, *_image(network)),), dynamic_shapes=({0: batch},))
+    program = torch.export.export(plain, (torch.zeros(2, *image_of(network)),), dynamic_shapes=({0: batch},))
     content = io.BytesIO()
     torch.export.save(program, content)
     write_atomically(path, lambda file: file.write(content.getbuffer()), TrainingError)
@@ -294,8 +348,9 @@ def _each(outputs: Outputs) -> tuple[Tensor, ...]:
 
 def _compare_one(form: str, outputs: Tensor, ours: Tensor) -> None:
     difference = float((outputs.detach() - ours).abs().max() / ours.abs().max().clamp(min=1))
-    if not difference <= TOLERANCE:
+    allowed = TOLERANCES.get(form, TOLERANCE)
+    if not difference <= allowed:
         raise TrainingError(
-            f"the {form} network gives other outputs than ours: they must agree to {TOLERANCE:g}, the difference is "
+            f"the {form} network gives other outputs than ours: they must agree to {allowed:g}, the difference is "
             f"{difference:.2g}; another version of the exporting package may help"
         )

@@ -12,7 +12,7 @@ from functools import cache
 from typing import NamedTuple
 
 from uninas_evo.errors import GenomeError
-from uninas_evo.spaces.uninas.operations import HEAD_CHAINS, HEAD_WIDTH, OPERATIONS, Operation, Shape
+from uninas_evo.spaces.uninas.operations import ADDABLE, HEAD_CHAINS, HEAD_WIDTH, OPERATIONS, Operation, Shape
 from uninas_evo.spaces.uninas.operations.attention import ATTENTION
 
 EMPTY = "-"
@@ -274,9 +274,9 @@ def _ranges(places: tuple[int, ...]) -> str:
 
 
 @cache
-def menu(shape: Shape) -> tuple[Node, ...]:
-    """The nodes that may be added on a shape, with empty branches, in the order of `OPERATIONS`."""
-    return tuple(node(o.name, shape) for o in OPERATIONS.values() if o.addable and o.admits(shape))
+def menu(shape: Shape, operations: tuple[str, ...] = ADDABLE) -> tuple[Node, ...]:
+    """The nodes of these operations that may be added on a shape, with empty branches, in their order."""
+    return tuple(node(name, shape) for name in operations if OPERATIONS[name].admits(shape))
 
 
 def walk_nodes(root: Chain) -> Iterator[tuple[Node, int]]:

@@ -38,7 +38,7 @@ def compose(
         choose: is asked `edits`, then for edit i `i.kind`, `i.block`, `i.chain`, `i.place` and, when adding,
             `i.operation`.
         budget: no edit leaves it; one that cannot be mapped to a feasible edit is left out.
-        rule: `max_nodes` holds here too.
+        rule: `max_nodes` and `dialect` hold here too.
         edits: the numbers of edits to choose among.
         admits: what else a genome must satisfy; an edit whose genome does not is left out.
     """
@@ -49,7 +49,7 @@ def compose(
         block = blocks.index(choose(Decision(f"{i}.block", blocks, ordered=True)))
         part = int(choose(Decision(f"{i}.chain", PARTS, ordered=True)))
         place = int(choose(Decision(f"{i}.place", PARTS, ordered=True)))
-        name = choose(Decision(f"{i}.operation", ADDABLE)) if adds else None
+        name = choose(Decision(f"{i}.operation", rule.dialect)) if adds else None
         edited = _edit(genome, block, part, place, name, budget, rule)
         if edited is not None and (admits is None or admits(edited)):
             genome = edited
@@ -66,7 +66,7 @@ def _edit(
     def change(chain: Chain, copies: int) -> Chain | None:
         if name is None:
             return remove_node(chain, _relative(place, len(chain.nodes)), copies, genome, budget)
-        node = _nearest(name, chain, copies, genome, budget)
+        node = _nearest(name, chain, copies, genome, budget, rule)
         return None if node is None else chain.insert(_relative(place, len(chain.nodes) + 1), node)
 
     total = first.chains + second.chains
@@ -85,8 +85,8 @@ def _relative(part: int, count: int) -> int:
     return part * count // len(PARTS)
 
 
-def _nearest(name: str, chain: Chain, copies: int, genome: Genome, budget: Budget) -> Node | None:
+def _nearest(name: str, chain: Chain, copies: int, genome: Genome, budget: Budget, rule: StepRule) -> Node | None:
     """The node of the operation nearest in the table's order that stands on the chain and fits the budget."""
     wanted = ADDABLE.index(name)
-    feasible = [n for n in menu(chain.shape) if fits(n, copies, genome, budget)]
+    feasible = [n for n in menu(chain.shape, rule.dialect) if fits(n, copies, genome, budget)]
     return min(feasible, key=lambda n: abs(ADDABLE.index(n.operation.name) - wanted), default=None)

@@ -8,10 +8,11 @@ them. The pieces are those of the presets (arXiv 2510.06035, Table IV), of Mobil
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 from uninas_evo.contracts import Budget
 from uninas_evo.errors import GenomeError
-from uninas_evo.spaces.uninas.chain import Chain
+from uninas_evo.spaces.uninas.chain import Chain, walk_nodes
 from uninas_evo.spaces.uninas.genome import Genome
 from uninas_evo.spaces.uninas.operations import Shape
 from uninas_evo.spaces.uninas.presets import block_chain
@@ -47,7 +48,7 @@ def insert_motif(genome: Genome, budget: Budget, rule: StepRule, rng: random.Ran
     Args:
         genome: is left unchanged.
         budget: is not left.
-        rule: `max_nodes` holds here too.
+        rule: `max_nodes` and `dialect` hold here too.
         rng: all draws come from it.
 
     Returns:
@@ -55,7 +56,7 @@ def insert_motif(genome: Genome, budget: Budget, rule: StepRule, rng: random.Ran
     """
     index = rng.randrange(len(genome.chains))
     old = genome.chains[index]
-    motif = _on(rng.choice(MOTIFS), old.shape)
+    motif = _on(rng.choice(MOTIFS), old.shape, rule.dialect)
     if motif is None:
         return None
     kept = old
@@ -68,12 +69,13 @@ def insert_motif(genome: Genome, budget: Budget, rule: StepRule, rng: random.Ran
     return None if child == genome or grew_too_much or not budget.admits(child.cost) else child
 
 
-def _on(text: str, shape: Shape) -> Chain | None:
-    """A motif on a shape; None where one of its operations cannot stand there."""
+def _on(text: str, shape: Shape, operations: Sequence[str]) -> Chain | None:
+    """A motif on a shape; None where one of its operations cannot stand there, or is not in the dialect."""
     try:
-        return block_chain(text, shape)
+        motif = block_chain(text, shape)
     except GenomeError:
         return None
+    return motif if all(node.operation.name in operations for node, _ in walk_nodes(motif)) else None
 
 
 def _placed(kept: Chain, motif: Chain, where: str) -> Chain:

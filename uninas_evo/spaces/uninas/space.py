@@ -15,6 +15,7 @@ from uninas_evo.spaces.uninas.backbone import backbone_cost
 from uninas_evo.spaces.uninas.chain import walk_nodes
 from uninas_evo.spaces.uninas.compose import FAR, NEAR, compose
 from uninas_evo.spaces.uninas.crossover import cross
+from uninas_evo.spaces.uninas.dialect import adapted, foreign
 from uninas_evo.spaces.uninas.genome import HEADERS, Genome
 from uninas_evo.spaces.uninas.load import load_genome, parse, resized
 from uninas_evo.spaces.uninas.motifs import insert_motif
@@ -49,7 +50,8 @@ class UninasSpace(Space[Genome]):
     """All networks that search steps reach from a start network inside a budget.
 
     Attributes:
-        start: the genome that walks begin at; its skeleton is the space's.
+        start: the genome that walks begin at, in the rule's dialect (see `dialect.adapted`); its skeleton is the
+            space's.
         budget: bounds that no operator leaves.
         rule: probabilities and limits of a search step.
         edits: how many edits `compose` may make.
@@ -62,6 +64,7 @@ class UninasSpace(Space[Genome]):
 
     Raises:
         BudgetError: the start network lies outside the budget, or nothing bounds what is to be filled.
+        GenomeError: the start has operations that the dialect lacks and nothing stands in for.
     """
 
     start: Genome
@@ -83,6 +86,7 @@ class UninasSpace(Space[Genome]):
         skeleton = self.start.skeleton
         object.__setattr__(self, "image", skeleton.image)
         object.__setattr__(self, "classes", skeleton.classes)
+        object.__setattr__(self, "start", adapted(self.start, self.rule.dialect))
         if self.fill and self._is_bounded:
             object.__setattr__(self, "start", self._filled(self.start) or self.start)
         if not self.admits(self.start):
@@ -172,8 +176,16 @@ class UninasSpace(Space[Genome]):
 
     def starts(self) -> Sequence[Genome]:
         """The space's start, the presets, and their crosses by stage (see `uninas_evo.spaces.uninas.starts`)."""
-        found = [self.start, *starts(self.start.skeleton, self._sizes)]
+        known = filter(None, map(self._adapted, starts(self.start.skeleton, self._sizes)))
+        found = [self.start, *(one for one in known if self._sizes.admits(one.cost))]
         return list(dict.fromkeys(genome for one in found if (genome := self._inside(one)) is not None))
+
+    def _adapted(self, genome: Genome) -> Genome | None:
+        """A genome in the space's dialect; None where there is none."""
+        try:
+            return adapted(genome, self.rule.dialect)
+        except GenomeError:
+            return None
 
     def canonical(self, genome: Genome) -> Genome:
         """The genome without what no training-free score sees (see `uninas_evo.spaces.uninas.reduce`)."""
@@ -232,7 +244,7 @@ class UninasSpace(Space[Genome]):
         """The genome of a text in any form.
 
         Raises:
-            GenomeError: the text is no genome, or one of a skeleton that no step leads to.
+            GenomeError: the text is no genome, or one of a skeleton or with operations that no step leads to.
         """
         genome = parse(text)
         own = self.start.skeleton
@@ -242,6 +254,11 @@ class UninasSpace(Space[Genome]):
             raise GenomeError(
                 f"the genome has another skeleton than this space: {genome.skeleton}, the space's is "
                 f"{self.start.skeleton}; decode it in a space of its own"
+            )
+        if outside := foreign(genome, self.rule.dialect):
+            raise GenomeError(
+                f"the genome has {', '.join(outside)}, which this space's dialect lacks: it is "
+                f"{', '.join(self.rule.dialect)}; decode it in a space of its own, or allow them"
             )
         return genome
 

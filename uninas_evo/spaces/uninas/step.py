@@ -14,6 +14,7 @@ from uninas_evo.contracts import Budget
 from uninas_evo.errors import GenomeError
 from uninas_evo.spaces.uninas.chain import Chain, Node, menu
 from uninas_evo.spaces.uninas.genome import Genome
+from uninas_evo.spaces.uninas.operations import ADDABLE
 
 Change = Callable[[Chain, int], Chain | None]
 """Takes a chain and the number of its copies in the network, returns the changed chain or None."""
@@ -31,6 +32,8 @@ class StepRule:
             next to nothing, nested without end; twenty-four is twice the largest block of the presets.
         motifs: share of the steps that put in a known piece whole; 0 is the paper's step (see `motifs`).
         substitutions: share of the steps that replace an operation by one of its kind; 0 likewise.
+        operations: what may be put in, a dialect (see `dialect`); None for all. A run file has it as
+            `problem.operations` and `problem.without`.
     """
 
     eliminate: float = 0.3
@@ -38,6 +41,7 @@ class StepRule:
     max_nodes: int = 24
     motifs: float = 0.0
     substitutions: float = 0.0
+    operations: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         for name in ("eliminate", "split", "motifs", "substitutions"):
@@ -50,6 +54,11 @@ class StepRule:
             )
         if self.max_nodes < 0:
             raise GenomeError(f"max_nodes counts the nodes of a block: at least 0, got {self.max_nodes}")
+
+    @property
+    def dialect(self) -> tuple[str, ...]:
+        """The operations that may be put in."""
+        return ADDABLE if self.operations is None else self.operations
 
 
 def step(genome: Genome, budget: Budget, rule: StepRule, rng: random.Random) -> Genome | None:
@@ -74,7 +83,7 @@ def step(genome: Genome, budget: Budget, rule: StepRule, rng: random.Random) -> 
     index, number = 2 * block, int(draw() * (first.chains + second.chains))
     if number >= first.chains:
         index, number = index + 1, number - first.chains
-    change = _elimination(genome, budget, rng) if eliminates else _addition(genome, budget, rng)
+    change = _elimination(genome, budget, rng) if eliminates else _addition(genome, budget, rule, rng)
     old = genome.chains[index]
     new = rewrite(old, number, change, rule, rng)
     if new is None or new.size - old.size > max(room, 0):
@@ -86,9 +95,11 @@ def _elimination(genome: Genome, budget: Budget, rng: random.Random) -> Change:
     return lambda chain, copies: remove_node(chain, int(rng.random() * len(chain.nodes)), copies, genome, budget)
 
 
-def _addition(genome: Genome, budget: Budget, rng: random.Random) -> Change:
+def _addition(genome: Genome, budget: Budget, rule: StepRule, rng: random.Random) -> Change:
     def change(chain: Chain, copies: int) -> Chain | None:
-        nodes = menu(chain.shape)
+        nodes = menu(chain.shape, rule.dialect)
+        if not nodes:
+            return None
         node = nodes[int(rng.random() * len(nodes))]
         if not fits(node, copies, genome, budget):  # draw again, among those that fit: uniform over these
             fitting = [n for n in nodes if fits(n, copies, genome, budget)]
