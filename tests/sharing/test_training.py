@@ -38,6 +38,7 @@ CASES = [
     ("unas", {}),
     ("unas", {"estimator": "reinforce", "objective": "val", "per_image": False}),
     ("unas", {"estimator": "gumbel", "objective": "signed_gap", "weights_on": "discrete"}),
+    ("unas", {"every": 2, "soften": 0.08, "gap": "batch", "cost": "flops", "cost_target": 1e6, "cost_ramp": 3}),
     ("enas", {"every": 2, "samples": 2, "final": 3}),
     ("enas", {"every": 2, "samples": 2, "policy": "logits"}),
     ("proxyless", {"mode": "reinforce", "every": 1, "samples": 2, "cost": "flops", "cost_target": 1e6}),

@@ -58,13 +58,13 @@ class SupernetTraining:
         with seeded(seed, 12):
             self.net: Any = _supernet(space, options.network).to(device)
         self.learner = _learner(self.net, space, options, seed)
-        self.optimizer = torch.optim.SGD(
-            self.net.parameters(),
-            options.lr,
-            options.momentum,
-            weight_decay=options.weight_decay,
-            nesterov=options.nesterov,
-        )
+        self.optimizer = self._optimizer()
+
+    def _optimizer(self) -> torch.optim.Optimizer:
+        o, weights = self.options, self.net.parameters()
+        if o.optimizer == "adam":
+            return torch.optim.Adam(weights, o.lr, weight_decay=o.weight_decay)
+        return torch.optim.SGD(weights, o.lr, o.momentum, weight_decay=o.weight_decay, nesterov=o.nesterov)
 
     @cached_property
     def data(self) -> SharedData:

@@ -16,6 +16,7 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from uninas_evo.contracts import Mixture
+from uninas_evo.errors import RunFileError
 from uninas_evo.sharing.curvature import dominant_eigenvalue
 from uninas_evo.sharing.learner import Batch, LearnerOptions, PolicyLearner, PolicyOptions
 from uninas_evo.sharing.statistics import still_statistics
@@ -148,6 +149,10 @@ class Darts(PolicyLearner):
 
     def _ahead(self, weights: Tensors, gradient: Tensors, optimizer: torch.optim.Optimizer) -> Tensors:
         """W' = w − ξ(μ·m + ∇w L_train + λw), with the buffer m, momentum μ, decay λ and rate ξ of the optimizer."""
+        if not isinstance(optimizer, torch.optim.SGD):
+            raise RunFileError(
+                "DARTS' order 2 looks one step of SGD ahead, and problem.supernet.optimizer is 'adam'; use 'sgd' or order 1"
+            )
         group = optimizer.param_groups[0]
         rate, momentum, decay = group["lr"], group.get("momentum", 0.0), group["weight_decay"]
         ahead = {}

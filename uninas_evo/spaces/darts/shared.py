@@ -113,6 +113,18 @@ class DartsSupernet(Trunk):
         """Edges of the normal cell that are skipped."""
         return sum(edge.operation == "skip_connect" for pair in genome.normal.nodes for edge in pair)
 
+    def coincidence(self, mixture: Mixture) -> Tensor:
+        """How much the two edges of nodes are the same, () or (N,): Σ ⟨i, i'⟩⟨o, o'⟩ of the factorized decisions."""
+        total = torch.zeros(())
+        for kind in KINDS:
+            for node in NODES:
+                both = [
+                    (_dense(mixture[f"{kind} {node} {part} a"]) * _dense(mixture[f"{kind} {node} {part} b"])).sum(-1)
+                    for part in ("input", "operation")
+                ]
+                total = total.to(both[0]) + both[0] * both[1]
+        return total
+
     def _best_pair(self, kind: str, node: int, probabilities: Mapping[str, FloatArray]) -> tuple[Edge, Edge]:
         best = {source: probabilities[_slot(kind, source, node)][1:] for source in range(node)}  # without `none`
         first, second, *_ = sorted(best, key=lambda source: (-float(best[source].max()), source))
