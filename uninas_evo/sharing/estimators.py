@@ -158,7 +158,7 @@ def gate_gradient(logits: Tensor, gates: Tensor) -> Tensor:
 
 
 def _weighed(value: Tensor, log_p: Tensor) -> Tensor:
-    """value·log p (): the mean over N values of N draws; one value of N draws weighs the log-probability of them all."""
+    """value·log p (): the mean over N values of N draws; one value of N draws weighs the log-probability of all."""
     return (value * log_p).mean() if value.dim() else value * log_p.sum()
 
 

@@ -151,7 +151,7 @@ class Darts(PolicyLearner):
         """W' = w − ξ(μ·m + ∇w L_train + λw), with the buffer m, momentum μ, decay λ and rate ξ of the optimizer."""
         if not isinstance(optimizer, torch.optim.SGD):
             raise RunFileError(
-                "DARTS' order 2 looks one step of SGD ahead, and problem.supernet.optimizer is 'adam'; use 'sgd' or order 1"
+                "DARTS' order 2 looks one step of SGD ahead, but problem.supernet.optimizer is adam; use sgd or order 1"
             )
         group = optimizer.param_groups[0]
         rate, momentum, decay = group["lr"], group.get("momentum", 0.0), group["weight_decay"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from uninas_evo.errors import SpaceError
 from uninas_evo.spaces.darts.genome import FIRST_NODE, Cell, Genome, Place, Skeleton
-from uninas_evo.spaces.darts.layers import Halve, NormStyle, operation, projection
+from uninas_evo.spaces.darts.layers import Halve, NormStyle, edge, operation, projection
 
 AUXILIARY_SIDE = 5
 """The auxiliary head's pooling needs maps of at least so many pixels."""
@@ -102,7 +103,12 @@ class CellModule(nn.Module):
         self.inputs = input_layers(place, style)
         self.sources = tuple(tuple(edge.input for edge in pair) for pair in cell.nodes)
         self.edges = nn.ModuleList(
-            operation(name, place.channels, stride_of(place, source), style)
+            edge(
+                partial(operation, name, stride=stride_of(place, source), style=style),
+                place.channels,
+                stride_of(place, source),
+                style,
+            )
             for pair in cell.nodes
             for source, name in pair
         )
