@@ -271,6 +271,30 @@ def test_edge_weights():
         net(x, mixture | {"normal 2 inputs": Chosen(0, torch.ones(()))})
 
 
+def test_dropout_behind_skips_fades():
+    """P-DARTS' dropout stands behind skips alone, and falls by exp(-5) over a stage; in evaluation it is none."""
+    net = DartsSpace(Skeleton(8, 5)).supernet(channels=4, cells=3, skip_dropout=0.4)
+    found = [module for module in net.modules() if isinstance(module, nn.Dropout)]
+    assert len(found) == 3 * 14
+    net.set_dropout(0.0)
+    assert {module.p for module in found} == {0.4}
+    net.set_dropout(1.0)
+    assert found[0].p == pytest.approx(0.4 * np.exp(-5))
+
+
+def test_fixed_weights_of_zero_do_not_run():
+    """Options without a weight in any image take no part, unless a gradient by the weights is asked for."""
+    net = _supernet("nasbench201")
+    x, path = torch.randn(2, 3, 8, 8), {slot.name: torch.eye(5)[3].clone() for slot in net.slots}
+    net(x, path).sum().backward()
+    trained = {name.split(".options.")[1].split(".")[0] for name, p in net.named_parameters()
+               if p.grad is not None and ".options." in name}  # fmt: skip
+    assert trained == {net.slots[0].options[3]}
+    path[net.slots[0].name].requires_grad_()
+    net(x, path).sum().backward()
+    assert (path[net.slots[0].name].grad != 0).sum() >= 4
+
+
 def test_partial_channels_need_widths_that_can_be_divided():
     """Another width, and edge weights of factorized cells, are told with the cure."""
     with pytest.raises(SpaceError, match=r"must be a multiple of 8.*got 12"):

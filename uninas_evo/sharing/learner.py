@@ -59,6 +59,10 @@ class Learner(ABC):
     def teach(self, images: Tensor) -> None:  # noqa: B027 - most have no teacher
         """Is shown the images of a weight step, after `paths` and before `loss`."""
 
+    def enter(self, net: Any, stage: int) -> None:
+        """Goes on with other shared weights, in the training's next stage."""
+        self.net = net
+
     def loss(self, logits: Tensor, labels: Tensor, place: int) -> Tensor:
         """The loss () of the path at a place of `paths`; they are called in order."""
         return nn.functional.cross_entropy(logits, labels)
@@ -147,6 +151,10 @@ class PolicyOptions(LearnerOptions):
     decide_every: int = Field(
         0, ge=0, description="steps of the policy after which the surest slot is decided for good, as in SGAS; 0: never"
     )
+    decide_by: Literal["certainty", "stability"] = Field(
+        "certainty",
+        description="by importance and certainty, or also by how alike a slot was at the last four decisions",
+    )
 
 
 class PolicyLearner(Learner):
@@ -167,15 +175,17 @@ class PolicyLearner(Learner):
             slot.name: (options.init * torch.randn(len(slot.options), generator=generator)).to(device).requires_grad_()
             for slot in net.slots
         }
-        self.optimizer = torch.optim.Adam(
-            list(self.logits.values()), options.policy_lr, options.policy_betas, weight_decay=options.policy_decay
-        )
+        self.optimizer = self._adam()
         self.watch = remedies.Watch()
         self.cost_term = (
             CostTerm(net, space, options.cost, options.cost_target, seed, hinge=options.cost_hinge)
             if options.cost
             else None
         )
+
+    def _adam(self) -> torch.optim.Adam:
+        o = self.options
+        return torch.optim.Adam(list(self.logits.values()), o.policy_lr, o.policy_betas, weight_decay=o.policy_decay)
 
     @property
     def costs_in_loss(self) -> bool:

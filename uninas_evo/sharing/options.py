@@ -22,6 +22,12 @@ class SupernetOptions(BaseModel):
     )
     options: dict[str, Any] = Field(default_factory=dict, description="settings of the learner")
     network: dict[str, Any] = Field(default_factory=dict, description="settings of the supernet, such as channels")
+    stages: list[dict[str, Any]] = Field(
+        default_factory=lambda: [{}],
+        min_length=1,
+        description="settings of the supernet in equal parts of the steps, beside network; each part begins with fresh "
+        "weights; P-DARTS' [{ cells = 5 }, { cells = 11 }, { cells = 17 }]",
+    )
     image: int = Field(0, ge=0, description="pixels of a side that images are brought to; 0: the space's")
     images: int = Field(0, ge=0, description="training images that are used; 0 for all")
     steps: int = Field(3000, ge=1, description="weight steps")

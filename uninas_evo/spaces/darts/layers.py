@@ -18,11 +18,13 @@ class NormStyle:
         affine: with a scale and a shift a channel, as in evaluation networks; search networks have none.
         behind_pools: a norm behind each pooling, as in DARTS' search network.
         partial: the operations of an edge get one of so many parts of its channels, as in PC-DARTS' search network.
+        skip_dropout: the rate of a dropout behind each skip, as in P-DARTS' search network.
     """
 
     affine: bool = True
     behind_pools: bool = False
     partial: int = 1
+    skip_dropout: float = 0.0
 
     def norm(self, channels: int) -> nn.BatchNorm2d:
         """A batch normalization."""
@@ -116,7 +118,8 @@ def operation(name: str, channels: int, stride: int, style: NormStyle) -> nn.Mod
         case _ if name == "identity" and stride == 2:
             return nn.AvgPool2d(2)
         case _:
-            return nn.Identity() if stride == 1 else Halve(channels, channels, style)
+            skip = nn.Identity() if stride == 1 else Halve(channels, channels, style)
+            return nn.Sequential(skip, nn.Dropout(style.skip_dropout)) if style.skip_dropout else skip
 
 
 def _pool(kind: str, channels: int, stride: int, style: NormStyle) -> nn.Module:

@@ -5,6 +5,7 @@ Sources: Liu et al., "DARTS", arXiv 1806.09055, section 2.2; Vahdat et al., "UNA
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from uninas_evo.contracts.array import FloatArray
 
 NONE = "none"
+DROPOUT_FADES = 5.0
+"""Of the exponent at the end: P-DARTS' 0.2 an epoch over 25."""
 Relaxation = Literal["edges", "factorized"]
 EdgeWeights = dict[tuple[int, int], tuple[Weights, Tensor | None]]
 """Of a cell's edges, by (source, node): the weights of the operations, and one of the edge, () or (N,), or None."""
@@ -42,6 +45,7 @@ class DartsSupernet(Trunk):
         affine: whether the cells' norms have a scale and a shift.
         partial: operations get one of so many parts of an edge's channels, the rest passes by; PC-DARTS' 4 on CIFAR.
         edge_weights: whether the inputs of a node have weights too, slots of their own, as in PC-DARTS (edges alone).
+        skip_dropout: the first rate of a dropout behind skips; P-DARTS' 0, 0.4 and 0.7 in its stages.
         behind_pools: whether a norm follows each pooling, as in DARTS' search network and not in UNAS'; by default as
             the rule has it.
 
@@ -59,6 +63,7 @@ class DartsSupernet(Trunk):
         behind_pools: bool | None = None,
         partial: int = 1,
         edge_weights: bool = False,
+        skip_dropout: float = 0.0,
     ) -> None:
         relaxed: Relaxation = relaxation or ("edges" if space.rule == "darts" else "factorized")
         if relaxed not in ("edges", space.rule):
@@ -77,7 +82,9 @@ class DartsSupernet(Trunk):
                 f"with partial = {partial} the channels must be a multiple of {2 * partial}, as reductions halve a "
                 f"part's, got {channels}; change one of the two"
             )
-        style = NormStyle(affine, space.rule == "darts" if behind_pools is None else behind_pools, partial)
+        style = NormStyle(
+            affine, space.rule == "darts" if behind_pools is None else behind_pools, partial, skip_dropout
+        )
         skeleton = replace(space.skeleton, channels=channels, cells=cells)
         super().__init__(skeleton, (SharedCell(place, candidates, style) for place in skeleton.places))
         self.space, self.style, self.relaxation = space, style, relaxed
@@ -130,6 +137,12 @@ class DartsSupernet(Trunk):
             return self.space.compose(lambda decision: decision.options[int(probabilities[decision.name].argmax())])
         normal, reduce = (Cell(tuple(self._best_pair(kind, node, probabilities) for node in NODES)) for kind in KINDS)
         return self.space.nearest(Genome(normal, reduce, self.space.skeleton))
+
+    def set_dropout(self, share: float) -> None:
+        """The dropout behind skips at a share 0 to 1 of the training: it fades, as P-DARTS' 0.2 of 25 epochs each."""
+        for module in self.cells.modules() if self.style.skip_dropout else ():
+            if isinstance(module, nn.Dropout):
+                module.p = self.style.skip_dropout * math.exp(-DROPOUT_FADES * share)
 
     def skips(self, genome: Genome) -> int:
         """Edges of the normal cell that are skipped."""
