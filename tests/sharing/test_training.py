@@ -113,6 +113,9 @@ def test_policies_move_and_derive(squares, tmp_path, learner, options):
     assert isinstance(training.learner, PolicyLearner)
     line = json.loads((tmp_path / "steps.jsonl").read_text().splitlines()[-1])
     assert {"step", "loss", "derived"} <= line.keys()
+    if learner != "enas" or "policy" in options:
+        assert 0 <= line["mixture_accuracy"] <= 1
+        assert 0 <= line["path_accuracy"] <= 1
     assert training.space.decode((tmp_path / "derived.txt").read_text()) == training.learner.derive()
     first = SupernetTraining(training.space, training.options, 0, None).learner
     before, after = (list(one.optimizer.param_groups[0]["params"]) for one in (first, training.learner))

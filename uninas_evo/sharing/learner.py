@@ -17,6 +17,7 @@ from uninas_evo.errors import SpaceError
 from uninas_evo.sharing import remedies
 from uninas_evo.sharing.costs import CostTerm
 from uninas_evo.sharing.estimators import entropies, noise
+from uninas_evo.sharing.statistics import still_statistics
 from uninas_evo.training.randomness import seed_of
 
 Batch = tuple[Tensor, Tensor]
@@ -254,6 +255,16 @@ class PolicyLearner(Learner):
         if (count := remedies.skips(self.net, self.derive())) is not None:
             told["skips"] = float(count)
         return told
+
+    @torch.no_grad()
+    def gap(self, batch: Batch) -> dict[str, float]:
+        """Accuracy of the mixture and of the path that is derived from it, at the same weights and images."""
+        mixture = {name: value.detach() for name, value in self.mixture().items()}
+        with still_statistics(self.net):
+            hits = [self.net(batch[0], path).argmax(1) == batch[1] for path in (mixture, self.derive())]
+        return dict(
+            zip(("mixture_accuracy", "path_accuracy"), (float(hit.double().mean()) for hit in hits), strict=True)
+        )
 
     def derive(self) -> Any:
         """The genome that the probabilities favor, by the supernet's rule."""

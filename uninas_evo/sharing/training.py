@@ -142,7 +142,9 @@ class SupernetTraining:
             nn.utils.clip_grad_norm_(self.net.parameters(), self.options.clip_grad)
         self.optimizer.step()
         line["loss"] = total / len(paths)
-        if not isinstance(self.learner, PolicyLearner):
+        if isinstance(self.learner, PolicyLearner):
+            line |= self.learner.gap(policy) if (step + 1) % self.options.report == 0 else {}
+        else:
             line["genomes"] = [self._digits(path) for path in paths]
         return line
 
