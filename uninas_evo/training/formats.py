@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from uninas_evo.contracts import Shape
 from uninas_evo.errors import GenomeError, TrainingError
 from uninas_evo.files import write_atomically
-from uninas_evo.spaces.load import build, load_space
+from uninas_evo.spaces.load import load_space
 from uninas_evo.spaces.uninas.network.onnx import export_onnx
 from uninas_evo.training.extras import need
 from uninas_evo.training.protocol import Protocol
@@ -54,9 +54,23 @@ class Preparation:
 
 
 def save_weights(
-    network: Any, folder: str | Path, protocol: Protocol | None = None, classes: Sequence[str] = ()
+    network: Any,
+    folder: str | Path,
+    protocol: Protocol | None = None,
+    classes: Sequence[str] = (),
+    *,
+    text: str = "",
+    prepared: Preparation | None = None,
 ) -> None:
     """Writes `genome.txt` and `weights.safetensors`, which holds the genome and the `Preparation` of images too.
+
+    Args:
+        network: whose weights are written.
+        folder: where.
+        protocol: what it was trained by, which tells the preparation.
+        classes: the names of its outputs.
+        text: of the genome, where the network does not know it.
+        prepared: the preparation, where no protocol tells it.
 
     Raises:
         MissingExtraError: safetensors is not installed.
@@ -64,10 +78,11 @@ def save_weights(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    text = network.genome.text
+    text = text or network.genome.text
     notes = {"genome": text}
-    if protocol is not None:
-        notes["images"] = json.dumps(asdict(_preparation(network, protocol, classes)))
+    prepared = prepared if protocol is None else _preparation(network, protocol, classes)
+    if prepared is not None:
+        notes["images"] = json.dumps(asdict(prepared))
     if isinstance(network, Headed):
         notes["head"] = network.protocol.model_dump_json()
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
@@ -114,7 +129,10 @@ def load(path: str | Path) -> Any:
         with need("safetensors").safe_open(str(file), "pt") as content:
             notes = content.metadata() or {}
             tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118 - it is no mapping
-        network = build(notes.get("genome", ""))
+        space, genome = load_space(notes.get("genome", ""))
+        network = space.build(genome)
+        if not hasattr(network, "genome"):
+            setattr(network, "genome", genome)  # noqa: B010 - torch's modules type their attributes as tensors
         prepared = _read_preparation(notes.get("images"))
         if "head" in notes:
             protocol = Protocol.model_validate_json(notes["head"])
