@@ -85,5 +85,5 @@ def test_runs_without_such_weights_are_told(squares, tmp_path):
     space.image = (3, 8, 8)
     scorer = SupernetScorer(data=str(squares), steps=2, batch_size=8, network={"channels": 4, "cells": 1})
     scorer.make_ready(space, 0, None, "cpu", lambda _: None)
-    with pytest.raises(SpaceError, match="those of a search network.*uninas-evo train"):
+    with pytest.raises(SpaceError, match=r"those of a search network.*uninas-evo train"):
         specialize(scorer, space, space.sample(random.Random(0)), tmp_path / "x")

@@ -70,20 +70,21 @@ class DartsNetwork(Trunk):
         maps = self.outputs(x, _run)
         return [a for a, b in pairwise(maps) if a.shape[2:] != b.shape[2:]] + [maps[-1]]
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits (N, K) of images (N, 3, H, W)."""
-        return self.logits(self.outputs(x, _run)[-1])
-
-    def forward_auxiliary(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits (N, K) of the classifier and of the auxiliary head; the latter's loss counts 0.4 in training.
+    def add_auxiliary(self) -> None:
+        """Gives it the auxiliary head.
 
         Raises:
-            SpaceError: the network was built without the head.
+            SpaceError: the maps are too small for one.
         """
-        if self.auxiliary is None:
-            raise SpaceError("this network has no auxiliary head; build it with auxiliary=True")
+        self.auxiliary = AuxiliaryHead(self.skeleton)
+
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """Logits (N, K) of images (N, 3, H, W); while training with the auxiliary head, its logits behind them."""
         maps = self.outputs(x, _run)
-        return self.logits(maps[-1]), self.auxiliary(maps[2 * len(maps) // 3])
+        logits = self.logits(maps[-1])
+        if self.auxiliary is None or not self.training:
+            return logits
+        return logits, self.auxiliary(maps[2 * len(maps) // 3])
 
     def set_drop_path(self, rate: float) -> None:
         """The chance that an image loses an edge's output in training; identities are never dropped."""
