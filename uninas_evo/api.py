@@ -9,12 +9,15 @@ from typing import Any
 from uninas_evo.config.runfile import AfterOptions, RunFile
 from uninas_evo.contracts import Problem, Strategy
 from uninas_evo.engine.display import Display
-from uninas_evo.engine.journal import count_results
+from uninas_evo.engine.identity import check_prepared
+from uninas_evo.engine.journal import count_results, read_header
 from uninas_evo.engine.results import SearchResult
 from uninas_evo.engine.search import Plan, execute, plan_from, plan_of, reopen
 from uninas_evo.errors import RunFileError
-from uninas_evo.pool.open import PoolOptions
+from uninas_evo.pool.open import PoolOptions, make_ready
 from uninas_evo.progress import open_display
+from uninas_evo.sharing.scorer import SupernetScorer
+from uninas_evo.spaces.load import read_source
 from uninas_evo.training.options import TrainOptions
 
 
@@ -112,6 +115,39 @@ def resume(
         )
     allowed = allow_changed_objective
     return _run(plan_of(run), folder, quiet, resume=True, changed=changed, allowed=allowed, debug=debug)
+
+
+def specialize(folder: Path, genome: str | Path, out: Path, *, trust: bool = False) -> Path:
+    """The network of a genome with the shared weights of a run, without a training of its own (Once-for-All).
+
+        load(specialize(Path("ofa"), Path("ofa/picked.txt"), Path("small")))
+
+    Args:
+        folder: of a run over shared weights.
+        genome: what `load_genome` takes, of the run's space.
+        out: the folder to write, which `uninas_evo.load` and `uninas-evo export` read.
+        trust: agrees, once and for all, to running what the folder names.
+
+    Raises:
+        JournalError: the folder holds no run, or its shared weights are not those that it began with.
+        RunFileError: the run trained no shared weights.
+        SpaceError: they are those of a smaller search network.
+    """
+    from uninas_evo.sharing.specialized import specialize as write
+
+    header = read_header(folder)
+    run, _ = reopen(folder, trust=trust, header=header)
+    problem = run.problem()
+    scorer = next((one for one in getattr(problem, "scorers", ()) if isinstance(one, SupernetScorer)), None)
+    if scorer is None:
+        raise RunFileError(
+            f"{folder} trained no shared weights to take a network out of: its run file needs [problem.supernet] and "
+            "an objective of it; train the genome instead: uninas-evo train"
+        )
+    make_ready(run.options.pool, problem, folder, lambda _: None)
+    check_prepared(problem, header)
+    write(scorer, problem.space, problem.space.decode(read_source(str(genome), ())), out)
+    return out
 
 
 def _run(

@@ -1,5 +1,6 @@
 """The page of a run: what it tells, for every kind of run, and where its numbers come from."""
 
+import json
 import random
 import re
 import sys
@@ -20,6 +21,7 @@ from uninas_evo.report.run import read
 from uninas_evo.report.runpage import follow, render, report
 from uninas_evo.report.runplots import busy
 from uninas_evo.report.sections import ancestry as section
+from uninas_evo.report.sections.shared_weights import alarms, ranking
 from uninas_evo.spaces import uninet
 from uninas_evo.spaces.uninas import Genome, Skeleton, UninasSpace, preset
 from uninas_evo.spaces.uninas.text import parse_chain
@@ -390,6 +392,42 @@ def test_trainings_and_files_are_on_the_page(tmp_path) -> None:
     assert "<h2>Trainings</h2>" in text
     assert 'href="./train/a/metrics.jsonl"' in text
     assert '"./a%20%3Cb%3E.txt">a &lt;b&gt;.txt</a>' in text
+
+
+def test_shared_weights_are_on_the_page(tmp_path) -> None:
+    """Curves of the training's steps, and an alarm for each sign of collapse that says what to do."""
+    folder = family(tmp_path / "run")
+    assert "Shared weights" not in report(folder).read_text()
+    (folder / "supernet").mkdir()
+    lines = [
+        {"step": step, "loss": 2.0 - step, "entropy": 1.6, "skips": skips, "eigenvalue": 0.1 + step,
+         "mixture_accuracy": 0.9, "path_accuracy": path}
+        for step, skips, path in ((0, 0.0, 0.9), (1, 5.0, 0.3))
+    ]  # fmt: skip
+    (folder / "supernet/steps.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    text = report(folder).read_text()
+    assert "<h2>Shared weights</h2>" in text
+    for sign, cure in (("Collapse", "stop_skips"), ("Undecided", "policy_lr"), ("Gap", "gdas"), ("Sharp", "decay")):
+        assert re.search(f"{sign}: [^<]*{cure}", text)
+    assert alarms([{"step": 0, "entropy": 1.6, "skips": 2.0}, {"step": 9, "entropy": 0.4, "skips": 2.0}]) == []
+    assert alarms([{"step": 0, "loss": 1.0, "genomes": ["01"]}]) == []
+
+
+def test_shared_weights_are_compared_with_trainings(tmp_path) -> None:
+    """Three networks that were trained alone tell how the objective `supernet` ranks them; fewer tell nothing."""
+    events = [header({"supernet": "maximize"})]
+    for number in range(3):
+        events += [
+            ask(number, chained("gelu " * (number + 1)), origin="sample"),
+            scored(number, {"supernet": number / 9}),
+        ]
+    folder = folder_of(tmp_path / "run", *events, finished())
+    run = read(folder)
+    for number, name in enumerate(run.record.ids):
+        assert ranking(run) == ""
+        (folder / "train" / name / "seed-0").mkdir(parents=True)
+        (folder / "train" / name / "seed-0/metrics.jsonl").write_text(json.dumps({"val_accuracy": 0.5 + number / 9}))
+    assert "of 3 networks trained alone: 1.00 ± 0.64" in ranking(run)
 
 
 @pytest.mark.parametrize("count", [2, 3])

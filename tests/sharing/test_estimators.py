@@ -62,6 +62,30 @@ def test_unbiased(name):
     assert ((found.mean(0) - exact()).abs() <= 4 * error + 1e-12).all()
 
 
+@pytest.mark.parametrize("estimator", [e.rebar, e.reinforce])
+def test_one_loss_of_a_batch_of_draws_is_unbiased(estimator):
+    """A loss () of N draws together, such as |the mean of a batch|, weighs the log-probability of all of them."""
+    draws, count = 2, 4000
+    logits = {"a": LOGITS["a"].clone().requires_grad_()}
+    table, eye = TABLE[0, 0], torch.eye(OPTIONS, dtype=torch.float64)
+
+    def loss(weights):
+        return ((weights["a"] * table).sum(-1).mean() - 0.3).abs()
+
+    p = logits["a"].softmax(-1)
+    both = itertools.product(range(OPTIONS), repeat=draws)
+    expected = sum(p[i] * p[j] * loss({"a": eye[[i, j]]}) for i, j in both)
+    (true,) = torch.autograd.grad(expected, logits["a"])
+    generator = torch.Generator().manual_seed(8)
+    found = torch.stack(
+        [
+            torch.autograd.grad(estimator(logits, e.noise(logits, generator, draws), loss), logits["a"])[0]
+            for _ in range(count)
+        ]
+    )
+    assert ((found.mean(0) - true).abs() <= 4 * found.std(0) / count**0.5).all()
+
+
 @pytest.mark.parametrize("estimator", [e.gumbel_softmax, e.straight_through])
 def test_relaxations_are_biased(estimator):
     """Gumbel-softmax and straight-through differ from the exact gradient by far more than noise explains."""

@@ -174,6 +174,17 @@ def test_slots_are_decided_one_after_another():
     assert "none" not in learner.derive().edges
 
 
+def test_stability_prefers_slots_that_did_not_change():
+    """SGAS' second criterion: of two equally sure slots the one that was so before is decided."""
+    learner = darts(decide_every=2, decide_by="stability")
+    _favor(learner, "nor_conv_3x3", [5.0, 5.0, 0.0, 0.0, 0.0, 0.0])
+    earlier = {name: value.softmax(-1).detach().clone() for name, value in learner.logits.items()}
+    learner.watch.past = [{**earlier, NET.slots[0].name: torch.full((5,), 0.2)}]
+    for step in range(2):
+        learner.descend({}, step)
+    assert learner.watch.decided == [NET.slots[1].name]
+
+
 def test_an_entropy_penalty_sharpens():
     """Without any other gradient it lowers the entropy."""
     learner = darts(entropy_penalty=1.0, policy_lr=0.1, policy_decay=0.0, init=0.5)

@@ -12,6 +12,7 @@ from torch import nn
 from uninas_evo.contracts import Chosen, Gated, Supernet
 from uninas_evo.errors import SpaceError
 from uninas_evo.spaces.darts.genome import Skeleton
+from uninas_evo.spaces.darts.layers import Partial
 from uninas_evo.spaces.darts.presets import preset
 from uninas_evo.spaces.darts.space import DartsSpace
 from uninas_evo.spaces.mobile.ofa import of_settings
@@ -30,6 +31,8 @@ def _supernet(name: str) -> nn.Module:
             net = NASBench201Space().supernet(channels=4, cells=1)
         case "darts":
             net = DartsSpace(Skeleton(8, 5)).supernet(channels=4, cells=3)
+        case "pc-darts":
+            net = DartsSpace(Skeleton(8, 5)).supernet(channels=8, cells=3, partial=4)
         case "unas":
             net = DartsSpace(Skeleton(8, 5), "factorized").supernet(channels=4, cells=3)
         case "proxyless":
@@ -50,8 +53,9 @@ def _with_random_statistics(net: nn.Module) -> nn.Module:
     return net
 
 
-NAMES = ("nasbench201", "darts", "unas", "proxyless", "ofa")
-MIXING = NAMES[:-1]
+NAMES = ("nasbench201", "darts", "pc-darts", "unas", "proxyless", "ofa")
+MIXING = ("nasbench201", "darts", "unas", "proxyless")
+"""Spaces whose one-hot mixtures are paths: with partial channels an edge of `none` still lets the others pass by."""
 
 
 def _images(net, genome, count):
@@ -232,3 +236,68 @@ def test_wrong_uses_are_told():
         DartsSpace().supernet(relaxation="factorized")
     with pytest.raises(SpaceError, match="run genomes, not mixtures"):
         _supernet("ofa")(torch.zeros(1, 3, 32, 32), {})
+
+
+def test_partial_channels():
+    """Operations get a part of the channels, the rest passes by, through a 2x2 maximum at stride 2, and is shuffled."""
+    edge = Partial(nn.Identity(), 4, 1)
+    x = torch.arange(8.0).reshape(1, 8, 1, 1)
+    assert edge(x).flatten().tolist() == [0, 2, 4, 6, 1, 3, 5, 7]
+    halving = Partial(nn.AvgPool2d(2), 4, 2)
+    x = torch.arange(16.0).reshape(1, 4, 2, 2)
+    assert halving(x).flatten().tolist() == [1.5, 7, 11, 15]
+    small, large = (DartsSpace(Skeleton(8, 5)).supernet(channels=8, cells=3, partial=k) for k in (4, 1))
+    first, all_of_them = (sum(p.numel() for p in net.cells[0].edges.parameters()) for net in (small, large))
+    assert first < all_of_them / 4
+
+
+def test_edge_weights():
+    """PC-DARTS' weights of a node's inputs multiply what the edges give, and rank them in the derivation."""
+    net = DartsSpace(Skeleton(8, 5)).supernet(channels=8, cells=3, partial=4, edge_weights=True).eval()
+    assert [len(slot.options) for slot in net.slots[28:]] == [2, 3, 4, 5] * 2
+    mixture = {slot.name: torch.full((len(slot.options),), 1 / len(slot.options)) for slot in net.slots}
+    x = torch.randn(2, 3, 8, 8)
+    cell, states = net.cells[0], [torch.randn(2, 8, 8, 8)] * 2
+    weights = mixture["normal 2 from 0"]
+    torch.testing.assert_close(
+        cell._edge(0, 2, states, weights, torch.tensor(0.25)), 0.25 * cell._edge(0, 2, states, weights)
+    )
+    rows = {name: value.expand(2, -1) for name, value in mixture.items()}
+    torch.testing.assert_close(net(x, rows), net(x, mixture))
+    chances = {name: value.numpy() for name, value in mixture.items()}
+    chances["normal 5 inputs"] = np.array([0.0, 0.0, 0.4, 0.0, 0.6])
+    assert [edge.input for edge in net.derive(chances).normal.nodes[3]] == [2, 4]
+    with pytest.raises(SpaceError, match="weights of all options"):
+        net(x, mixture | {"normal 2 inputs": Chosen(0, torch.ones(()))})
+
+
+def test_dropout_behind_skips_fades():
+    """P-DARTS' dropout stands behind skips alone, and falls by exp(-5) over a stage; in evaluation it is none."""
+    net = DartsSpace(Skeleton(8, 5)).supernet(channels=4, cells=3, skip_dropout=0.4)
+    found = [module for module in net.modules() if isinstance(module, nn.Dropout)]
+    assert len(found) == 3 * 14
+    net.set_dropout(0.0)
+    assert {module.p for module in found} == {0.4}
+    net.set_dropout(1.0)
+    assert found[0].p == pytest.approx(0.4 * np.exp(-5))
+
+
+def test_fixed_weights_of_zero_do_not_run():
+    """Options without a weight in any image take no part, unless a gradient by the weights is asked for."""
+    net = _supernet("nasbench201")
+    x, path = torch.randn(2, 3, 8, 8), {slot.name: torch.eye(5)[3].clone() for slot in net.slots}
+    net(x, path).sum().backward()
+    trained = {name.split(".options.")[1].split(".")[0] for name, p in net.named_parameters()
+               if p.grad is not None and ".options." in name}  # fmt: skip
+    assert trained == {net.slots[0].options[3]}
+    path[net.slots[0].name].requires_grad_()
+    net(x, path).sum().backward()
+    assert (path[net.slots[0].name].grad != 0).sum() >= 4
+
+
+def test_partial_channels_need_widths_that_can_be_divided():
+    """Another width, and edge weights of factorized cells, are told with the cure."""
+    with pytest.raises(SpaceError, match=r"must be a multiple of 8.*got 12"):
+        DartsSpace(Skeleton(8, 5)).supernet(channels=12, partial=4)
+    with pytest.raises(SpaceError, match="edge_weights are of the relaxation 'edges'"):
+        DartsSpace(Skeleton(8, 5), "factorized").supernet(edge_weights=True)

@@ -38,10 +38,12 @@ CASES = [
     ("unas", {}),
     ("unas", {"estimator": "reinforce", "objective": "val", "per_image": False}),
     ("unas", {"estimator": "gumbel", "objective": "signed_gap", "weights_on": "discrete"}),
+    ("unas", {"every": 2, "soften": 0.08, "gap": "batch", "cost": "flops", "cost_target": 1e6, "cost_ramp": 3}),
     ("enas", {"every": 2, "samples": 2, "final": 3}),
     ("enas", {"every": 2, "samples": 2, "policy": "logits"}),
     ("proxyless", {"mode": "reinforce", "every": 1, "samples": 2, "cost": "flops", "cost_target": 1e6}),
     ("darts", {"eigen_every": 1, "decide_every": 2, "entropy_penalty": 0.1, "selection": "accuracy"}),
+    ("darts", {"decide_every": 1, "decide_by": "stability"}),
     ("gdas", {"cost": "params", "cost_target": 1e3, "stop_still": 2, "max_skips": 1}),
 ]
 
@@ -111,6 +113,9 @@ def test_policies_move_and_derive(squares, tmp_path, learner, options):
     assert isinstance(training.learner, PolicyLearner)
     line = json.loads((tmp_path / "steps.jsonl").read_text().splitlines()[-1])
     assert {"step", "loss", "derived"} <= line.keys()
+    if learner != "enas" or "policy" in options:
+        assert 0 <= line["mixture_accuracy"] <= 1
+        assert 0 <= line["path_accuracy"] <= 1
     assert training.space.decode((tmp_path / "derived.txt").read_text()) == training.learner.derive()
     first = SupernetTraining(training.space, training.options, 0, None).learner
     before, after = (list(one.optimizer.param_groups[0]["params"]) for one in (first, training.learner))
@@ -274,6 +279,37 @@ def test_wrong_input_is_one_message(squares, error, message, more):
     """An unknown learner, setting, a learner that the space cannot serve, too few images: what, rule, value, fix."""
     with pytest.raises(error, match=message):
         trained(squares, None, **more)
+
+
+def test_stages(squares, tmp_path, monkeypatch):
+    """P-DARTS: each stage has fresh weights of another size and fewer options; killed in any it ends with the same."""
+    more = {"stages": [{"cells": 1}, {"cells": 2}], "network": {"channels": 4}, "steps": 6, "lr": 0.1}
+    options = {"keep": [5, 2], "policy_lr": 0.1}
+    whole = trained(squares, tmp_path / "whole", "darts", options, **more)
+    assert [len(stage) for stage in whole.net.stages] == [2, 2, 2]
+    mixture = whole.learner.mixture()
+    assert all(int((chances > 0).sum()) == 2 for chances in mixture.values())
+    whole._set_rate(3)
+    assert whole.optimizer.param_groups[0]["lr"] == pytest.approx(0.1)
+    step = SupernetTraining.step
+
+    def dying(self, number):
+        if number not in died:
+            died.append(number)
+            raise Killed
+        return step(self, number)
+
+    died: list[int] = []
+    monkeypatch.setattr(module, "SAVE_EVERY_S", -1.0)
+    monkeypatch.setattr(SupernetTraining, "step", dying)
+    for _ in range(6):
+        with pytest.raises(Killed):
+            trained(squares, tmp_path / "killed", "darts", options, **more)
+    again = trained(squares, tmp_path / "killed", "darts", options, **more)
+    assert files(tmp_path / "killed") == files(tmp_path / "whole")
+    module.load_weights(SupernetTraining(again.space, again.options, 0, None).net, tmp_path / "killed")
+    with pytest.raises(RunFileError, match="a number for each of the 1 stages of problem"):
+        trained(squares, None, "darts", options)
 
 
 def test_a_folder_of_another_training(squares, tmp_path):

@@ -11,6 +11,10 @@ from timm.layers import calculate_drop_path_rates, drop_path
 from timm.scheduler import CosineLRScheduler
 from torch import nn
 
+from uninas_evo.errors import TrainingError
+from uninas_evo.spaces.darts.genome import Skeleton as Stack
+from uninas_evo.spaces.darts.network import DartsNetwork
+from uninas_evo.spaces.darts.presets import preset as cells_of
 from uninas_evo.spaces.uninas import Skeleton, preset
 from uninas_evo.spaces.uninas.network import build
 from uninas_evo.spaces.uninas.network.build import DropPath
@@ -67,6 +71,33 @@ def test_the_protocols_drop_path_is_set(splits: Splits, protocol: Protocol, make
     assert network.rate == protocol.drop_path > 0
     Fit(network, splits, protocol.replace(drop_path=0), 16, 0, CPU)
     assert network.rate == 0
+
+
+def test_drop_path_grows_over_the_epochs(splits: Splits, protocol: Protocol, make_net: Make) -> None:
+    """From 0 in the first epoch, linearly, where the protocol has it so."""
+    network = make_net()
+    fit = Fit(network, splits, protocol.replace(drop_path=0.4, drop_path_grows=True, epochs=4), 16, 0, CPU)
+    for epoch, rate in ((0, 0.0), (3, 0.3)):
+        fit.epoch(epoch)
+        assert network.rate == pytest.approx(rate)
+
+
+def test_the_auxiliary_classifier_trains_along(splits: Splits, protocol: Protocol, make_net: Make) -> None:
+    """Its loss counts with its weight, its weights are the seed's; other networks are told that they have no place."""
+    settings = protocol.replace(auxiliary=0.4, epochs=1, ema_decay=0, drop_path=0, label_smoothing=0, mixup=0, cutmix=0)
+    cells = cells_of("darts_v2", Stack(32, len(splits.classes), 4, 3))
+    first, second = (DartsNetwork(cells) for _ in range(2))
+    fit = Fit(first, splits, settings, 32, 0, CPU)
+    Fit(second, splits, settings, 32, 0, CPU)
+    assert torch.equal(first.auxiliary.classifier.weight, second.auxiliary.classifier.weight)
+    images, labels = torch.zeros(4, 3, 32, 32, dtype=torch.uint8), torch.zeros(4, dtype=torch.long)
+    loss = fit.task.loss(first.train(), (images, labels))
+    logits, further = first(fit.task.normalize(images))
+    cross = torch.nn.functional.cross_entropy
+    torch.testing.assert_close(loss, cross(logits, labels) + 0.4 * cross(further, labels))
+    assert fit.epoch(0)["loss"] > 0
+    with pytest.raises(TrainingError, match=r"auxiliary = 0.4 needs a network of the space darts"):
+        Fit(make_net(), splits, settings, 16, 0, CPU)
 
 
 def test_gradients_are_clipped(splits: Splits, protocol: Protocol, make_net: Make) -> None:

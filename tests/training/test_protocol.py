@@ -21,7 +21,11 @@ def test_imagenet_is_the_papers() -> None:
     assert p.ema_decay > 0
 
 
-@pytest.mark.parametrize("name", ["imagenet", "deit", "deit-finetune", "coco", "coco-3x", "ade20k"])
+CELLS = ["darts-cifar", "darts-imagenet", "unas-cifar", "unas-imagenet"]
+PUBLISHED = ["imagenet", "deit", "deit-finetune", "coco", "coco-3x", "ade20k", *CELLS, "proxyless", "ofa"]
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_every_setting_of_a_builtin_has_its_reason(name: str) -> None:
     """Each line of a published protocol that sets a value names its source, or stands under one that does."""
     text = (Path(__file__).parents[2] / f"uninas_evo/training/protocols/{name}.toml").read_text()
@@ -51,6 +55,19 @@ def test_coco_and_ade20k_are_the_papers() -> None:
     assert (longer.epochs, longer.decay_at) == (36, (27, 33))
     assert longer.detection.sizes[0] == 480
     assert longer.replace(epochs=12, decay_at=coco.decay_at, detection={"sizes": ()}) == coco
+
+
+def test_cells_and_mobile_networks_are_the_papers() -> None:
+    """What DARTS, UNAS and Once-for-All state; UNAS differs from DARTS in batch and rates."""
+    darts, darts_large, unas, unas_large = map(load_protocol, CELLS)
+    assert (darts.epochs, darts.batch_size, darts.lr, darts.weight_decay, darts.clip_grad) == (600, 96, 0.025, 3e-4, 5)
+    assert (darts.auxiliary, darts.drop_path, darts.drop_path_grows, darts.cutout) == (0.4, 0.2, True, 16)
+    assert unas == darts.replace(batch_size=128, lr=0.05, warmup_epochs=30)
+    assert (darts_large.epochs, darts_large.batch_size, darts_large.lr, darts_large.decay_rate) == (250, 128, 0.1, 0.97)
+    assert unas_large == darts_large.replace(batch_size=1024, lr=0.8, warmup_epochs=5, schedule="cosine")
+    mobile, ofa = load_protocol("proxyless"), load_protocol("ofa")
+    assert (mobile.epochs, mobile.weight_decay, mobile.lr / mobile.batch_size) == (300, 5e-5, 0.025 / 64)
+    assert (ofa.epochs, ofa.batch_size, ofa.lr, ofa.weight_decay, ofa.dropout) == (180, 2048, 2.6, 3e-5, 0.1)
 
 
 def test_a_table_is_changed_setting_by_setting() -> None:
@@ -100,8 +117,9 @@ def test_base_is_extended(tmp_path: Path) -> None:
         ("base = 3", "has the base 3: it must name another protocol"),
         (
             'base = "large"',
-            "there is no protocol 'large': give one of ade20k, coco, coco-3x, deit, deit-finetune, detection-small, "
-            "imagenet, multilabel-small, regression-small, segmentation-small, small, or",
+            "there is no protocol 'large': give one of ade20k, coco, coco-3x, darts-cifar, darts-imagenet, deit, "
+            "deit-finetune, detection-small, imagenet, multilabel-small, ofa, proxyless, regression-small, "
+            "segmentation-small, small, unas-cifar, unas-imagenet, or",
         ),
     ],
 )

@@ -32,8 +32,17 @@ def pick(
         typer.Option(help="The objective that decides; by default the front's knee; what is limited does not."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The genome file; by default picked.txt in the run folder.")] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="A folder for its network with the run's shared weights: trained already, for export."),
+    ] = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="With --weights: run what the folder names, once and for all.")
+    ] = False,
 ) -> None:
     """Take the best member of a run under limits on its costs and objectives as a genome file.
+
+    Of a run over shared weights, --weights takes its trained network too, in seconds and without a training of its own.
 
     Example: `uninas-evo pick runs/pareto --max-params 5e6 --max latency_ms=3 --out small.txt`
     """
@@ -48,6 +57,10 @@ def pick(
     costs = ", ".join(f"{name} {exact(value)}" for name, value in picked.cost.items())
     typer.echo(f"candidate {picked.number}, genome {picked.id}: {values}; {costs}", err=True)
     typer.echo(picked.path)
+    if weights is not None:
+        from uninas_evo.api import specialize
+
+        typer.echo(specialize(folder, picked.path, weights, trust=trust))
 
 
 def _limit(text: str, option: str) -> tuple[str, float]:

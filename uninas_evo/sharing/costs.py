@@ -29,7 +29,7 @@ Estimator = Literal["exact", "relax", "reinforce"]
 
 
 class CostTerm:
-    """max(0, cost / target − 1) of a draw, and its surrogate.
+    """max(0, cost / target − 1) of a draw, or without the hinge cost / target − 1, and its surrogate.
 
     Args:
         net: the supernet, whose slots are the space's decisions.
@@ -38,6 +38,7 @@ class CostTerm:
         target: from which on it counts.
         seed: of the random genomes.
         count: how many are drawn.
+        hinge: whether costs below the target count 0.
 
     Attributes:
         coefficients: (options,) of the linear surrogate for each slot.
@@ -47,8 +48,18 @@ class CostTerm:
         SpaceError: the space has no such cost, or the slots are not its decisions.
     """
 
-    def __init__(self, net: Any, space: Space[Any], name: str, target: float, seed: int, count: int = GENOMES) -> None:
-        self.net, self.space, self.name, self.target = net, space, name, target
+    def __init__(
+        self,
+        net: Any,
+        space: Space[Any],
+        name: str,
+        target: float,
+        seed: int,
+        count: int = GENOMES,
+        *,
+        hinge: bool = True,
+    ) -> None:
+        self.net, self.space, self.name, self.target, self.hinge = net, space, name, target, hinge
         rng = random.Random(seed)
         genomes = [space.sample(rng) for _ in range(count)]
         known = space.cost(genomes[0])
@@ -70,7 +81,8 @@ class CostTerm:
 
     def value(self, genome: Any) -> float:
         """What the loss gains by a genome."""
-        return max(0.0, float(self.space.cost(genome)[self.name]) / self.target - 1)
+        excess = float(self.space.cost(genome)[self.name]) / self.target - 1
+        return max(0.0, excess) if self.hinge else excess
 
     def _fitted(
         self, hot: np.ndarray[Any, Any], values: np.ndarray[Any, Any], sizes: list[int]

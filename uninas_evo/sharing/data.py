@@ -46,11 +46,13 @@ class SharedData:
         weights: trains the weights.
         policy: trains the distribution over architectures; empty for learners without one.
         validation: scores genomes.
+        classes: the names of the labels.
     """
 
     weights: Part
     policy: Part
     validation: Part
+    classes: tuple[str, ...]
 
 
 def read_data(
@@ -81,7 +83,7 @@ def read_data(
             f"of {batch}; lower problem.supernet.batch_size or give more images"
         )
     weights, policy = (_part(splits.train, chosen, size) for chosen in (order[held:], order[:held]))
-    return SharedData(weights, policy, _part(splits.val, torch.arange(len(splits.val)), size))
+    return SharedData(weights, policy, _part(splits.val, torch.arange(len(splits.val)), size), tuple(splits.classes))
 
 
 def _part(images: ImageSet, indices: Tensor, size: int) -> Part:

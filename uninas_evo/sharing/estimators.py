@@ -2,7 +2,7 @@
 
 A distribution has logits for each slot, by name: (options,), or (N, options) for N independent draws. z is a one-hot
 draw. Each estimator returns a surrogate loss whose gradient by the logits is the estimate; draws are summed over their
-slots and averaged over N.
+slots and averaged over N. A loss () of N draws is one of all of them together, such as the mean over a batch.
 
 Sources: REBAR (Tucker et al., arXiv 1703.07370), RELAX (Grathwohl et al., 1711.00123), as in UNAS (1912.07651); GDAS
 (1910.04465); ProxylessNAS (1812.00332).
@@ -82,7 +82,7 @@ def reinforce(logits: Slots, u: Slots, loss: Loss, baseline: float = 0.0) -> Ten
     hard = {name: relaxed(logits[name].detach(), u[name], 1.0).hard for name in logits}
     with torch.no_grad():
         value = loss(hard) - baseline
-    return (value * log_prob(logits, hard)).mean()
+    return _weighed(value, log_prob(logits, hard))
 
 
 def rebar(logits: Slots, u: Slots, loss: Loss, temperature: float = 0.4) -> Tensor:
@@ -95,7 +95,7 @@ def rebar(logits: Slots, u: Slots, loss: Loss, temperature: float = 0.4) -> Tens
     hard = {name: d.hard for name, d in drawn.items()}
     with torch.no_grad():
         difference = loss(hard) - soft.detach()
-    return (difference * log_prob(logits, hard) + soft).mean()
+    return _weighed(difference, log_prob(logits, hard)) + soft.mean()
 
 
 def relax(logits: Slots, u: Slots, loss: Loss, surrogate: Loss, temperature: float = 0.4) -> Tensor:
@@ -109,7 +109,7 @@ def relax(logits: Slots, u: Slots, loss: Loss, surrogate: Loss, temperature: flo
     soft, conditional = (surrogate({name: d[k] for name, d in drawn.items()}) for k in (1, 2))
     with torch.no_grad():
         difference = loss(hard) - soft
-    return (difference * log_prob(logits, hard) + soft - conditional).mean()
+    return _weighed(difference, log_prob(logits, hard)) + (soft - conditional).mean()
 
 
 def exact_linear(logits: Slots, u: Slots, loss: Loss, coefficients: Slots) -> Tensor:
@@ -121,7 +121,7 @@ def exact_linear(logits: Slots, u: Slots, loss: Loss, coefficients: Slots) -> Te
     with torch.no_grad():
         difference = loss(hard) - linear(coefficients, hard)
     expected = linear(coefficients, {name: value.double().softmax(-1) for name, value in logits.items()})
-    return (difference * log_prob(logits, hard) + expected).mean()
+    return _weighed(difference, log_prob(logits, hard)) + expected.mean()
 
 
 def linear(coefficients: Slots, weights: Slots) -> Tensor:
@@ -155,6 +155,11 @@ def gate_gradient(logits: Tensor, gates: Tensor) -> Tensor:
     """dL/dα_i = Σ_j dL/dg_j·p_j(δ_ij − p_i) of gates' gradients (options,) (ProxylessNAS, equation 4)."""
     p = logits.softmax(-1)
     return p * (gates - (gates * p).sum(-1, keepdim=True))
+
+
+def _weighed(value: Tensor, log_p: Tensor) -> Tensor:
+    """value·log p (): the mean over N values of N draws; one value of N draws weighs the log-probability of all."""
+    return (value * log_p).mean() if value.dim() else value * log_p.sum()
 
 
 def _total(parts: list[Tensor]) -> Tensor:

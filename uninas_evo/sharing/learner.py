@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +17,7 @@ from uninas_evo.errors import SpaceError
 from uninas_evo.sharing import remedies
 from uninas_evo.sharing.costs import CostTerm
 from uninas_evo.sharing.estimators import entropies, noise
+from uninas_evo.sharing.statistics import still_statistics
 from uninas_evo.training.randomness import seed_of
 
 Batch = tuple[Tensor, Tensor]
@@ -57,6 +59,10 @@ class Learner(ABC):
 
     def teach(self, images: Tensor) -> None:  # noqa: B027 - most have no teacher
         """Is shown the images of a weight step, after `paths` and before `loss`."""
+
+    def enter(self, net: Any, stage: int) -> None:
+        """Goes on with other shared weights, in the training's next stage."""
+        self.net = net
 
     def loss(self, logits: Tensor, labels: Tensor, place: int) -> Tensor:
         """The loss () of the path at a place of `paths`; they are called in order."""
@@ -108,6 +114,9 @@ class PolicyOptions(LearnerOptions):
     """The settings that all learners with logits share."""
 
     policy_lr: float = Field(3e-4, gt=0, description="Adam's rate for the logits; DARTS' 3e-4")
+    policy_min_lr: float | None = Field(
+        None, ge=0, description="at the last step, to which policy_lr falls by a cosine; unset: it stays"
+    )
     policy_decay: float = Field(1e-3, ge=0, description="weight decay of the logits; DARTS' 1e-3")
     policy_betas: tuple[float, float] = Field((0.5, 0.999), description="of Adam; DARTS' 0.5 and 0.999")
     warmup: float = Field(0.0, ge=0, lt=1, description="share of the steps that train weights alone")
@@ -118,6 +127,11 @@ class PolicyOptions(LearnerOptions):
     cost: str = Field("", description="a cost of the space that the policy shall heed, such as flops or a table's")
     cost_target: float = Field(1.0, gt=0, description="from which the cost counts: max(0, cost / target - 1)")
     cost_weight: float = Field(0.1, ge=0, description="of the cost in the policy's loss; UNAS' 0.1")
+    cost_ramp: int = Field(0, ge=0, description="steps in which that weight grows linearly from 0; UNAS' 30,000")
+    cost_hinge: bool = Field(
+        True,
+        description="whether costs below the target count alike, as in UNAS' code, or ever smaller ones still less",
+    )
     cost_estimator: Literal["exact", "relax", "reinforce"] = Field(
         "exact",
         description="of the cost's gradient: by a linear surrogate's exact expectation, by UNAS' relaxed "
@@ -137,6 +151,10 @@ class PolicyOptions(LearnerOptions):
     )
     decide_every: int = Field(
         0, ge=0, description="steps of the policy after which the surest slot is decided for good, as in SGAS; 0: never"
+    )
+    decide_by: Literal["certainty", "stability"] = Field(
+        "certainty",
+        description="by importance and certainty, or also by how alike a slot was at the last four decisions",
     )
 
 
@@ -158,11 +176,17 @@ class PolicyLearner(Learner):
             slot.name: (options.init * torch.randn(len(slot.options), generator=generator)).to(device).requires_grad_()
             for slot in net.slots
         }
-        self.optimizer = torch.optim.Adam(
-            list(self.logits.values()), options.policy_lr, options.policy_betas, weight_decay=options.policy_decay
-        )
+        self.optimizer = self._adam()
         self.watch = remedies.Watch()
-        self.cost_term = CostTerm(net, space, options.cost, options.cost_target, seed) if options.cost else None
+        self.cost_term = (
+            CostTerm(net, space, options.cost, options.cost_target, seed, hinge=options.cost_hinge)
+            if options.cost
+            else None
+        )
+
+    def _adam(self) -> torch.optim.Adam:
+        o = self.options
+        return torch.optim.Adam(list(self.logits.values()), o.policy_lr, o.policy_betas, weight_decay=o.policy_decay)
 
     @property
     def costs_in_loss(self) -> bool:
@@ -196,9 +220,17 @@ class PolicyLearner(Learner):
         for name, value in self.logits.items():
             parts = [part for part in (gradients.get(name), further.get(name)) if part is not None]
             value.grad = None if name in self.watch.decided or not parts else torch.stack(parts).sum(0).to(value.dtype)
+        self._set_rate(step)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         remedies.look(self)
+
+    def _set_rate(self, step: int) -> None:
+        o = self.options
+        if o.policy_min_lr is not None:
+            rate = o.policy_min_lr + (o.policy_lr - o.policy_min_lr) * 0.5 * (1 + math.cos(math.pi * step / self.steps))
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate
 
     def _further(self, step: int) -> dict[str, Tensor]:
         """The gradients of the terms that all learners share."""
@@ -209,7 +241,8 @@ class PolicyLearner(Learner):
         if self.cost_term is not None and self.costs_in_loss:
             u = noise(self.logits, self.noise_generator(step, 97))
             term = self.cost_term.surrogate(self.logits, u, self.options.cost_estimator)
-            total = total + self.options.cost_weight * term.cpu()
+            grown = min(1.0, step / self.options.cost_ramp) if self.options.cost_ramp else 1.0
+            total = total + grown * self.options.cost_weight * term.cpu()
         if not total.requires_grad:
             return {}
         gradients = torch.autograd.grad(total, list(self.logits.values()), allow_unused=True)
@@ -222,6 +255,16 @@ class PolicyLearner(Learner):
         if (count := remedies.skips(self.net, self.derive())) is not None:
             told["skips"] = float(count)
         return told
+
+    @torch.no_grad()
+    def gap(self, batch: Batch) -> dict[str, float]:
+        """Accuracy of the mixture and of the path that is derived from it, at the same weights and images."""
+        mixture = {name: value.detach() for name, value in self.mixture().items()}
+        with still_statistics(self.net):
+            hits = [self.net(batch[0], path).argmax(1) == batch[1] for path in (mixture, self.derive())]
+        return dict(
+            zip(("mixture_accuracy", "path_accuracy"), (float(hit.double().mean()) for hit in hits), strict=True)
+        )
 
     def derive(self) -> Any:
         """The genome that the probabilities favor, by the supernet's rule."""

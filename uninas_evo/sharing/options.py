@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -22,14 +22,23 @@ class SupernetOptions(BaseModel):
     )
     options: dict[str, Any] = Field(default_factory=dict, description="settings of the learner")
     network: dict[str, Any] = Field(default_factory=dict, description="settings of the supernet, such as channels")
+    stages: list[dict[str, Any]] = Field(
+        default_factory=lambda: [{}],
+        min_length=1,
+        description="settings of the supernet in equal parts of the steps, beside network; each part begins with fresh "
+        "weights; P-DARTS' [{ cells = 5 }, { cells = 11 }, { cells = 17 }]",
+    )
     image: int = Field(0, ge=0, description="pixels of a side that images are brought to; 0: the space's")
     images: int = Field(0, ge=0, description="training images that are used; 0 for all")
     steps: int = Field(3000, ge=1, description="weight steps")
     batch_size: int = Field(128, ge=2, description="images a step")
-    lr: float = Field(0.025, gt=0, description="of SGD, falling to min_lr by a cosine; DARTS' 0.025")
+    optimizer: Literal["sgd", "adam"] = Field(
+        "sgd", description="of the weights; UNAS has Adam at 6e-4, falling to 1e-4"
+    )
+    lr: float = Field(0.025, gt=0, description="of the optimizer, falling to min_lr by a cosine; DARTS' 0.025")
     min_lr: float = Field(0.001, ge=0, description="at the last step; DARTS' 0.001")
-    momentum: float = Field(0.9, ge=0, lt=1)
-    nesterov: bool = False
+    momentum: float = Field(0.9, ge=0, lt=1, description="of SGD")
+    nesterov: bool = Field(False, description="of SGD")
     weight_decay: float = Field(3e-4, ge=0, description="of the weights; DARTS' 3e-4")
     clip_grad: float = Field(5.0, ge=0, description="greatest norm of the gradient; DARTS' 5; 0 for none")
     mirror: bool = Field(True, description="flip training images left to right at random")

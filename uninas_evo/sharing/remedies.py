@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 SKIPS = ("skip_connect", "zero")
 """Options that leave a place out."""
 NONE = "none"
+WINDOW = 4
+"""Decisions that stability looks back to; SGAS' 4."""
+CLOSED = -1e4
+"""The logit of an option that was taken out, where its probability is 0 and no decay brings it back."""
 DECIDED = 30.0
 """The logit of a decided option, where its probability is 1 to the last digit that matters."""
 
@@ -34,6 +39,7 @@ class Watch:
         order: of the options of each slot, the last time.
         decided: slots that are decided for good.
         stopped: whether the policy learns no more.
+        past: the probabilities at the last decisions.
         sharpness: dominant eigenvalues, the oldest first.
         kept: the logits at the last of these.
     """
@@ -43,6 +49,7 @@ class Watch:
     order: list[int] = field(default_factory=list)
     decided: list[str] = field(default_factory=list)
     stopped: bool = False
+    past: list[dict[str, torch.Tensor]] = field(default_factory=list)
     sharpness: list[float] = field(default_factory=list)
     kept: list[dict[str, torch.Tensor]] = field(default_factory=list)
 
@@ -73,20 +80,26 @@ def look(learner: PolicyLearner) -> None:
 
 @torch.no_grad()
 def _decide(learner: PolicyLearner) -> None:
-    """The open slot of greatest importance and certainty gets its best option for good (SGAS, section 3.2).
+    """The open slot of greatest importance, certainty and stability gets its best option for good (SGAS, section 3.2).
 
-    Importance is the probability of all options but `none`, certainty one less the normalized entropy.
+    Importance is the probability of all options but `none`, certainty one less the normalized entropy, stability the
+    mean overlap with the probabilities at the last decisions.
     """
     surest, best = None, 0.0
     entropy = entropies(learner.logits)
+    now = {name: value.softmax(-1).clone() for name, value in learner.logits.items()}
+    past = learner.watch.past if learner.options.decide_by == "stability" else []
+    learner.watch.past = [*learner.watch.past, now][-WINDOW:]
     for slot in learner.net.slots:
         if slot.name in learner.watch.decided:
             continue
-        chances = learner.logits[slot.name].softmax(-1)
+        chances = now[slot.name]
         importance = 1 - (float(chances[slot.options.index(NONE)]) if NONE in slot.options else 0.0)
         certainty = 1 - float(entropy[slot.name]) / float(torch.tensor(float(len(slot.options))).log())
-        if surest is None or importance * certainty > best:
-            surest, best = slot, importance * certainty
+        overlaps = [float(torch.minimum(chances, before[slot.name]).sum()) for before in past]
+        worth = importance * certainty * (fmean(overlaps) if overlaps else 1.0)
+        if surest is None or worth > best:
+            surest, best = slot, worth
     if surest is None:
         return
     logits = learner.logits[surest.name]
@@ -97,6 +110,17 @@ def _decide(learner: PolicyLearner) -> None:
     logits.fill_(0.0)
     logits[index] = DECIDED
     learner.watch.decided.append(surest.name)
+
+
+@torch.no_grad()
+def narrow(learner: PolicyLearner, keep: int, stage: int) -> None:
+    """Leaves each slot its most probable options, whose logits begin anew (P-DARTS, section 3.2)."""
+    generator = learner.noise_generator(stage, 94)
+    for logits in learner.logits.values():
+        order = logits.argsort(descending=True, stable=True)
+        fresh = learner.options.init * torch.randn(len(logits), generator=generator)
+        logits.copy_(fresh.to(logits))
+        logits[order[keep:]] = CLOSED
 
 
 def skips(net: Any, genome: Any) -> int | None:

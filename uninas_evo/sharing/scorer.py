@@ -13,8 +13,9 @@ from uninas_evo.sharing.options import SAMPLERS, SupernetOptions
 from uninas_evo.sources import file_hash
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
+    from uninas_evo.sharing.data import SharedData
     from uninas_evo.sharing.training import SupernetTraining
 
 RECALIBRATION_BATCH = 250
@@ -72,11 +73,9 @@ class SupernetScorer(Scorer):
         """`supernet`, the accuracy; `supernet_loss`, the mean cross-entropy; `supernet_se`, the accuracy's error."""
         import torch
 
-        from uninas_evo.sharing.statistics import recalibrate
-
         training = self._trained(subject.space, device)
         net, data = training.net.to(device), training.data
-        recalibrate(net, _images(data.weights, self.options.recalibrate, RECALIBRATION_BATCH, device), subject.genome)
+        self._recalibrate(net, data, device, subject.genome)
         correct, loss, count = 0, 0.0, min(self.options.score_images, len(data.validation))
         with torch.inference_mode():
             for start in range(0, count, SCORE_BATCH):
@@ -87,6 +86,18 @@ class SupernetScorer(Scorer):
         accuracy = correct / count
         error = math.sqrt(accuracy * (1 - accuracy) / count)
         return {"supernet": accuracy, "supernet_loss": loss / count, "supernet_se": error}
+
+    def extracted(self, space: Space[Any], genome: Any, device: str = "cpu") -> nn.Module:
+        """The genome's own network with its shared weights, its norms measured as for a score, in evaluation mode."""
+        training = self._trained(space, device)
+        self._recalibrate(training.net.to(device), training.data, device, genome)
+        network: nn.Module = training.net.extract(genome)
+        return network.eval()
+
+    def _recalibrate(self, net: nn.Module, data: SharedData, device: str, genome: Any) -> None:
+        from uninas_evo.sharing.statistics import recalibrate
+
+        recalibrate(net, _images(data.weights, self.options.recalibrate, RECALIBRATION_BATCH, device), genome)
 
     def _trained(self, space: Space[Any], device: str) -> SupernetTraining:
         if self.training is None:

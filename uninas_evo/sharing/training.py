@@ -55,16 +55,25 @@ class SupernetTraining:
         self, space: Space[Any], options: SupernetOptions, seed: int, folder: Path | None, device: str = "cpu"
     ) -> None:
         self.space, self.options, self.seed, self.folder, self.device = space, options, seed, folder, device
-        with seeded(seed, 12):
-            self.net: Any = _supernet(space, options.network).to(device)
+        self._build(len(options.stages) - 1)  # what the training ends with
         self.learner = _learner(self.net, space, options, seed)
-        self.optimizer = torch.optim.SGD(
-            self.net.parameters(),
-            options.lr,
-            options.momentum,
-            weight_decay=options.weight_decay,
-            nesterov=options.nesterov,
-        )
+
+    def _build(self, stage: int) -> None:
+        """Fresh weights of a stage, and their optimizer."""
+        self.stage = stage
+        with seeded(self.seed, 12, *([stage] if stage else [])):
+            self.net: Any = _supernet(self.space, {**self.options.network, **self.options.stages[stage]})
+        self.net = self.net.to(self.device)
+        self.optimizer = self._optimizer()
+
+    def _stage_of(self, step: int) -> int:
+        return step * len(self.options.stages) // self.options.steps
+
+    def _optimizer(self) -> torch.optim.Optimizer:
+        o, weights = self.options, self.net.parameters()
+        if o.optimizer == "adam":
+            return torch.optim.Adam(weights, o.lr, weight_decay=o.weight_decay)
+        return torch.optim.SGD(weights, o.lr, o.momentum, weight_decay=o.weight_decay, nesterov=o.nesterov)
 
     @cached_property
     def data(self) -> SharedData:
@@ -103,6 +112,13 @@ class SupernetTraining:
 
     def step(self, step: int) -> dict[str, Any]:
         """One step of the policy, if the learner has one, and one of the weights; returns its line."""
+        if self._stage_of(step) != self.stage:
+            self._build(self._stage_of(step))
+            self.learner.enter(self.net, self.stage)
+        with seeded(self.seed, 15, step):  # dropout draws from the global generator
+            return self._step(step)
+
+    def _step(self, step: int) -> dict[str, Any]:
         train, policy = self._batch("weights", step), self._batch("policy", step)
         self.net.train()
         self._set_rate(step)
@@ -126,7 +142,9 @@ class SupernetTraining:
             nn.utils.clip_grad_norm_(self.net.parameters(), self.options.clip_grad)
         self.optimizer.step()
         line["loss"] = total / len(paths)
-        if not isinstance(self.learner, PolicyLearner):
+        if isinstance(self.learner, PolicyLearner):
+            line |= self.learner.gap(policy) if (step + 1) % self.options.report == 0 else {}
+        else:
             line["genomes"] = [self._digits(path) for path in paths]
         return line
 
@@ -144,9 +162,12 @@ class SupernetTraining:
 
     def _set_rate(self, step: int) -> None:
         o = self.options
-        share = 0.5 * (1 + math.cos(math.pi * step / o.steps))
+        progress = step * len(o.stages) / o.steps - self.stage
+        rate = o.min_lr + (o.lr - o.min_lr) * 0.5 * (1 + math.cos(math.pi * progress))
         for group in self.optimizer.param_groups:
-            group["lr"] = o.min_lr + (o.lr - o.min_lr) * share
+            group["lr"] = rate
+        if hasattr(self.net, "set_dropout"):
+            self.net.set_dropout(progress)
 
     def _digits(self, genome: Any) -> str:
         """A genome as a digit a decision, or its text in spaces without decisions."""
@@ -175,10 +196,12 @@ class SupernetTraining:
         done = 0
         if last.is_file():
             state = checkpoint.load_tensors(last)
+            done = int(state["step"])
+            self._build(self._stage_of(max(0, done - 1)))
+            self.learner.net = self.net
             self.net.load_state_dict(state["net"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.learner.restore(state["learner"])
-            done = int(state["step"])
         _cut(self.folder / "steps.jsonl", done, self.options.steps)
         return done
 
@@ -235,6 +258,11 @@ def _learner(net: Any, space: Space[Any], options: SupernetOptions, seed: int) -
             f"problem.supernet.options.{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}, got {wrong['input']!r}; the "
             f"learner {options.learner} has {', '.join(kind.Options.model_fields) or 'no settings'}"
         ) from None
+    if (kept := getattr(settings, "keep", None)) and len(kept) != len(options.stages):
+        raise RunFileError(
+            f"problem.supernet.options.keep needs a number for each of the {len(options.stages)} stages of "
+            f"problem.supernet, got {len(kept)}; give as many"
+        )
     return kind(net, space, settings, seed, options.steps)
 
 

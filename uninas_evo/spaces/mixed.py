@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +25,8 @@ class Mixed(nn.Module):
     def forward(self, x: Tensor, choice: str | Weights) -> Tensor:
         """An option's output, or the sum of all outputs times their weights (options,) or (N, options).
 
-        Options that do not run take no part in the graph, so that their gradients stay None.
+        Options that do not run take no part in the graph, so that their gradients stay None; of fixed weights those of
+        0 do not run.
         """
         match choice:
             case str():
@@ -36,9 +37,16 @@ class Mixed(nn.Module):
                 return self._gated(x, choice)
             case _:
                 total = torch.zeros((), device=x.device, dtype=x.dtype)
-                for index, name in enumerate(self.names):
-                    total = total + choice[..., index].reshape(-1, 1, 1, 1) * self.options[name](x)
+                for index in self._running(choice):
+                    total = total + choice[..., index].reshape(-1, 1, 1, 1) * self.options[self.names[index]](x)
                 return total
+
+    def _running(self, weights: Tensor) -> Iterable[int]:
+        """All options where a gradient by the weights is asked for, else those with a weight."""
+        if weights.requires_grad:
+            return range(len(self.names))
+        kept = [index for index, some in enumerate((weights != 0).reshape(-1, len(self.names)).any(0).tolist()) if some]
+        return kept or range(len(self.names))
 
     def _gated(self, x: Tensor, choice: Gated) -> Tensor:
         """ProxylessNAS' path: dL/dg_j = <dL/d output, o_j(x)>, the others computed without a graph (section 3.2.1)."""

@@ -77,10 +77,11 @@ class Fit:
         if not checked:
             self.task.check(network)
         self._check_batches()
+        recipe.set_dropout(network, protocol.dropout)  # of its own classifier, before it gets a second one
+        recipe.set_auxiliary(network, protocol.auxiliary, seed)
         layout = torch.channels_last if protocol.channels_last else torch.contiguous_format
         self.network = network.to(process.device, memory_format=layout)  # type: ignore[call-overload]
         recipe.set_drop_path(network, protocol.drop_path)
-        recipe.set_dropout(network, protocol.dropout)
         self.optimizer = recipe.make_optimizer(network, protocol)
         self.schedule = recipe.make_schedule(self.optimizer, protocol, self.steps)
         self.average = recipe.make_average(network, protocol)
@@ -143,6 +144,8 @@ class Fit:
     def _steps(self, epoch: int) -> float:
         """The steps of an epoch; returns their mean loss."""
         self.model.train()
+        if self.protocol.drop_path_grows:
+            recipe.set_drop_path(self.network, self.protocol.drop_path * epoch / self.protocol.epochs)
         process = self.process
         count, protocol = self.task.count, self.protocol
         plans = training_plans(

@@ -79,6 +79,8 @@ def save_weights(
     genome: Any,
     protocol: Protocol | None = None,
     classes: Sequence[str] = (),
+    *,
+    prepared: Preparation | None = None,
 ) -> None:
     """Writes `genome.txt` and `weights.safetensors`, which holds the genome and the `Preparation` of images too.
 
@@ -87,8 +89,9 @@ def save_weights(
         folder: where they go.
         space: where its genome lies.
         genome: what it was built from.
-        protocol: how it was trained; None tells nothing of its images.
+        protocol: how it was trained, which tells the preparation of its images.
         classes: the names of its outputs.
+        prepared: that preparation, where no protocol tells it.
 
     Raises:
         MissingExtraError: safetensors is not installed.
@@ -101,6 +104,7 @@ def save_weights(
     if protocol is not None:
         size = image_of(network) if isinstance(network, Headed) else space.image_of(genome)
         prepared = Preparation(size, protocol.mean, protocol.std, protocol.crop_mode, protocol.crop_pct, tuple(classes))
+    if prepared is not None:
         notes["images"] = json.dumps(asdict(prepared))
     if isinstance(network, Headed):
         notes["head"] = network.protocol.model_dump_json()

@@ -1,8 +1,9 @@
 """Protocols: every setting of a training run in one TOML file, so that networks are compared alike.
 
 Built-in ones lie in `protocols/`: `imagenet` (the paper's), `deit` (UniNet's, which is DeiT's), `deit-finetune` (the
-same network on larger images), `coco`, `coco-3x` and `ade20k` (detection and segmentation as the papers have them), and
-`small` and `TASK-small` for every other task (two CPU cores, minutes). A file of one's
+same network on larger images), `coco`, `coco-3x` and `ade20k` (detection and segmentation as the papers have them),
+`darts-cifar`, `darts-imagenet`, `unas-cifar`, `unas-imagenet`, `proxyless` and `ofa` (cells and mobile networks as
+their papers train them), and `small` and `TASK-small` for every other task (two CPU cores, minutes). A file of one's
 own may start from another by `base = "small"` and state only what differs.
 """
 
@@ -127,6 +128,10 @@ class Protocol(pydantic.BaseModel):
     mixup: Amount = Field(0.0, description="alpha of the beta distribution")
     cutmix: Amount = Field(0.0, description="alpha of the beta distribution")
     drop_path: Fraction = Field(0.0, description="of the last block; grows linearly from 0 at the first")
+    drop_path_grows: bool = Field(False, description="over the epochs too: linearly from 0 in the first")
+    auxiliary: Amount = Field(
+        0.0, description="weight of the loss of an auxiliary classifier, of networks of DARTS' space; DARTS' 0.4"
+    )
     dropout: Fraction = Field(0.0, description="of what the network's last linear layer reads")
     ema_decay: Fraction = 0.0
     ema_warmup: bool = Field(False, description="start from a short average (timm's use_warmup)")
@@ -245,6 +250,8 @@ class Protocol(pydantic.BaseModel):
             raise ValueError(
                 f"mixup, cutmix and label_smoothing are for classification, got the task {self.task}; drop them"
             )
+        if self.task != "classification" and self.auxiliary:
+            raise ValueError(f"an auxiliary classifier is for classification, got the task {self.task}; drop it")
         if self.task == "regression" and self.class_weights != "equal":
             raise ValueError("class_weights are for classes and tags, and regression has none; drop them")
         if self.task != "classification" and self.teacher:

@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 from uninas_evo.errors import TrainingError
 from uninas_evo.training.extras import need
 from uninas_evo.training.protocol import Protocol
+from uninas_evo.training.randomness import seeded
 
 Mixer = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
@@ -86,6 +87,24 @@ def set_drop_path(network: nn.Module, rate: float) -> None:
     setter = getattr(network, "set_drop_path", None)
     if callable(setter):
         setter(rate)
+
+
+def set_auxiliary(network: nn.Module, weight: float, seed: int) -> None:
+    """Gives the network an auxiliary classifier with the seed's weights, where its loss has a weight.
+
+    Raises:
+        TrainingError: the network has no place for one.
+    """
+    if not weight:
+        return
+    add = getattr(network, "add_auxiliary", None)
+    if not callable(add):
+        raise TrainingError(
+            f"auxiliary = {weight:g} needs a network of the space darts, which has a place for a second classifier, "
+            f"and this is a {type(network).__name__}; set auxiliary = 0"
+        )
+    with seeded(seed, 21):
+        add()
 
 
 def set_dropout(network: nn.Module, rate: float) -> None:

@@ -184,11 +184,10 @@ def test_auxiliary_head():
     network = DartsNetwork(preset("darts_v2"), auxiliary=True)
     assert sum(p.numel() for p in network.auxiliary.parameters()) == 476_426
     large = DartsNetwork(preset("darts_v2", Skeleton(224, 7, 4, 5)), auxiliary=True)
-    assert [x.shape for x in large.forward_auxiliary(torch.zeros(2, 3, 224, 224))] == [(2, 7), (2, 7)]
+    assert [x.shape for x in large(torch.zeros(2, 3, 224, 224))] == [(2, 7), (2, 7)]
     with pytest.raises(SpaceError, match="the auxiliary head needs maps"):
         DartsNetwork(preset("darts_v2", TINY), auxiliary=True)
-    with pytest.raises(SpaceError, match="has no auxiliary head"):
-        DartsNetwork(preset("darts_v2", TINY)).forward_auxiliary(torch.zeros(1, 3, 8, 8))
+    assert large.eval()(torch.zeros(2, 3, 224, 224)).shape == (2, 7)
 
 
 UNAS_NODE = "{'inputs': [0, 1], 'ops': [1, 4]}"

@@ -17,6 +17,7 @@ from uninas_evo.report.sections.noise import noise
 from uninas_evo.report.sections.progress import progress
 from uninas_evo.report.sections.reproducibility import reproducibility
 from uninas_evo.report.sections.settings import settings
+from uninas_evo.report.sections.shared_weights import shared_weights
 from uninas_evo.report.sections.sizes import sizes
 from uninas_evo.report.sections.trainings import trainings
 
@@ -29,6 +30,7 @@ SECTIONS: tuple[Callable[[Run], str], ...] = (
     importances,
     evaluations,
     drawing,
+    shared_weights,
     trainings,
     ancestry,
     edits,

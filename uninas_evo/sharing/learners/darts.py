@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -16,6 +16,8 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from uninas_evo.contracts import Mixture
+from uninas_evo.errors import RunFileError
+from uninas_evo.sharing import remedies
 from uninas_evo.sharing.curvature import dominant_eigenvalue
 from uninas_evo.sharing.learner import Batch, LearnerOptions, PolicyLearner, PolicyOptions
 from uninas_evo.sharing.statistics import still_statistics
@@ -49,6 +51,10 @@ class DartsOptions(PolicyOptions):
         "probability",
         description="what derives: the greatest probability, or the most accuracy lost without an option",
     )
+    keep: list[Annotated[int, Field(ge=2)]] = Field(
+        default_factory=list,
+        description="most options of a slot in each stage of the training, the most probable ones; P-DARTS' [8, 5, 3]",
+    )
     difference: float = Field(0.01, gt=0, description="the difference's step, divided by the gradient's norm")
 
 
@@ -56,6 +62,13 @@ class Darts(PolicyLearner):
     """Weights and logits in turn, each by its own half of the training images."""
 
     Options: ClassVar[type[LearnerOptions]] = DartsOptions
+
+    def enter(self, net: Any, stage: int) -> None:
+        """Slots lose their least probable options, where `keep` asks for it."""
+        super().enter(net, stage)
+        if stage < len(self.options.keep):
+            remedies.narrow(self, self.options.keep[stage], stage)
+            self.optimizer = self._adam()
 
     def paths(self, step: int) -> Sequence[Any]:
         """The mixture, its logits held."""
@@ -148,6 +161,10 @@ class Darts(PolicyLearner):
 
     def _ahead(self, weights: Tensors, gradient: Tensors, optimizer: torch.optim.Optimizer) -> Tensors:
         """W' = w − ξ(μ·m + ∇w L_train + λw), with the buffer m, momentum μ, decay λ and rate ξ of the optimizer."""
+        if not isinstance(optimizer, torch.optim.SGD):
+            raise RunFileError(
+                "DARTS' order 2 looks one step of SGD ahead, but problem.supernet.optimizer is adam; use sgd or order 1"
+            )
         group = optimizer.param_groups[0]
         rate, momentum, decay = group["lr"], group.get("momentum", 0.0), group["weight_decay"]
         ahead = {}

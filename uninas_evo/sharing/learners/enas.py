@@ -95,6 +95,10 @@ class Enas(RewardLearner):
         best = draws[max(range(len(draws)), key=rewards.__getitem__)]
         self.best = torch.tensor([int(value.argmax()) for value in best.hard.values()])
 
+    def gap(self, batch: Batch) -> dict[str, float]:
+        """Of independent logits; the LSTM's draws have no mixture."""
+        return super().gap(batch) if self.controller is None else {}
+
     def derive(self) -> Any:
         """The best of the last draws; before the end the most probable option of each slot in turn."""
         if self.best is not None:

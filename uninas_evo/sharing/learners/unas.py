@@ -36,8 +36,22 @@ class UnasOptions(PolicyOptions):
     weights_on: Literal["relaxed", "discrete"] = Field(
         "relaxed", description="what the weights train with: the relaxed draw as in the authors' code, or its argmax"
     )
+    soften: float = Field(
+        0.0,
+        ge=0,
+        description="added to each probability before draws, which keeps all alive; the paper's 0.08 on ImageNet",
+    )
+    every: int = Field(
+        1, ge=1, description="weight steps for each step of the logits; more bring weights closer to their optimum"
+    )
+    coincidence: float = Field(
+        0.2,
+        ge=0,
+        description="weight of both edges of a node being the same, in factorized cells; 0.2 in the authors' code",
+    )
     per_image: bool = Field(True, description="an architecture for every image, as on CIFAR, or one a batch")
     policy_lr: float = Field(2e-3, gt=0, description="Adam's rate for the logits; the paper's 2e-3 at batch 128")
+    policy_min_lr: float | None = Field(3e-4, ge=0, description="at the last step, by a cosine; the paper's 3e-4")
     policy_decay: float = Field(1e-6, ge=0, description="weight decay of the logits; the paper's 1e-6")
     init: float = Field(0.0, ge=0, description="deviation of the first logits; the paper's 0")
 
@@ -50,29 +64,28 @@ class Unas(PolicyLearner):
 
     def __init__(self, net: Any, space: Any, options: Any, seed: int, steps: int) -> None:
         super().__init__(net, space, options, seed, steps)
-        self.baseline = 0.0
+        self.baseline: float | None = None
 
     def paths(self, step: int) -> Sequence[Any]:
-        """The draw of the step."""
-        drawn = self._drawn(step)
+        """The draw of the step, as it was before the logits moved."""
+        drawn = self.drawn
         if self.options.weights_on == "discrete" or self.options.estimator == "reinforce":
             return [{name: d.hard.to(self.logits[name].dtype) for name, d in drawn.items()}]
         return [{name: d.soft.detach().to(self.logits[name].dtype) for name, d in drawn.items()}]
 
-    def _noise(self, step: int) -> dict[str, Tensor]:
-        rows = self.rows if self.options.per_image else 0
-        return estimators.noise(self.logits, self.noise_generator(step, 0), rows)
-
-    def _drawn(self, step: int) -> dict[str, estimators.Relaxed]:
-        u, temperature = self._noise(step), self.options.temperature
-        return {n: estimators.relaxed(v.detach(), u[n], temperature) for n, v in self.logits.items()}
+    def softened(self) -> dict[str, Tensor]:
+        """The logits that draws are made with."""
+        if not self.options.soften:
+            return self.logits
+        return {name: (value.softmax(-1) + self.options.soften).log() for name, value in self.logits.items()}
 
     def update(self, train: Batch, policy: Batch, step: int, optimizer: torch.optim.Optimizer) -> dict[str, float]:
         """One step of the logits."""
-        self.rows = len(train[1])
-        if not self.is_warm(step):
+        options, seen, logits = self.options, list[Tensor](), self.softened()
+        u = estimators.noise(logits, self.noise_generator(step, 0), len(train[1]) if options.per_image else 0)
+        self.drawn = {n: estimators.relaxed(v.detach(), u[n], options.temperature) for n, v in logits.items()}
+        if not self.is_warm(step) or step % options.every:
             return {}
-        options, u, seen = self.options, self._noise(step), list[Tensor]()
 
         def loss(weights: estimators.Slots) -> Tensor:
             path = {name: value.to(self.logits[name].dtype) for name, value in weights.items()}
@@ -82,14 +95,14 @@ class Unas(PolicyLearner):
 
         with still_statistics(self.net):
             if options.estimator == "rebar":
-                surrogate = estimators.rebar(self.logits, u, loss, options.temperature)
+                surrogate = estimators.rebar(logits, u, loss, options.temperature)
             elif options.estimator == "gumbel":
-                surrogate = estimators.gumbel_softmax(self.logits, u, loss, options.temperature)
+                surrogate = estimators.gumbel_softmax(logits, u, loss, options.temperature)
             else:
-                surrogate = estimators.reinforce(self.logits, u, loss, self.baseline)
+                surrogate = estimators.reinforce(logits, u, loss, self.baseline or 0.0)
             self.learn(surrogate, step)
         mean = float(seen[-1].mean())
-        self.baseline = BASELINE_DECAY * self.baseline + (1 - BASELINE_DECAY) * mean
+        self.baseline = mean if self.baseline is None else BASELINE_DECAY * self.baseline + (1 - BASELINE_DECAY) * mean
         return {"policy_loss": mean, **self.diagnostics()}
 
     def _objective(self, path: estimators.Slots, train: Batch, policy: Batch) -> Tensor:
@@ -104,6 +117,8 @@ class Unas(PolicyLearner):
         else:
             difference = losses[1] - losses[0]
             value = losses[0] + weight * (difference.abs() if kind == "gap" else difference)
+        if self.net.joins_slots and self.options.coincidence:
+            value = value + self.options.coincidence * self.net.coincidence(path)
         return value
 
     def state(self) -> dict[str, Any]:
@@ -113,4 +128,4 @@ class Unas(PolicyLearner):
     def restore(self, state: Any) -> None:
         """Takes up what `state` returned."""
         super().restore(state)
-        self.baseline = float(state["baseline"])
+        self.baseline = state["baseline"]

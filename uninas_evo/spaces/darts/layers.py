@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,10 +17,14 @@ class NormStyle:
     Attributes:
         affine: with a scale and a shift a channel, as in evaluation networks; search networks have none.
         behind_pools: a norm behind each pooling, as in DARTS' search network.
+        partial: the operations of an edge get one of so many parts of its channels, as in PC-DARTS' search network.
+        skip_dropout: the rate of a dropout behind each skip, as in P-DARTS' search network.
     """
 
     affine: bool = True
     behind_pools: bool = False
+    partial: int = 1
+    skip_dropout: float = 0.0
 
     def norm(self, channels: int) -> nn.BatchNorm2d:
         """A batch normalization."""
@@ -52,6 +58,41 @@ class Zero(nn.Module):
         return x[:, :, :: self.stride, :: self.stride] * 0
 
 
+class Partial(nn.Module):
+    """An operation on the first 1/k of the channels; the others pass by, and all are shuffled (PC-DARTS, section 3.2).
+
+    Args:
+        operation: takes C / k channels; a mixed one takes its choice too.
+        parts: k.
+        stride: 2 where the operation halves the map: the others go through a 2x2 max-pooling.
+    """
+
+    def __init__(self, operation: nn.Module, parts: int, stride: int) -> None:
+        super().__init__()
+        self.operation, self.parts = operation, parts
+        self.bypass = nn.MaxPool2d(2) if stride == 2 else nn.Identity()
+
+    def forward(self, x: Tensor, *choice: Any) -> Tensor:
+        """(N, C, H, W) to (N, C, H / stride, W / stride)."""
+        first = x.shape[1] // self.parts
+        y = torch.cat([self.operation(x[:, :first], *choice), self.bypass(x[:, first:])], 1)
+        return y.unflatten(1, (self.parts, first)).transpose(1, 2).flatten(1, 2)
+
+
+def edge(make: Callable[[int], nn.Module], channels: int, stride: int, style: NormStyle) -> nn.Module:
+    """What stands on an edge: an operation of all its channels or of a part of them.
+
+    Args:
+        make: gives the operation of so many channels.
+        channels: C of the edge.
+        stride: of the operation.
+        style: says how many parts there are.
+    """
+    if style.partial == 1:
+        return make(channels)
+    return Partial(make(channels // style.partial), style.partial, stride)
+
+
 def projection(inputs: int, outputs: int, style: NormStyle) -> nn.Sequential:
     """ReLU, 1x1 convolution, norm: brings a cell's input to its channels."""
     return nn.Sequential(nn.ReLU(), nn.Conv2d(inputs, outputs, 1, bias=False), style.norm(outputs))
@@ -77,7 +118,8 @@ def operation(name: str, channels: int, stride: int, style: NormStyle) -> nn.Mod
         case _ if name == "identity" and stride == 2:
             return nn.AvgPool2d(2)
         case _:
-            return nn.Identity() if stride == 1 else Halve(channels, channels, style)
+            skip = nn.Identity() if stride == 1 else Halve(channels, channels, style)
+            return nn.Sequential(skip, nn.Dropout(style.skip_dropout)) if style.skip_dropout else skip
 
 
 def _pool(kind: str, channels: int, stride: int, style: NormStyle) -> nn.Module:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from uninas_evo.errors import SpaceError
 from uninas_evo.spaces.darts.genome import FIRST_NODE, Cell, Genome, Place, Skeleton
-from uninas_evo.spaces.darts.layers import Halve, NormStyle, operation, projection
+from uninas_evo.spaces.darts.layers import Halve, NormStyle, edge, operation, projection
 
 AUXILIARY_SIDE = 5
 """The auxiliary head's pooling needs maps of at least so many pixels."""
@@ -69,20 +70,21 @@ class DartsNetwork(Trunk):
         maps = self.outputs(x, _run)
         return [a for a, b in pairwise(maps) if a.shape[2:] != b.shape[2:]] + [maps[-1]]
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits (N, K) of images (N, 3, H, W)."""
-        return self.logits(self.outputs(x, _run)[-1])
-
-    def forward_auxiliary(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits (N, K) of the classifier and of the auxiliary head; the latter's loss counts 0.4 in training.
+    def add_auxiliary(self) -> None:
+        """Gives it the auxiliary head.
 
         Raises:
-            SpaceError: the network was built without the head.
+            SpaceError: the maps are too small for one.
         """
-        if self.auxiliary is None:
-            raise SpaceError("this network has no auxiliary head; build it with auxiliary=True")
+        self.auxiliary = AuxiliaryHead(self.skeleton)
+
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """Logits (N, K) of images (N, 3, H, W); while training with the auxiliary head, its logits behind them."""
         maps = self.outputs(x, _run)
-        return self.logits(maps[-1]), self.auxiliary(maps[2 * len(maps) // 3])
+        logits = self.logits(maps[-1])
+        if self.auxiliary is None or not self.training:
+            return logits
+        return logits, self.auxiliary(maps[2 * len(maps) // 3])
 
     def set_drop_path(self, rate: float) -> None:
         """The chance that an image loses an edge's output in training; identities are never dropped."""
@@ -102,7 +104,12 @@ class CellModule(nn.Module):
         self.inputs = input_layers(place, style)
         self.sources = tuple(tuple(edge.input for edge in pair) for pair in cell.nodes)
         self.edges = nn.ModuleList(
-            operation(name, place.channels, stride_of(place, source), style)
+            edge(
+                partial(operation, name, stride=stride_of(place, source), style=style),
+                place.channels,
+                stride_of(place, source),
+                style,
+            )
             for pair in cell.nodes
             for source, name in pair
         )

@@ -52,8 +52,11 @@ class Classification(WholeImages):
         images, targets = self.normalize(pixels), labels
         if self.mixer:
             images, targets = self.mixer(images, labels)
-        logits = model(images)
+        outputs = model(images)
+        logits, *further = outputs if isinstance(outputs, tuple) else (outputs,)
         loss: Tensor = self.criterion(logits, targets)
+        for auxiliary in further:
+            loss = loss + self.setting.protocol.auxiliary * self.criterion(auxiliary, targets)
         return self.teacher.loss(logits, images, loss) if self.teacher else loss
 
     @torch.inference_mode()
