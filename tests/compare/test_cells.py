@@ -85,6 +85,19 @@ def test_failures_are_not_shared(tmp_path, file):
     assert known == {}
 
 
+def test_a_strategy_from_a_file_runs_in_worker_processes(tmp_path, file):
+    """A process that scores knows the class of a strategy's file as well, since it loads the file itself."""
+    (tmp_path / "own.py").write_text(
+        "from uninas_evo.strategies.evolution import Evolution\n\n\nclass Own(Evolution):\n    pass\n"
+    )
+    text = FILE.replace('"in-process"', '["cpu"]').replace(
+        "[strategies.evolution]", '[strategies.own]\nname = "own.py:Own"'
+    )
+    (tmp_path / "compare.toml").write_text(text)
+    found = compare(again(tmp_path, "seeds=1"), tmp_path / "out")[0]
+    assert "own" in found.qualities
+
+
 def test_fresh_seeds_are_shared_by_strategies_and_never_a_runs_own():
     """Every paired seed has fresh seeds of its own, beyond the seeds that runs use."""
     assert fresh_seeds(3, 4) == fresh_seeds(3, 4)

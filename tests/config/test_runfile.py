@@ -273,3 +273,14 @@ def test_a_path_of_any_length_is_read(tmp_path: Path) -> None:
     text = f'evaluations = 4\nproblem = {{name = "nasbench201", table = "{name}"}}\nstrategy = {{name = "random"}}\n'
     path.write_text(text)
     assert load_run_file(path).problem_options.table.name == name
+
+
+@pytest.mark.parametrize(
+    ("line", "table"), [('constraints = [{name = "latency_ms", max = 5}]', "problem"), ("population = 8", "strategy")]
+)
+def test_a_field_at_the_top_is_sent_to_its_table(tmp_path, line, table):
+    """A field of the problem or the strategy that stands at the top is told where it belongs, in one message."""
+    with pytest.raises(RunFileError) as caught:
+        load_run_file(write(tmp_path, f"evaluations = 1\n{line}\nproblem.objective = 'params'"))
+    (mistake,) = str(caught.value).splitlines()[1:]
+    assert f"belongs in the table [{table}]" in mistake

@@ -102,6 +102,10 @@ class RunFile:
     strategy_class: type[Strategy]
     strategy_options: BaseModel
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as what it says: the class of a strategy's file is known to no other process until that loads it."""
+        return parse_run, (self.resolved(), "a run file", Path())
+
     def problem(self) -> Problem:
         """A new problem."""
         return self.problem_class.from_options(self.problem_options, self.options.seed)
@@ -208,8 +212,9 @@ def parse_run(content: Mapping[str, Any], where: str, folder: Path) -> RunFile:
     Raises:
         RunFileError: it holds mistakes; the message lists all of them.
     """
-    options, mistakes = _top(content, folder)
+    mistakes: list[str] = []
     named: dict[str, Any] = {}
+    homes: dict[str, str] = {}
     for kind, default in (("problem", "uninas"), ("strategy", "evolution")):
         table = content.get(kind, {})
         if not isinstance(table, dict):
@@ -228,6 +233,14 @@ def parse_run(content: Mapping[str, Any], where: str, folder: Path) -> RunFile:
         own, more = check(found.Options, fields, (kind,), folder)
         mistakes += more
         named[kind] = (name, found, own)
+        homes |= dict.fromkeys(found.Options.model_fields, kind)
+    misplaced = {field for field in content if field in homes and field not in RunOptions.model_fields}
+    options, more = _top({field: value for field, value in content.items() if field not in misplaced}, folder)
+    mistakes = [
+        *more,
+        *(f"{one}: belongs in the table [{homes[one]}], got it at the top" for one in sorted(misplaced)),
+        *mistakes,
+    ]
     if mistakes or options is None:
         raise listed(mistakes, where)
     return RunFile(options, *named["problem"], *named["strategy"])

@@ -181,9 +181,10 @@ def execute(
     """
     _check_count(plan)
     display = display or Display()
-    if folder is not None and not resume and folder.is_dir() and any(folder.iterdir()):
-        display.say(f"{folder} holds other files already; the run's files are written beside them")
+    others = folder is not None and not resume and folder.is_dir() and any(folder.iterdir())
     journal = _open_journal(folder, resume)
+    if others:
+        display.say(f"{folder} holds other files already; the run's files are written beside them")
     try:
         sources = identity.current_sources(plan.problem)
         if journal.header is not None:
