@@ -117,7 +117,7 @@ def _told(error: ValidationError, model: type[BaseModel], place: Place) -> list[
         name = ".".join(str(part) for part in (*place, *where))
         rule, hint = _rule(dict(found), where, known)
         rules.setdefault(name, []).append(rule)
-        told = found["type"] == "missing" or ", got " in rule
+        told = found["type"] == "missing" or ", got " in rule or "; did you mean " in rule
         got[name] = "" if told else f", got {_short(found['input'])}"
         hints[name] = hints.get(name) or hint
     return [

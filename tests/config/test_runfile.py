@@ -284,3 +284,10 @@ def test_a_field_at_the_top_is_sent_to_its_table(tmp_path, line, table):
         load_run_file(write(tmp_path, f"evaluations = 1\n{line}\nproblem.objective = 'params'"))
     (mistake,) = str(caught.value).splitlines()[1:]
     assert f"belongs in the table [{table}]" in mistake
+
+
+def test_a_value_that_a_rule_names_is_not_told_twice(tmp_path):
+    """A mistake ends with the word that was meant, and says the wrong one once."""
+    with pytest.raises(RunFileError) as caught:
+        load_run_file(write(tmp_path, "evaluations = 1\nproblem = {objective = 'parms'}"))
+    assert str(caught.value).endswith("did you mean 'params'?")

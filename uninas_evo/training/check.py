@@ -107,6 +107,7 @@ def check(splits: Splits, classes: int, channels: int = 3) -> None:
         raise DataError(
             f"the data has {len(splits.classes)} classes and the network {classes}: they must be equal; "
             f"use a network whose skeleton has classes = {len(splits.classes)}"
+            f", such as this one by: uninas-evo convert GENOME --classes {len(splits.classes)} --to text --out FILE"
         )
     for part, images in splits.parts.items():
         labels = images.labels
