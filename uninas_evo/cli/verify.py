@@ -33,6 +33,9 @@ def verify(
     )
     show(verify_table(rows))
     if not all(row.agrees for row in rows):
+        typer.echo(
+            "a value that differs each time, such as a time, is declared `measured = true` in its objective", err=True
+        )
         raise typer.Exit(1)
 
 
