@@ -42,7 +42,8 @@ def command(*arguments):
 def run(folder, objectives):
     folder.mkdir(exist_ok=True)
     (folder / "depth.py").write_text(DEPTH)
-    (folder / "run.toml").write_text(RUN.replace("OBJECTIVES", json.dumps(objectives)))
+    told = json.dumps(objectives).replace('": ', '" = ')  # tables as TOML has them
+    (folder / "run.toml").write_text(RUN.replace("OBJECTIVES", told))
     out = folder / "out"
     result = command("run", folder / "run.toml", "--out", out, "--quiet")
     assert result.exit_code == 0, result.output
@@ -138,6 +139,20 @@ def test_pick_under_a_limit_on_an_objective(several, tmp_path):
         == 0
     )
     assert len(load_genome(tmp_path / "p.txt")) == max(depth for depth in depths if depth <= depths[2])
+
+
+def test_equals_change_no_best(tmp_path):
+    """Of two members of a front that are as near to the ideal, all name the same one, although a smaller equals it."""
+    (tmp_path / "sides.py").write_text(
+        "def sides(genome, device):\n"
+        "    large = genome.params > 20_000\n"
+        "    return {'gain': float(large), 'price': float(large)}\n"
+    )
+    objective = {"name": "sides.py:sides", "values": {"gain": "maximize", "price": "minimize"}}
+    folder = run(tmp_path, [objective])
+    assert command("pick", folder, "--out", tmp_path / "p.txt").exit_code == 0
+    page = read(folder)
+    assert load_genome(tmp_path / "p.txt").id == read_run(folder).ids[page.winner]
 
 
 def test_pick_by_a_cost(several, tmp_path):

@@ -155,7 +155,8 @@ def preset_marks(folder: Path, record: RunRecord, *, trust: bool = False) -> Mar
 def pick(folder: Path, *, by: str | None = None, out: Path | None = None, **bounds: float) -> Picked:
     """Writes the best member of a run within bounds on its costs and values as a genome file.
 
-    Without bounds this is the search's own best: of several objectives the front's knee.
+    Without bounds this is the search's own best: of several objectives the front's knee. Within them, of equals it is
+    the smallest.
 
         pick(Path("runs/pareto"), max_params=5e6, max_latency_ms=3)
 
@@ -189,7 +190,8 @@ def pick(folder: Path, *, by: str | None = None, out: Path | None = None, **boun
             f"{_smallest(list(known.values()))}; loosen the limit, or search with a smaller budget"
         )
     fits.sort(key=lambda row: record.costs[row].params)
-    best = fits[fronts.ranked(record.points[fits][:, deciding])[0]]
+    free = not bounds and by is None
+    best = record.ranking[0] if free else fits[fronts.ranked(record.points[fits][:, deciding])[0]]
     path = out or folder / "picked.txt"
     write_text(path, record.genomes[best])
     return Picked(record.numbers[best], record.ids[best], record.costs[best], _values(record, best), path)
