@@ -39,11 +39,11 @@ def command(*arguments):
     return CliRunner().invoke(app, [str(one) for one in arguments])
 
 
-def run(folder, objectives):
+def run(folder, objectives, step=""):
     folder.mkdir(exist_ok=True)
     (folder / "depth.py").write_text(DEPTH)
     told = json.dumps(objectives).replace('": ', '" = ')  # tables as TOML has them
-    (folder / "run.toml").write_text(RUN.replace("OBJECTIVES", told))
+    (folder / "run.toml").write_text(RUN.replace("OBJECTIVES", told).replace("[strategy]", step + "[strategy]"))
     out = folder / "out"
     result = command("run", folder / "run.toml", "--out", out, "--quiet")
     assert result.exit_code == 0, result.output
@@ -145,10 +145,11 @@ def test_equals_change_no_best(tmp_path):
     """Where values are equal, `pick` names what the page and the summary name, although others are smaller."""
     (tmp_path / "sides.py").write_text("def sides(genome, device):\n    return {'gain': 1.0, 'price': 1.0}\n")
     objective = {"name": "sides.py:sides", "values": {"gain": "maximize", "price": "minimize"}}
-    folder = run(tmp_path, [objective])
+    folder = run(tmp_path, [objective], "step = { eliminate = 0.9 }\n")  # the walk gets smaller
     assert command("pick", folder, "--out", tmp_path / "p.txt").exit_code == 0
-    page = read(folder)
-    assert load_genome(tmp_path / "p.txt").id == read_run(folder).ids[page.winner]
+    page, record = read(folder), read_run(folder)
+    assert load_genome(tmp_path / "p.txt").id == record.ids[page.winner]
+    assert record.costs[page.winner].params > min(cost.params for cost in record.costs)
 
 
 def test_pick_by_a_cost(several, tmp_path):
