@@ -49,6 +49,18 @@ def test_boxes_of_a_stack_cost_what_the_network_costs(seed: int) -> None:
     assert len(normal.parts) == len(reduce.parts) == genome["nodes"]
 
 
+@pytest.mark.parametrize("name", ["proxyless_gpu", "unas_mobile", "ofa_largest", "ofa_smallest"])
+def test_boxes_of_a_mobile_chain_cost_what_the_network_costs(name: str) -> None:
+    """Each block that runs is a box with kernel, expansion and width, in a frame for each width."""
+    space, genome = load_space(name)
+    sketch = sketched(space, genome)
+    assert total(sketch.parts) == (genome.params, genome.flops)
+    boxes = [part for frame in sketch.parts if frame.kind == "stage" for part in frame.parts]
+    assert len(boxes) == len(sketch) == len(genome.plan.blocks)
+    told = [f"{b.kernel}x{b.kernel} e={b.middle / b.inputs:.3g} c={b.outputs}" for b in genome.plan.blocks]
+    assert [" ".join(part.name.split()[:3]) for part in boxes] == told
+
+
 def test_every_choice_of_ones_own_is_a_box(tmp_path: Path) -> None:
     """With its value; the drawing is written like any other, beside another one with marks."""
     space, rng = own(), random.Random(0)

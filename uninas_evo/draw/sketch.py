@@ -11,10 +11,13 @@ from uninas_evo.contracts import Cost, Space
 from uninas_evo.draw.parts import Part, grouped
 from uninas_evo.spaces.cells.space import CellsSpace
 from uninas_evo.spaces.choices import OwnSpace
+from uninas_evo.spaces.counts import normed
 from uninas_evo.spaces.darts import cost as cell_costs
 from uninas_evo.spaces.darts.genome import FIRST_NODE, Cell, Place
 from uninas_evo.spaces.darts.genome import Genome as Cells
 from uninas_evo.spaces.joint import FixedSpace, JointSpace
+from uninas_evo.spaces.mobile.genome import MobileGenome
+from uninas_evo.spaces.mobile.plan import halved
 from uninas_evo.spaces.stages import cost as stage_costs
 from uninas_evo.spaces.stages.plan import Layer, Plan
 from uninas_evo.spaces.stages.space import StagesSpace
@@ -71,7 +74,12 @@ def sketched(space: Space[Any], genome: Any) -> Any:
         case OwnSpace():
             boxes = [Part(f"{name} = {value}", "skeleton", name) for name, value in genome.items()]
             return Sketch("choices", space.cost(genome), len(boxes), "choices", (grouped(boxes, kind="stage"),))
-    return _of_cells(genome) if isinstance(genome, Cells) else genome
+    match genome:
+        case Cells():
+            return _of_cells(genome)
+        case MobileGenome():
+            return _of_blocks(genome)
+    return genome
 
 
 def _of_cells(genome: Cells) -> Sketch:
@@ -116,6 +124,23 @@ _TOLD = {0: "the cell before the last", 1: "the last cell"}
 
 def _kind(operation: str) -> str:
     return "convolution" if "conv" in operation else "shape" if "pool" in operation else "skeleton"
+
+
+def _of_blocks(genome: MobileGenome) -> Sketch:
+    """A frame for each width of the chain, in it its blocks; what is left out is not there."""
+    plan = genome.plan
+    side = halved(plan.image)
+    parts = [Part("stem", "skeleton", "stem", (3, plan.image, plan.image), normed(3, plan.stem, 3, side))]
+    for number, (_, stage) in enumerate(groupby(plan.blocks, key=lambda block: block.outputs), 1):
+        boxes = []
+        for place, block in enumerate(stage):
+            told = f"{block.kernel}x{block.kernel} e={block.middle / block.inputs:.3g} c={block.outputs}"
+            told += (" se" if block.squeeze else "") + (" /2" if block.stride == 2 else "")
+            boxes.append(Part(told, "convolution", f"{number}/{place}", (block.inputs, side, side), block.cost(side)))
+            side = halved(side) if block.stride == 2 else side
+        parts.append(grouped(boxes, "along", "stage", f"Stage {number}", str(number)))
+    parts.append(Part("head", "skeleton", "head", (plan.blocks[-1].outputs, side, side), plan.head_cost(side)))
+    return Sketch(genome.id, genome.cost, len(plan.blocks), "blocks", tuple(parts))
 
 
 def _of_stages(plan: Plan, cost: Cost, channels: int, classes: int) -> Sketch:

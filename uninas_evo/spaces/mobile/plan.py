@@ -90,7 +90,11 @@ class Plan:
         for block in self.blocks:
             total += block.cost(side)
             side = halved(side) if block.stride == 2 else side
-        total += normed(self.blocks[-1].outputs, self.head, 1, side) + values(self.head * side**2)
+        return total + self.head_cost(side)
+
+    def head_cost(self, side: int) -> Cost:
+        """Cost of what follows the chain, on maps of so many pixels a side."""
+        total = normed(self.blocks[-1].outputs, self.head, 1, side) + values(self.head * side**2)
         if self.hidden:
             total += convolution(self.head, self.hidden, 1, 1)
         return total + linear(self.hidden or self.head, self.classes)
