@@ -23,7 +23,7 @@ class SupernetOptions(BaseModel):
     options: dict[str, Any] = Field(default_factory=dict, description="settings of the learner")
     network: dict[str, Any] = Field(default_factory=dict, description="settings of the supernet, such as channels")
     stages: list[dict[str, Any]] = Field(
-        default_factory=lambda: [{}],
+        default_factory=lambda: [dict[str, Any]()],
         min_length=1,
         description="settings of the supernet in equal parts of the steps, beside network; each part begins with fresh "
         "weights; P-DARTS' [{ cells = 5 }, { cells = 11 }, { cells = 17 }]",
