@@ -76,7 +76,8 @@ class Partial(nn.Module):
         """(N, C, H, W) to (N, C, H / stride, W / stride)."""
         first = x.shape[1] // self.parts
         y = torch.cat([self.operation(x[:, :first], *choice), self.bypass(x[:, first:])], 1)
-        return y.unflatten(1, (self.parts, first)).transpose(1, 2).flatten(1, 2)
+        count, channels, height, width = y.shape
+        return y.view(count, self.parts, first, height, width).transpose(1, 2).reshape(count, channels, height, width)
 
 
 def edge(make: Callable[[int], nn.Module], channels: int, stride: int, style: NormStyle) -> nn.Module:
