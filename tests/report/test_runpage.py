@@ -405,8 +405,10 @@ def test_shared_weights_are_on_the_page(tmp_path) -> None:
         for step, skips, path in ((0, 0.0, 0.9), (1, 5.0, 0.3))
     ]  # fmt: skip
     (folder / "supernet/steps.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (folder / "supernet/logits.json").write_text('{"edge <1>": [0.0, 1.0986122886681098]}')
     text = report(folder).read_text()
     assert "<h2>Shared weights</h2>" in text
+    assert "<td>edge &lt;1&gt;</td><td>option 1 75%, option 0 25%</td>" in text
     for sign, cure in (("Collapse", "stop_skips"), ("Undecided", "policy_lr"), ("Gap", "gdas"), ("Sharp", "decay")):
         assert re.search(f"{sign}: [^<]*{cure}", text)
     assert alarms([{"step": 0, "entropy": 1.6, "skips": 2.0}, {"step": 9, "entropy": 0.4, "skips": 2.0}]) == []

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import tomllib
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 import uninas_evo
@@ -15,6 +18,7 @@ from uninas_evo.engine.journal import FILE_NAME, read_journal
 from uninas_evo.engine.verify import verify
 from uninas_evo.errors import ObjectiveError, StrategyError
 from uninas_evo.problems.shared_weights import SharedWeightsProblem
+from uninas_evo.report.runpage import report
 from uninas_evo.sharing.options import SupernetOptions
 from uninas_evo.spaces.nasbench201.space import NASBench201Space
 from uninas_evo.strategies.derived import Derived
@@ -53,6 +57,26 @@ def test_what_a_learner_derived_is_asked_and_draws_behind_it(squares, tmp_path, 
     run(tmp_path / "again", resume=True)
     first, second = (canonical(read_journal(tmp_path / name)[1]) for name in ("run", "again"))
     assert first == second
+
+
+def test_the_recipe_of_the_collapse_writes_its_diagnostics(tmp_path, nasbench201_table):
+    """In small it runs to its end: the table's accuracy of what was derived, and what the page tells of the policy."""
+    content = tomllib.loads(Path("runs/collapse.toml").read_text())
+    labels = np.arange(60) % 10
+    images = np.random.default_rng(0).integers(0, 256, (60, 8, 8, 3), dtype=np.uint8)
+    np.savez(tmp_path / "ten.npz", x_train=images, y_train=labels, x_test=images[:20], y_test=labels[:20])
+    problem = content["problem"] | {"table": nasbench201_table}
+    problem["supernet"] |= {
+        "data": str(tmp_path / "ten.npz"), "image": 8, "steps": 4, "report": 2, "batch_size": 8, "recalibrate": 16,
+        "network": {"channels": 4, "cells": 1},
+    }  # fmt: skip
+    result = uninas_evo.search(problem, content["strategy"], evaluations=1, out=tmp_path / "run", **HERE)
+    assert result.best.values["accuracy"] > 0
+    lines = [json.loads(line) for line in (tmp_path / "run/supernet/steps.jsonl").read_text().splitlines()]
+    assert {"loss", "policy_loss", "entropy", "skips", "mixture_accuracy", "path_accuracy"} <= lines[-1].keys()
+    text = report(tmp_path / "run").read_text()
+    assert "<h2>Shared weights</h2>" in text
+    assert "Undecided" in text
 
 
 @pytest.mark.parametrize("strategy", ["evolution", "aging", "nsga2", "bayesian", "ppo", "random"])

@@ -67,7 +67,8 @@ class SupernetTraining:
         self.optimizer = self._optimizer()
 
     def _stage_of(self, step: int) -> int:
-        return step * len(self.options.stages) // self.options.steps
+        count = len(self.options.stages)
+        return min(count - 1, step * count // self.options.steps)
 
     def _optimizer(self) -> torch.optim.Optimizer:
         o, weights = self.options, self.net.parameters()

@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from uninas_evo.files import parse_json
 from uninas_evo.pages import template
 from uninas_evo.pages.palette import DASHES, SERIES
 from uninas_evo.report.plots import inline_svg, legend, new_figure, style
-from uninas_evo.report.run import Run
+from uninas_evo.report.run import Run, space_of
 from uninas_evo.report.sections.trainings import read_metrics
 from uninas_evo.stats.ranks import kendall
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from uninas_evo.contracts.array import FloatArray
 
 PANELS = {
     "loss": ("loss", "policy_loss"),
@@ -51,7 +54,8 @@ def shared_weights(run: Run) -> str:
     caption = "What the steps of the training recorded. Mixture and path have the same weights and the same images."
     ranks = ranking(run)
     note = f'<p class="note">{escape(ranks)}</p>' if ranks else ""
-    return "<h2>Shared weights</h2>" + told + template.figure(inline_svg(_figure(lines)), caption) + note
+    figure = template.figure(inline_svg(_figure(lines)), caption)
+    return "<h2>Shared weights</h2>" + told + figure + note + distribution(run)
 
 
 def alarms(lines: Lines) -> list[str]:
@@ -104,6 +108,33 @@ def ranking(run: Run) -> str:
         f"Kendall's tau between accuracy with shared weights and that of {len(alone)} networks trained alone: "
         f"{value:.2f} ± {error:.2f}."
     )
+
+
+def distribution(run: Run) -> str:
+    """The policy at the end as a table: the options of each slot with their probabilities, the most probable first."""
+    try:
+        logits = parse_json((run.folder / "supernet" / "logits.json").read_text(encoding="utf-8"))
+        chances = {str(name): _softmax(values) for name, values in logits.items()}
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        return ""
+    found = space_of(run.record.genomes[0], None) if run.record.genomes else None
+    options = {slot.name: slot.options for slot in getattr(found[0], "decisions", ())} if found else {}
+    rows = []
+    for name, p in chances.items():
+        named = options.get(name, ())
+        words = named if len(named) == len(p) else tuple(f"option {index}" for index in range(len(p)))
+        order = np.argsort(-p, kind="stable")
+        rows.append([name, ", ".join(f"{words[index]} {p[index]:.0%}" for index in order)])
+    table = template.table(["slot", "options and their probabilities"], rows)
+    return f"<details><summary>What the policy ended with, {len(rows)} slots</summary>{table}</details>"
+
+
+def _softmax(logits: object) -> FloatArray:
+    values = np.asarray(logits, dtype=float)
+    if values.ndim != 1 or not values.size or not np.isfinite(values).all():
+        raise ValueError("logits are a list of numbers")
+    weights = np.exp(values - values.max())
+    return np.asarray(weights / weights.sum())
 
 
 def _figure(lines: Lines) -> Figure:
