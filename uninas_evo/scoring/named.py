@@ -101,22 +101,28 @@ class ConstraintOptions(BaseModel):
     )
     min: float | None = Field(None, allow_inf_nan=False, description="the least that is feasible")
     max: float | None = Field(None, allow_inf_nan=False, description="the most that is feasible")
+    drop: float | None = Field(
+        None,
+        allow_inf_nan=False,
+        description="beyond it a candidate is dropped before anything else is scored, as trainings are",
+    )
 
     @model_validator(mode="after")
     def _bounds(self) -> Self:
-        if self.min is None and self.max is None:
+        if self.min is None and self.max is None and self.drop is None:
             raise ValueError(f"a constraint needs min or max; write {{name = {self.name!r}, max = 5}}")
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError(f"min must not lie above max, got {self.min:g} and {self.max:g}; exchange them")
+        if self.drop is not None and self.drop < (self.drop if self.max is None else self.max):
+            raise ValueError(f"drop must not lie below max, got {self.drop:g} and {self.max:g}; exchange them")
         return self
 
     def constraint(self) -> Constraint:
         """What strategies and results know of it."""
         _, function = _entry(self.name)
         low = -math.inf if self.min is None else self.min
-        return Constraint(
-            self.name if function is None else function.name, low, math.inf if self.max is None else self.max
-        )
+        high, drop = (math.inf if bound is None else bound for bound in (self.max, self.drop))
+        return Constraint(self.name if function is None else function.name, low, min(high, drop), drop)
 
 
 Written = Scorer | str | Callable[..., Any] | ObjectiveOptions | Mapping[str, Any]
