@@ -286,7 +286,7 @@ class Scorers:
         if unknown or weighed.goal != "maximize" or weighed.is_cost:
             raise ObjectiveError(
                 f"a {kind} weighs a value that is maximized against a cost out of {', '.join(self.costs)}, "
-                f"got of = {of!r} and cost = {(unknown or costs or [''])[0]!r}; name others"
+                f"got of = {of!r} and cost = {named!r}; name others"
             )
         return self._giving(weighed.name), weighed.name
 
