@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
-from uninas_evo.config.runfile import load_run_file
+from uninas_evo.cli import app
 from uninas_evo.contracts import Budget
 from uninas_evo.engine.journal import read_journal
 from uninas_evo.errors import ObjectiveError, SpaceError
@@ -79,8 +80,6 @@ def test_what_is_too_slow_is_dropped_before_it_is_trained(monkeypatch: pytest.Mo
 @pytest.mark.slow
 def test_a_medical_classifier_is_found(tmp_path: Path) -> None:
     """The run file takes a MedMNIST file: candidates are trained, the front has some, and one is picked below 10 MB."""
-    from uninas_evo import search
-
     rng, labels = np.random.default_rng(0), np.arange(240)[:, None] % 2
     images = rng.integers(0, 90, (240, 28, 28), dtype=np.uint8)
     images[labels[:, 0] == 1, 8:20, 8:20] += 120
@@ -88,8 +87,10 @@ def test_a_medical_classifier_is_found(tmp_path: Path) -> None:
     arrays = {f"{part}_images": images[at] for part, at in parts.items()}
     np.savez(tmp_path / "medical.npz", **arrays, **{f"{part}_labels": labels[at] for part, at in parts.items()})
     settings = ["evaluations=6", "strategy.population=4", "problem.proxies.train.epochs=2", "problem.constraints=[]"]
-    data = f"problem.proxies.train.data={tmp_path / 'medical.npz'}"
-    search(load_run_file(RUN, [*settings, data]), tmp_path / "run")
+    changes = [*settings, f"problem.proxies.train.data={tmp_path / 'medical.npz'}"]
+    words = ["run", str(RUN), "--out", str(tmp_path / "run"), *(word for one in changes for word in ("--set", one))]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
     assert len(read_run(tmp_path / "run").numbers) == 6
     assert pick(tmp_path / "run", by="train", max_size_mb=10).cost["size_mb"] <= 10
     assert read_journal(tmp_path / "run")[0].run["problem"]["budget"] == {"max_size_mb": 15}
