@@ -79,7 +79,7 @@ def write_int8(whole: Path, path: Path, images: Tensor) -> None:
         images: (N, C, H, W), prepared as for the network.
     """
     quantization = need("onnxruntime.quantization")
-    steps = iter([{"image": part.numpy()} for part in images.split(BATCH)])
+    steps = iter([{"image": part.numpy()} for part in torch.split(images, BATCH)])
 
     class Reader(quantization.CalibrationDataReader):  # type: ignore[misc, name-defined]
         def get_next(self) -> Any:

@@ -68,7 +68,7 @@ def table(images: Sequence[int], only: Only = {}) -> dict[str, tuple[Value, ...]
         "head": tuple(HEADS),
         "stages": tuple(range(FEWEST, MOST + 1)),
     }
-    whole = general | PER_STAGE
+    whole = {**general, **PER_STAGE}
     for name, values in only.items():
         known = whole.get(name, ())
         if not values or any(value not in known for value in values):
