@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from uninas_evo.cli import app
 from uninas_evo.compare.bench import KNOWN, PUBLISHED, Benched, Timing, bench, figure
 from uninas_evo.errors import MissingExtraError, TrainingError
+from uninas_evo.spaces.load import build
 from uninas_evo.spaces.uninas import Skeleton, preset
 from uninas_evo.spaces.uninas.dialect import READY, adapted
 from uninas_evo.training import formats
@@ -76,7 +77,7 @@ def test_a_network_of_the_int8_dialect_computes_in_integers(tmp_path: Path) -> N
 
     kinds = []
     for name in ("resnet", "efficientnet"):
-        network = formats.build(adapted(preset(name, SKELETON), READY["int8"]).text).eval()
+        network = build(adapted(preset(name, SKELETON), READY["int8"]).text).eval()
         (path,) = formats.export(network, tmp_path / name, ["onnx-int8"], calibration=torch.randn(8, 3, 16, 16))
         options = onnxruntime.SessionOptions()
         options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
@@ -108,7 +109,7 @@ def test_what_was_promised_stands_beside_what_is_measured(here: Path, tmp_path: 
         '[strategy]\nname = "random_walk"\n[after]\nrescore = 0\n'
     )
     call("run", tmp_path / "run.toml", "--out", tmp_path / "run", "-q")
-    network = formats.build((tmp_path / "run" / "winner.txt").read_text())
+    network = build((tmp_path / "run" / "winner.txt").read_text())
     (path,) = formats.export(network, tmp_path / "run" / "out", ["onnx"])
     told = call("bench", path, "--repeats", 2, "--plot", tmp_path / "bench.png")
     assert "ms (" in told

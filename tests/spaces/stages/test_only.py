@@ -80,12 +80,13 @@ def test_what_is_too_slow_is_dropped_before_it_is_trained(monkeypatch: pytest.Mo
 @pytest.mark.slow
 def test_a_medical_classifier_is_found(tmp_path: Path) -> None:
     """The run file takes a MedMNIST file: candidates are trained, the front has some, and one is picked below 10 MB."""
-    rng, labels = np.random.default_rng(0), np.arange(240)[:, None] % 2
+    rng, labels = np.random.default_rng(0), (np.arange(240)[:, None] % 2).astype(np.uint8)
     images = rng.integers(0, 90, (240, 28, 28), dtype=np.uint8)
     images[labels[:, 0] == 1, 8:20, 8:20] += 120
     parts = {"train": slice(160), "val": slice(160, 200), "test": slice(200, 240)}
     arrays = {f"{part}_images": images[at] for part, at in parts.items()}
-    np.savez(tmp_path / "medical.npz", **arrays, **{f"{part}_labels": labels[at] for part, at in parts.items()})
+    arrays |= {f"{part}_labels": labels[at] for part, at in parts.items()}
+    np.savez(tmp_path / "medical.npz", **arrays)  # type: ignore[arg-type]
     settings = ["evaluations=6", "strategy.population=4", "problem.proxies.train.epochs=2", "problem.constraints=[]"]
     changes = [*settings, f"problem.proxies.train.data={tmp_path / 'medical.npz'}"]
     words = ["run", str(RUN), "--out", str(tmp_path / "run"), *(word for one in changes for word in ("--set", one))]
