@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel
 
 from uninas_evo.contracts import Ancestor, Budget, Canonical, Problem, Progress, Rebudgeted, Scorer, Space
-from uninas_evo.errors import RunFileError
+from uninas_evo.errors import ObjectiveError, RunFileError
 from uninas_evo.problems.settings import with_training
 from uninas_evo.scoring.cost import CostScorer
 from uninas_evo.scoring.function import FunctionScorer
@@ -141,9 +142,18 @@ class SearchProblem(Problem):
         subject = GenomeSubject(genome, self.space, self.seed, fidelity, lineage)
         values: dict[str, float] = {}
         with self._repeatable():
-            for scorer in self.scorers:
+            for scorer in self._by_urgency:
                 values.update(subject.scored(scorer, device))
+                for one in self.constraints:
+                    if values.get(one.name, 0.0) > one.drop:
+                        raise ObjectiveError(f"dropped: {one.name} is {values[one.name]:.6g}, beyond {one.drop:g}")
         return values
+
+    @property
+    def _by_urgency(self) -> Sequence[Scorer]:
+        """The scorers, those first whose values may drop a genome."""
+        dropping = {one.name for one in self.constraints if one.drop < math.inf}
+        return sorted(self.scorers, key=lambda scorer: not any(one.name in dropping for one in scorer.objectives))
 
     def _repeatable(self) -> Any:
         light = all(scorer.is_pure or isinstance(scorer, FunctionScorer) for scorer in self.scorers)

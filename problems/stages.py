@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 
 from uninas_evo.devices import costed
 from uninas_evo.mistakes import nearest
-from uninas_evo.problems.options import MacsCosts, scoring
+from uninas_evo.problems.options import Listed, MacsCosts, scoring
 from uninas_evo.problems.search import SearchProblem
 from uninas_evo.spaces.stages.presets import PRESETS
 from uninas_evo.spaces.stages.space import StagesSpace
@@ -20,6 +20,11 @@ class StagesOptions(MacsCosts):
     images: list[int] = Field([32], description="pixels of a side to choose among; multiples of 16")
     classes: int = Field(10, ge=1, description="of the data")
     channels: int = Field(3, ge=1, description="of the images")
+    only: dict[str, list[Listed]] = Field(
+        default_factory=dict,
+        description="the values that are left of choices, those of a stage without its number: "
+        '`{kind = ["inverted"], stages = [3, 4, 5]}`',
+    )
     start: str | dict[str, Any] = Field(
         "", description="where walks begin: a preset such as mobilenet_v2, or its choices; unset: nowhere"
     )
@@ -44,6 +49,6 @@ class StagesProblem(SearchProblem):
         start = options.start
         if isinstance(start, str) and start:
             start = {**PRESETS[start], "image": max(options.images)}
-        whole = StagesSpace(options.images, options.classes, options.channels, start=start or None)
+        whole = StagesSpace(options.images, options.classes, options.channels, only=options.only, start=start or None)
         space = costed(whole, options.costs, options.budget.budget(), keep_start=True)
         return cls(space, options.objectives, seed=seed, **scoring(options))

@@ -65,6 +65,27 @@ def test_it_is_minimized_and_its_parts_are_not_followed():
         Named(SPACE, [written | {"targets": {"ms": 3}}])
 
 
+class Latency(Scorer):
+    """A known latency of 10 ms."""
+
+    objectives = (Objective("latency_ms", "minimize", repeats=False, unit="ms"),)
+
+    def score(self, subject, device):
+        return {"latency_ms": 10.0}
+
+
+def test_a_measured_latency_counts_as_a_cost_does():
+    """Twice the target costs 0.1 beside params at 0.01; the sum repeats no more than the latency does."""
+
+    class Named(SearchProblem):
+        own = (Accuracy(0.9, ""), Latency())
+
+    targets = {"latency_ms": 5, "params": COST.params / 2}
+    problem = Named(SPACE, [{"name": "composite", "of": "accuracy", "targets": targets}])
+    assert problem.evaluate(RESNET, "cpu")["composite"] == pytest.approx(0.1 + 0.1 + 0.01)
+    assert [one.repeats for one in problem.objectives] == [False]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

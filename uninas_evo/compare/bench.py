@@ -33,6 +33,7 @@ from uninas_evo.training.lowered import session
 from uninas_evo.training.outside import Outside
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Backend = Literal["ort", "eager"]
@@ -241,27 +242,44 @@ def _timed(run: Callable[[], Any], repeats: int) -> Timing:
 
 def figure(found: Sequence[Benched]) -> Figure:
     """Error against latency, with one panel for each source of errors; networks without one are lines at their time."""
+    from matplotlib.ticker import NullFormatter
+
     groups = [group for group in (PUBLISHED, HERE) if any(one.source == group for one in found)] or [""]
     drawn = new_figure(6.4, 4.2 * len(groups))
-    for place, (axes, group) in enumerate(zip(np.ravel(drawn.subplots(len(groups))), groups, strict=True)):
+    for group, axes in zip(groups, np.ravel(drawn.subplots(len(groups))), strict=True):
         own = [one for one in found if one.source == group and one.error is not None]
-        for one in own:
-            spread = [[one.timing.median - one.timing.low], [one.timing.high - one.timing.median]]
-            axes.errorbar(one.timing.median, 100 * (one.error or 0), xerr=spread, fmt="o", markersize=5, color=BLUE)
-            axes.annotate(
-                _short(one.name), (one.timing.median, 100 * (one.error or 0)), xytext=(6, 5),
-                textcoords="offset points", fontsize=8, color=INK,
-            )  # fmt: skip
-        for one in found if place == 0 else ():
-            if one.error is None:
-                axes.axvline(one.timing.median, color=SOFT, linestyle=":", linewidth=1)
-                axes.annotate(
-                    _short(one.name), (one.timing.median, 0.02), xycoords=("data", "axes fraction"), rotation=90,
-                    xytext=(2, 0), textcoords="offset points", fontsize=8, color=INK,
-                )  # fmt: skip
+        for place, one in enumerate(sorted(own, key=lambda one: one.timing.median)):
+            _point(axes, one, above=place % 2 == 0)
+        lines = [one for one in found if one.error is None and group == groups[0]]
+        for place, one in enumerate(sorted(lines, key=lambda one: one.timing.median)):
+            _line(axes, one, above=place % 2 == 1)
         axes.set_xscale("log")
+        axes.margins(0.2)
         style(axes, "latency of one image here (ms)", f"error (%), {group}" if group else "")
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        low, high = axes.get_xlim()
+        axes.xaxis.set_minor_formatter((lambda value, _: f"{value:g}") if high < 10 * low else NullFormatter())
     return drawn
+
+
+def _point(axes: Axes, one: Benched, *, above: bool) -> None:
+    """Median and quartiles, with the name above or below: neighbors alternate, and do not overlap."""
+    time, error = one.timing, 100 * (one.error or 0)
+    spread = [[time.median - time.low], [time.high - time.median]]
+    axes.errorbar(time.median, error, xerr=spread, fmt="o", markersize=5, color=BLUE)
+    axes.annotate(
+        _short(one.name), (time.median, error), (6, 5) if above else (-6, -5), textcoords="offset points",
+        fontsize=8, color=INK, ha="left" if above else "right", va="bottom" if above else "top",
+    )  # fmt: skip
+
+
+def _line(axes: Axes, one: Benched, *, above: bool) -> None:
+    """A network whose error is not known, at its time; names alternate as those of points do."""
+    axes.axvline(one.timing.median, color=SOFT, linestyle=":", linewidth=1)
+    axes.annotate(
+        _short(one.name), (one.timing.median, 0.72 if above else 0.02), (2, 0), xycoords=("data", "axes fraction"),
+        textcoords="offset points", rotation=90, fontsize=8, color=INK,
+    )  # fmt: skip
 
 
 def _short(name: str) -> str:

@@ -67,11 +67,13 @@ class Constraint:
         name: its key among the values that `Problem.evaluate` returns.
         low: the least that is feasible.
         high: the most that is feasible.
+        drop: beyond it the genome fails, and no other scorer sees it.
     """
 
     name: str
     low: float = float("-inf")
     high: float = float("inf")
+    drop: float = float("inf")
 
     def excess(self, values: Mapping[str, float]) -> float:
         """By which share of the bound a value lies outside, 0 inside; infinite where it is missing."""

@@ -9,7 +9,7 @@ too.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from uninas_evo.contracts import Objective, Scorer, Subject
 from uninas_evo.errors import ObjectiveError
@@ -24,7 +24,7 @@ WEIGHT = 0.1
 
 @dataclass(frozen=True)
 class CompositeScorer(Scorer):
-    """Weighs what another scorer gives against costs of the space.
+    """Weighs what another scorer gives against costs of the space and values that are measured.
 
     Attributes:
         scorer: whose value is weighed.
@@ -32,6 +32,7 @@ class CompositeScorer(Scorer):
         targets: the amount from which each cost counts, in the cost's own unit.
         weights: of `of` (1 where it is not given) and of the costs (`WEIGHTS`, `WEIGHT`).
         hinge: whether a cost below its target counts nothing.
+        measured: scorers of the targets that are no costs, by name, such as that of a latency.
     """
 
     scorer: Scorer
@@ -39,6 +40,7 @@ class CompositeScorer(Scorer):
     targets: Mapping[str, float]
     weights: Mapping[str, float]
     hinge: bool = True
+    measured: Mapping[str, Scorer] = field(default_factory=dict)
 
     @property
     def _weighed(self) -> Objective:
@@ -46,13 +48,14 @@ class CompositeScorer(Scorer):
 
     @property
     def objectives(self) -> tuple[Objective, ...]:  # type: ignore[override]
-        """The sum; it repeats where the weighed value does."""
-        return (Objective(COMPOSITE, "minimize", repeats=self._weighed.repeats),)
+        """The sum; it repeats where all values in it do."""
+        parts = [self._weighed, *(one for scorer in self.measured.values() for one in scorer.objectives)]
+        return (Objective(COMPOSITE, "minimize", repeats=all(one.repeats for one in parts)),)
 
     @property
     def is_pure(self) -> bool:  # type: ignore[override]
-        """Whether the weighed value needs no isolation."""
-        return self.scorer.is_pure
+        """Whether no value in it needs isolation."""
+        return all(one.is_pure for one in (self.scorer, *self.measured.values()))
 
     def score(self, subject: Subject, device: str) -> Mapping[str, float]:
         """`composite`; a value in percent enters as a fraction.
@@ -68,8 +71,10 @@ class CompositeScorer(Scorer):
                 "value, or follow it and the costs as several objectives"
             )
         total = self.weights.get(self.of, 1.0) * (1 - accuracy)
-        cost = subject.space.cost(subject.genome)
+        amounts = dict(subject.space.cost(subject.genome))
+        for name, scorer in self.measured.items():
+            amounts[name] = subject.scored(scorer, device)[name]
         for name, target in self.targets.items():
-            over = cost[name] / target - 1
+            over = amounts[name] / target - 1
             total += self.weights.get(name, WEIGHTS.get(name, WEIGHT)) * (max(0.0, over) if self.hinge else over)
         return {COMPOSITE: total}

@@ -26,6 +26,8 @@ REWARD_EXAMPLE = '{name = "reward", of = "train", cost = "flops", target = 1e9, 
 COMPOSITE_EXAMPLE = '{name = "composite", of = "train", targets = {params = 1e6}}'
 OWN_FIELDS = {REWARD: ("of", "cost", "target", "exponent"), COMPOSITE: ("of", "targets", "weights", "hinge")}
 """Fields of objectives that weigh another one."""
+MEASURED = ("latency_ms",)
+"""Values that a composite weighs like costs although only scoring gives them."""
 Settings = Mapping[str, Mapping[str, Any]]
 """Settings of proxies and scorers, by their names."""
 
@@ -62,7 +64,7 @@ class ObjectiveOptions(BaseModel):
     )
 
     targets: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] | None = Field(
-        None, description='for "composite": the amount of each cost from which it counts'
+        None, description='for "composite": the amount of each cost, or of latency_ms, from which it counts'
     )
     weights: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] | None = Field(
         None, description='for "composite": weights by name; unset: accuracy 1, params and size_mb 0.01, others 0.1'
@@ -101,22 +103,28 @@ class ConstraintOptions(BaseModel):
     )
     min: float | None = Field(None, allow_inf_nan=False, description="the least that is feasible")
     max: float | None = Field(None, allow_inf_nan=False, description="the most that is feasible")
+    drop: float | None = Field(
+        None,
+        allow_inf_nan=False,
+        description="beyond it a candidate is dropped before anything else is scored, as trainings are",
+    )
 
     @model_validator(mode="after")
     def _bounds(self) -> Self:
-        if self.min is None and self.max is None:
+        if self.min is None and self.max is None and self.drop is None:
             raise ValueError(f"a constraint needs min or max; write {{name = {self.name!r}, max = 5}}")
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError(f"min must not lie above max, got {self.min:g} and {self.max:g}; exchange them")
+        if self.drop is not None and self.drop < (self.drop if self.max is None else self.max):
+            raise ValueError(f"drop must not lie below max, got {self.drop:g} and {self.max:g}; exchange them")
         return self
 
     def constraint(self) -> Constraint:
         """What strategies and results know of it."""
         _, function = _entry(self.name)
         low = -math.inf if self.min is None else self.min
-        return Constraint(
-            self.name if function is None else function.name, low, math.inf if self.max is None else self.max
-        )
+        high, drop = (math.inf if bound is None else bound for bound in (self.max, self.drop))
+        return Constraint(self.name if function is None else function.name, low, min(high, drop), drop)
 
 
 Written = Scorer | str | Callable[..., Any] | ObjectiveOptions | Mapping[str, Any]
@@ -260,21 +268,31 @@ class Scorers:
         """Weighs an accuracy of a scorer, which is added but not followed."""
         assert options.of is not None
         assert options.targets is not None
-        scorer, name = self._weighed(options.of, list(options.targets), COMPOSITE)
-        return CompositeScorer(scorer, name, options.targets, options.weights or {}, options.hinge is not False)
+        measured = [name for name in options.targets if name in MEASURED and name not in self.costs]
+        costs = [name for name in options.targets if name not in measured]
+        scorer, name = self._weighed(options.of, costs, COMPOSITE)
+        for one in measured:
+            self._of_name(one)
+        scorers = {one: self._giving(one) for one in measured}
+        return CompositeScorer(
+            scorer, name, options.targets, options.weights or {}, options.hinge is not False, scorers
+        )
 
     def _weighed(self, of: str, costs: Sequence[str], kind: str) -> tuple[Scorer, str]:
         """The scorer of a value that is weighed against costs, and its name."""
         (weighed,) = self._objectives(_entry(of))
         unknown = [cost for cost in costs if cost not in self.costs]
+        named = (unknown or costs or ("nothing",))[0]
         if unknown or weighed.goal != "maximize" or weighed.is_cost:
             raise ObjectiveError(
                 f"a {kind} weighs a value that is maximized against a cost out of {', '.join(self.costs)}, "
-                f"got of = {of!r} and cost = {(unknown or costs)[0]!r}; name others"
+                f"got of = {of!r} and cost = {named!r}; name others"
             )
-        return next(
-            one for one in self.scorers if weighed.name in [known.name for known in one.objectives]
-        ), weighed.name
+        return self._giving(weighed.name), weighed.name
+
+    def _giving(self, name: str) -> Scorer:
+        """The scorer of a value."""
+        return next(one for one in self.scorers if name in [known.name for known in one.objectives])
 
     def _add(self, scorer: Scorer) -> Sequence[Objective]:
         if scorer not in self.scorers:
@@ -310,8 +328,9 @@ def check_objective(one: str | ObjectiveOptions, known: Sequence[str]) -> None:
     """
     options, function = _entry(one)
     if options.name in OWN_FIELDS and options.of is not None:
+        measured = MEASURED if options.name == COMPOSITE else ()
         for cost in options.targets or [options.cost or "flops"]:
-            if cost not in known:
+            if cost not in (*known, *measured):
                 raise ObjectiveError(
                     f"a {options.name} has a cost of the space, got {cost!r}; use one of {', '.join(known)}"
                 )

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from uninas_evo.errors import SpaceError
+from uninas_evo.mistakes import nearest
 from uninas_evo.spaces.choices.own import Value, When
 from uninas_evo.spaces.mobile.plan import div8, halved
 
@@ -35,6 +37,8 @@ PER_STAGE: Mapping[str, tuple[Value, ...]] = {
     "heads": (1, 2, 4, 8),
 }
 """What every stage decides; the name of stage 2's width is ``width_2``."""
+Only = Mapping[str, Sequence[Value]]
+"""The values that are left of choices, by name."""
 _ONLY: Mapping[str, tuple[str, ...]] = {
     "kernel": ("conv", "bottleneck", "inverted"),
     "expansion": ("bottleneck", "inverted", "transformer"),
@@ -45,8 +49,17 @@ _ONLY: Mapping[str, tuple[str, ...]] = {
 """The kinds for which a choice counts, where it is not all."""
 
 
-def table(images: Sequence[int]) -> dict[str, tuple[Value, ...]]:
-    """All choices of the space."""
+def table(images: Sequence[int], only: Only = {}) -> dict[str, tuple[Value, ...]]:  # noqa: B006 - it is not changed
+    """All choices of the space.
+
+    Args:
+        images: pixels of a side to choose among.
+        only: for names of choices, those of a stage without its number, the values that are left, such as
+            ``{"kind": ["inverted"]}``.
+
+    Raises:
+        SpaceError: there is no such choice or value.
+    """
     general: dict[str, tuple[Value, ...]] = {
         "image": tuple(images),
         "multiplier": (0.5, 0.75, 1.0, 1.4),
@@ -55,18 +68,40 @@ def table(images: Sequence[int]) -> dict[str, tuple[Value, ...]]:
         "head": tuple(HEADS),
         "stages": tuple(range(FEWEST, MOST + 1)),
     }
-    stages = range(1, MOST + 1)
-    return general | {f"{name}_{stage}": values for stage in stages for name, values in PER_STAGE.items()}
+    whole = {**general, **PER_STAGE}
+    for name, values in only.items():
+        known = whole.get(name, ())
+        if not values or any(value not in known for value in values):
+            raise SpaceError(
+                f"`only` leaves some values of a choice, got {name} = {list(values)}: {name} has "
+                f"{', '.join(map(str, known)) or 'none'}; there are {', '.join(whole)}{nearest(name, whole)}"
+            )
+    left = {name: tuple(one for one in values if one in only.get(name, values)) for name, values in whole.items()}
+    stages = range(1, max(map(int, left["stages"])) + 1)
+    counting = [name for name in PER_STAGE if set(_ONLY.get(name, KINDS)) & set(left["kind"])]
+    return {name: left[name] for name in general} | {
+        f"{name}_{stage}": left[name] for stage in stages for name in counting
+    }
 
 
-def conditions() -> When:
-    """Choices of a stage count where there are so many stages, and where its kind has use for them."""
+def conditions(choices: Mapping[str, Sequence[Value]]) -> When:
+    """Choices of a stage count where there are so many stages, and where its kind has use for them.
+
+    Args:
+        choices: of the space, see `table`.
+    """
     found: dict[str, dict[str, tuple[Value, ...]]] = {}
-    for stage in range(1, MOST + 1):
-        present = {"stages": tuple(range(max(stage, FEWEST), MOST + 1))}
-        for name in PER_STAGE:
-            kinds = {f"kind_{stage}": _ONLY[name]} if name in _ONLY else {}
-            found[f"{name}_{stage}"] = {**present, **kinds}
+    for name in choices:
+        own, _, stage = name.rpartition("_")
+        if own not in PER_STAGE or not stage.isdigit():
+            continue
+        present = {"stages": tuple(one for one in choices["stages"] if int(one) >= int(stage))}
+        kinds = (
+            {f"kind_{stage}": tuple(one for one in choices[f"kind_{stage}"] if one in _ONLY[own])}
+            if own in _ONLY
+            else {}
+        )
+        found[name] = {**present, **kinds}
     return found
 
 

@@ -12,7 +12,7 @@ from uninas_evo.spaces.choices.own import Chosen, OwnSpace, Value
 from uninas_evo.spaces.choices.text import read_settings
 from uninas_evo.spaces.load import SpaceEntry
 from uninas_evo.spaces.stages.cost import plan_cost
-from uninas_evo.spaces.stages.plan import FEWEST, MOST, PER_STAGE, Plan, conditions, plan_of, table
+from uninas_evo.spaces.stages.plan import PER_STAGE, Only, Plan, conditions, plan_of, table
 from uninas_evo.spaces.stages.presets import PRESETS
 
 if TYPE_CHECKING:
@@ -30,11 +30,12 @@ class StagesSpace(OwnSpace):
         images: pixels of a side to choose among; multiples of 16. Networks take the largest, and resize.
         classes: outputs of the networks.
         channels: of the images.
+        only: the values that are left of choices, such as ``{"kind": ["inverted"]}`` (see `plan.table`).
         budget: bounds that no operator leaves.
         start: values where walks begin, such as those of `PRESETS`; None for nowhere in particular.
 
     Raises:
-        SpaceError: an image size is no multiple of 16.
+        SpaceError: an image size is no multiple of 16, or `only` names no choice or value.
         BudgetError: the start lies outside the budget.
     """
 
@@ -46,6 +47,7 @@ class StagesSpace(OwnSpace):
         classes: int = 10,
         channels: int = 3,
         *,
+        only: Only | None = None,
         budget: Budget | None = None,
         start: Mapping[str, Value] | None = None,
     ) -> None:
@@ -54,13 +56,15 @@ class StagesSpace(OwnSpace):
             raise SpaceError(f"image sizes are multiples of 16, so that patches fit, got {list(images)}; change them")
         self.images = tuple(images)
         largest = max(images)
+        choices = table(images, only or {})
+        self.lengths = choices["stages"]
         super().__init__(
-            table(images),
+            choices,
             self._network,
             self._formula,
             image=(channels, largest, largest),
             classes=classes,
-            when=conditions(),
+            when=conditions(choices),
             budget=budget,
             start=start,
         )
@@ -85,7 +89,7 @@ class StagesSpace(OwnSpace):
             stages.insert(place, {**stages[place], "stride": 1})
         else:
             del stages[place]
-        if not FEWEST <= len(stages) <= MOST:
+        if len(stages) not in self.lengths:
             return None
         general = {name: value for name, value in genome.items() if not name[-1].isdigit()} | {"stages": len(stages)}
         chosen = {f"{name}_{n}": value for n, stage in enumerate(stages, 1) for name, value in stage.items()}
