@@ -106,6 +106,20 @@ def test_a_linear_cost_is_explained_whole():
     assert term.r2 > 0.9
 
 
+def test_the_hinge_and_the_ramp_of_a_cost():
+    """Below the target a cost counts nothing, or without the hinge less than nothing; its weight grows from 0."""
+    space = _Products()
+    for hinge, value in ((True, 0.0), (False, -0.5)):
+        assert CostTerm(space, space, "flops", 4.0, 0, count=20, hinge=hinge).value((0, 0)) == value
+    learner = darts(cost="flops", cost_target=1e3, cost_ramp=10)
+    early, middle, late, later = (
+        torch.cat([part.flatten() for part in (learner._further(step) or {"": torch.zeros(30)}).values()]).norm()
+        for step in (0, 5, 10, 10)
+    )
+    assert float(early) == 0
+    assert float(late) == float(later) > float(middle) > 0
+
+
 def test_costs_that_cannot_be_heeded():
     """An unknown cost, and slots that are no decisions: what, rule, value, fix."""
     with pytest.raises(SpaceError, match=r"one of params, flops.*got 'watts'"):
