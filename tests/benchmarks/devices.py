@@ -2,8 +2,8 @@
 
     python tests/benchmarks/devices.py --accuracy TABLE --hardware TABLE --seeds 50
 
-For each bound and strategy: how many of the seeds found the best cell inside within the limit of evaluations, and the
-median regret in points of accuracy.
+For each bound: how many neighbors of the best cell are inside. For each strategy: how many of the seeds found that cell
+within the limit of evaluations, and the median regret in points of accuracy.
 """
 
 from __future__ import annotations
@@ -38,6 +38,15 @@ def row(problem: NASBench201Problem, name: str, seeds: int, limit: int) -> str:
     return f"{name:10} {found:3d} of {seeds}, median regret {statistics.median(regrets):.3f}"
 
 
+def neighbors(problem: NASBench201Problem) -> str:
+    """How many cells inside differ from the best one in one edge, and the best rank among them."""
+    accuracy = {genome: problem.evaluate(genome, "cpu")["accuracy"] for genome in problem.space.genomes}
+    best = max(accuracy, key=accuracy.__getitem__)
+    near = [accuracy[cell] for cell in accuracy if sum(a != b for a, b in zip(cell, best, strict=True)) == 1]
+    rank = 1 + sum(value > max(near) for value in accuracy.values())
+    return f"{len(near)} neighbors inside, the best of rank {rank}"
+
+
 def main() -> None:
     """Parses the command line and prints a line for each bound and strategy."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -53,6 +62,7 @@ def main() -> None:
         for bound in BOUNDS[cost]:
             budget, table = Budget(**{f"max_{cost}": bound}), {cost: {"table": arguments.hardware}}
             problem = NASBench201Problem(arguments.accuracy, budget=budget, costs=table)
+            print(f"{cost:20} {bound:3d}  best {problem.optimum:.4f}  {neighbors(problem)}", flush=True)
             for name in arguments.strategies:
                 found = row(problem, name, arguments.seeds, arguments.limit)
                 print(f"{cost:20} {bound:3d}  best {problem.optimum:.4f}  {found}", flush=True)
