@@ -180,6 +180,13 @@ def test_options_of_operators_and_modules_may_be_cut():
         genome = space.mutate(space.compose(lambda decision: rng.choice(decision.options)), rng)
         assert {stage.operator for stage in genome.stages} == {"SA"}
         assert {stage.module for stage in genome.stages} <= {"L", "LG"}
+    start = Genome(start.skeleton, (Stage("L", "LSA", 3, 16, 1),) * 3)
+    tight = UninetSpace(
+        start, Budget(max_flops=1.2 * start.flops), Lattice((16, 32, 48), (1, 2, 2), 16, ("SA", "LSA"), ("L", "LG"))
+    )
+    fitted = [tight.compose(lambda decision: rng.choice(decision.options)) for _ in range(50)]
+    assert {stage.operator for genome in fitted for stage in genome.stages} == {"SA", "LSA"}
+    assert {stage.module for genome in fitted for stage in genome.stages} <= {"L", "LG"}
     for wrong in ({"operators": ()}, {"operators": ("SA", "SA")}, {"modules": ("X",)}):
         with pytest.raises(SpaceError, match=r"a lattice has some of .*, each once, got"):
             Lattice((16,), (1,), **wrong)

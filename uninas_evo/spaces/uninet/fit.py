@@ -17,7 +17,8 @@ def fit(
     """The genome inside the budget that single steps lead to, or None where none helps any more.
 
     Each time the step that leaves the least excess is taken, among equals the one that changes the cost least, then
-    the first: one step of r, c or e towards the bound, and where the genome is too large also DSM → L and GOP → DWConv.
+    the first: one step of r, c or e towards the bound. Where the genome is too large it is also DSM → L and
+    GOP → DWConv, or to any other of the lattice where it leaves these out.
     """
     excess = budget.excess(cost(genome))
     while excess > 0:
@@ -42,8 +43,14 @@ def _steps(genome: Genome, directions: list[int], lattice: Lattice) -> Iterator[
     for index, stage in enumerate(genome.stages):
         changed = [one for direction in directions for one in _resized(stage, index, direction, genome, lattice)]
         if -1 in directions:
-            changed += [replace(stage, module="L"), replace(stage, operator="DWConv")]
+            changed += [replace(stage, module=module) for module in _cheapest("L", lattice.modules)]
+            changed += [replace(stage, operator=operator) for operator in _cheapest("DWConv", lattice.operators)]
         yield from (genome.with_stage(index, one) for one in changed if one != stage)
+
+
+def _cheapest(name: str, options: tuple[str, ...]) -> tuple[str, ...]:
+    """The option that costs least, or all where the lattice leaves it out."""
+    return (name,) if name in options else options
 
 
 def _directions(cost: Cost, budget: Budget) -> list[int]:
