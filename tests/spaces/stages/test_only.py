@@ -87,11 +87,17 @@ def test_a_medical_classifier_is_found(tmp_path: Path) -> None:
     arrays = {f"{part}_images": images[at] for part, at in parts.items()}
     arrays |= {f"{part}_labels": labels[at] for part, at in parts.items()}
     np.savez(tmp_path / "medical.npz", **arrays)  # type: ignore[arg-type]
-    settings = ["evaluations=6", "strategy.population=4", "problem.proxies.train.epochs=2", "problem.constraints=[]"]
+    settings = [
+        "evaluations=6",
+        "strategy.population=4",
+        "problem.proxies.train.epochs=2",
+        "problem.constraints=[]",
+        "problem.budget.max_flops=4e6",
+    ]
     changes = [*settings, f"problem.proxies.train.data={tmp_path / 'medical.npz'}"]
     words = ["run", str(RUN), "--out", str(tmp_path / "run"), *(word for one in changes for word in ("--set", one))]
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 0, result.output
     assert len(read_run(tmp_path / "run").numbers) == 6
     assert pick(tmp_path / "run", by="train", max_size_mb=10).cost["size_mb"] <= 10
-    assert read_journal(tmp_path / "run")[0].run["problem"]["budget"] == {"max_size_mb": 15}
+    assert read_journal(tmp_path / "run")[0].run["problem"]["budget"] == {"max_size_mb": 15, "max_flops": 4e6}
