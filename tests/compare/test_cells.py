@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 
 import pytest
@@ -186,7 +187,23 @@ def test_files_of_a_comparison(tmp_path, file):
     with (out / "uninas-seeds.csv").open() as rows:
         finals = {(row["strategy"], int(row["seed"])): float(row["final"]) for row in csv.DictReader(rows)}
     assert finals["evolution", 1] == comparison.qualities["evolution"][1, -1]
-    assert "by fresh seeds" in (out / "index.html").read_text()
+    page = (out / "index.html").read_text()
+    assert "by fresh seeds" in page
+    assert all((out / link).is_file() for link in re.findall(r'href="([^"#:]*)"', page))
+
+
+def test_figures_for_a_paper(tmp_path, file):
+    """Some of the strategies, as wide as a column and without a title; tables and the page have all of them."""
+    out = tmp_path / "out"
+    (comparison,) = compare(file, out, only=["evolution"], width=3.3)
+    drawn = (out / "uninas-curves.svg").read_text()
+    assert "evolution" in drawn
+    others = set(comparison.qualities) - {"evolution"}
+    assert others
+    assert not any(name in drawn for name in (*others, "seeds"))
+    assert all(name in (out / "index.html").read_text() for name in comparison.qualities)
+    with pytest.raises(RunFileError, match=r"the strategies are .* got 'evolutoin'; did you mean 'evolution'"):
+        compare(file, out, only=["evolutoin"])
 
 
 @pytest.mark.slow

@@ -26,23 +26,33 @@ def compare(
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Change a field of the compare file.")
     ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="STRATEGY", help="Draw this strategy alone; repeat for several.")
+    ] = None,
+    width: Annotated[
+        float | None, typer.Option(min=1, max=50, help="Inches, for a paper: 3.3 is a column. Titles are left out.")
+    ] = None,
+    style: Annotated[
+        str | None, typer.Option(help="A style of matplotlib, such as grayscale, or the path of a style file.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show nothing but errors.")] = False,
 ) -> None:
     """Compare strategies on the same seeds with the same number of evaluations.
 
-    Writes tables (CSV), figures (PNG, SVG) and a page, `index.html`; the same command goes on where it was
-    interrupted.
+    Writes tables (CSV), figures (PNG, SVG, PDF) and a page, `index.html`; the same command goes on where it was
+    interrupted, and draws anew what is done.
 
     Example: `uninas-evo compare runs/compare_small.toml --set seeds=20 --out runs/compare`
     """
     from uninas_evo.compare.compare import compare as run
     from uninas_evo.compare.comparefile import load_compare_file
+    from uninas_evo.report.plots import styled
 
     checked = load_compare_file(file, set_ or [])
     folder = out or file.with_suffix("")
     try:
-        with _progress(quiet) as watch:
-            comparisons = run(checked, folder, watch)
+        with _progress(quiet) as watch, styled(style):
+            comparisons = run(checked, folder, watch, only=only or (), width=width)
     except KeyboardInterrupt:
         typer.echo("interrupted; nothing is lost, give the same command to go on", err=True)
         raise typer.Exit(INTERRUPTED) from None

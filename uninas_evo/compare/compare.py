@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from uninas_evo.compare import analysis, clock, tables
 from uninas_evo.compare.analysis import Cell, Comparison
@@ -14,26 +15,43 @@ from uninas_evo.compare.cells import groups, read_cells
 from uninas_evo.compare.comparefile import CompareFile
 from uninas_evo.compare.page import render
 from uninas_evo.compare.scheduler import run_groups
+from uninas_evo.errors import RunFileError
 from uninas_evo.files import claimed, write_text
+from uninas_evo.mistakes import nearest
 from uninas_evo.report.pareto_plots import attainment_figure
 from uninas_evo.report.plots import curves_figure, save
 
+T = TypeVar("T")
 Watch = Callable[[int, int], None]
 """Told how many groups of cells are done, and how many there are."""
 
 
-def compare(file: CompareFile, out: Path, watch: Watch = lambda done, total: None) -> list[Comparison]:
+def compare(
+    file: CompareFile,
+    out: Path,
+    watch: Watch = lambda done, total: None,
+    *,
+    only: Sequence[str] = (),
+    width: float | None = None,
+) -> list[Comparison]:
     """Runs every cell that is not finished, and compares.
 
     Args:
         file: what is compared.
         out: folder for the cells, tables, figures and `index.html`; an earlier comparison in it goes on.
         watch: told of the progress.
+        only: strategies that the figures' files show; all by default. Tables and the page have all.
+        width: of these figures in inches, for a paper; see `plots.save`.
 
     Raises:
+        RunFileError: there is no such strategy.
         PoolError: cells could not be run; the message gives the first reason.
         JournalError: a cell's folder is damaged or in use.
     """
+    known = list(dict.fromkeys(name for runs in file.runs.values() for name in runs))
+    for name in only:
+        if name not in known:
+            raise RunFileError(f"the strategies are {', '.join(known)}, got {name!r}{nearest(name, known)}")
     with claimed(out):
         work = groups(file, out)
         run_groups(work, file.options.pool, watch)
@@ -42,15 +60,21 @@ def compare(file: CompareFile, out: Path, watch: Watch = lambda done, total: Non
             analysis.compare(problem, cells, options.evaluations, options.baseline, _optimum(file, problem))
             for problem, cells in read_cells(work).items()
         ]
-        write(comparisons, out, file.text)
+        write(comparisons, out, file.text, only, width)
         if options.simulated_workers is not None:
             for comparison in comparisons:
                 _write_by_time(comparison, read_cells(work)[comparison.problem], options.target, out)
     return comparisons
 
 
-def write(comparisons: Sequence[Comparison], out: Path, settings: str) -> Path:
-    """Writes CSV tables, PNG and SVG figures of each problem, and `index.html`; gives the page's path."""
+def write(
+    comparisons: Sequence[Comparison],
+    out: Path,
+    settings: str,
+    only: Sequence[str] = (),
+    width: float | None = None,
+) -> Path:
+    """Writes CSV tables, PNG, SVG and PDF figures of each problem, and `index.html`; gives the page's path."""
     for comparison in comparisons:
         stem = str(out / comparison.problem)
         tables.write_csv(Path(f"{stem}-table.csv"), tables.final_table(comparison))
@@ -59,14 +83,19 @@ def write(comparisons: Sequence[Comparison], out: Path, settings: str) -> Path:
         tables.write_csv(Path(f"{stem}-curves.csv"), tables.curve_table(comparison))
         tables.write_csv(Path(f"{stem}-attainment.csv"), tables.surface_table(comparison))
         title = f"{comparison.problem}, {len(comparison.seeds)} seeds"
-        figure = curves_figure(comparison.curves, comparison.quantity, title, comparison.optimum, comparison.goal)
-        save(figure, Path(f"{stem}-curves"))
+        curves = _some(comparison.curves, only)
+        figure = curves_figure(curves, comparison.quantity, title, comparison.optimum, comparison.goal)
+        save(figure, Path(f"{stem}-curves"), width)
         if comparison.surfaces and len(comparison.objectives) == 2:
-            surfaces = attainment_figure(comparison.surfaces, comparison.objectives, title)
-            save(surfaces, Path(f"{stem}-attainment"))
+            surfaces = attainment_figure(_some(comparison.surfaces, only), comparison.objectives, title)
+            save(surfaces, Path(f"{stem}-attainment"), width)
     page = out / "index.html"
     write_text(page, render("Comparison", comparisons, settings))
     return page
+
+
+def _some(drawn: Mapping[str, T], only: Sequence[str]) -> dict[str, T]:
+    return {name: one for name, one in drawn.items() if not only or name in only}
 
 
 def _write_by_time(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from urllib.parse import quote
 
 from uninas_evo.compare.analysis import Comparison
 from uninas_evo.compare.tables import HEADINGS, final_table, for_people, pair_table
@@ -39,6 +40,10 @@ def _section(comparison: Comparison) -> str:
     rows = [[number(value) for value in row.values()] for row in pair_table(comparison)]
     head = ["a", "b", "a better", "equal", "b better", "p", "p (Holm)", "A12"]
     parts.append(f"<details><summary>all pairs</summary>{template.table(head, rows)}</details>")
+    files = [f"{comparison.problem}-{name}.csv" for name in ("table", "pairs", "seeds", "curves")]
+    files.append(f"{comparison.problem}-curves.pdf")
+    links = ", ".join(f'<a href="{escape(quote(name))}">{escape(name)}</a>' for name in files)
+    parts.append(f'<p class="note">Files beside this page: {links}.</p>')
     return "\n".join(parts)
 
 
