@@ -9,7 +9,7 @@ timm = pytest.importorskip("timm", reason="the extra `train` is not installed")
 import torch  # noqa: E402
 
 import uninas_evo.timm  # noqa: E402, F401 - makes the names known
-from uninas_evo import build, load_genome, preset  # noqa: E402
+from uninas_evo import build, load_genome, load_space, preset  # noqa: E402
 from uninas_evo.errors import GenomeError, TrainingError  # noqa: E402
 from uninas_evo.spaces.uninas import Skeleton  # noqa: E402
 from uninas_evo.training.formats import save_weights  # noqa: E402
@@ -39,7 +39,7 @@ def test_features_only_gives_the_stages_maps():
 def test_trained_weights_are_taken_with_their_genome(tmp_path):
     """Outputs are those of the trained network; another number of classes gets a fresh head."""
     trained = build(SMALL).eval()
-    save_weights(trained, tmp_path)
+    save_weights(trained, tmp_path, *load_space(trained.genome.text))
     network = timm.create_model("uninas_evo_genome", weights=tmp_path).eval()
     images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     assert torch.equal(network(images), trained(images))

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from uninas_evo.cli import app
 from uninas_evo.engine.events import ResultEvent
 from uninas_evo.engine.journal import read_journal
-from uninas_evo.spaces.load import build, load_genome
+from uninas_evo.spaces.load import build, load_genome, load_space
 from uninas_evo.training.formats import load, save_weights
 from uninas_evo.training.protocol import load_protocol
 
@@ -160,7 +160,7 @@ def test_every_tool_takes_the_space(command: str, told: str, workplace: Path) ->
 def test_trained_weights_are_read_again(tmp_path: Path) -> None:
     """What a training leaves tells the size of its images and holds the same network."""
     network = build(load_genome(START))
-    save_weights(network, tmp_path, load_protocol("small"), tuple("abcdefghij"))
+    save_weights(network, tmp_path, *load_space(START), load_protocol("small"), tuple("abcdefghij"))
     again = load(tmp_path)
     assert again.preparation.size == (3, 16, 16)
     assert again.genome == network.genome
@@ -176,6 +176,8 @@ def test_networks_are_written_for_other_programs(tool: str, tmp_path: Path) -> N
     if tool == "convert":
         call("convert", tmp_path / "genome.txt", "--to", "onnx", "--out", tmp_path / "network.onnx")
     else:
-        save_weights(build(load_genome(START)), tmp_path, load_protocol("small"), tuple("abcdefghij"))
+        save_weights(
+            build(load_genome(START)), tmp_path, *load_space(START), load_protocol("small"), tuple("abcdefghij")
+        )
         call("export", tmp_path, "--to", "onnx")
     assert (tmp_path / "network.onnx").stat().st_size > 1000

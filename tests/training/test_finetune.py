@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from uninas_evo.errors import TrainingError
+from uninas_evo.spaces.load import load_space
 from uninas_evo.spaces.uninas import Skeleton, preset
 from uninas_evo.spaces.uninas.load import resized
 from uninas_evo.spaces.uninas.network import build
@@ -22,7 +23,7 @@ def test_weights_are_taken_where_they_fit(tmp_path: Path) -> None:
     """All but the head for other classes; of another network they are refused."""
     genome = preset("coatnet", SMALL)
     trained = build(genome, 1)
-    save_weights(trained, tmp_path)
+    save_weights(trained, tmp_path, *load_space(trained.genome.text))
     other = resized(genome, classes=5)
     assert (other.skeleton.classes, other.chains) == (5, genome.chains)
     network, told = build(other, 2), []
