@@ -78,3 +78,17 @@ def test_what_it_trained_is_exported(folder: Path) -> None:
     done = call("export", "trained", "--to", "onnx", "--space", "own.toml")
     assert done.exit_code == 0, done.output
     assert Path("trained/network.onnx").is_file()
+
+
+def test_a_run_bounded_by_a_further_cost_stands_for_its_best(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The space of a UniNAS run has the costs of its file, as the size of the weights."""
+    monkeypatch.chdir(tmp_path)
+    Path("sized.toml").write_text(
+        'evaluations = 3\nstrategy = {name = "random_walk"}\nafter = {rescore = 0, plot = false}\n'
+        '[problem]\nstart = "coatnet"\nobjective = "params"\nbudget = {max_size_mb = 0.5}\n'
+        "skeleton = {image_size = 16, classes = 4, stem = [8, 8], channels = [16, 32], depths = [1, 1]}\n"
+    )
+    done = call("run", "sized.toml", "--quiet")
+    assert done.exit_code == 0, done.output
+    costs = json.loads(call("cost", "sized", "--json").output)
+    assert costs["size_mb"] == pytest.approx(costs["params"] * 4 / 1e6)

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from uninas_evo.config.runfile import FILE_NAME
 from uninas_evo.contracts import Budget, Space
+from uninas_evo.devices.costs import CostOptions, costed
 from uninas_evo.engine.journal import read_journal
 from uninas_evo.engine.search import reopen
 from uninas_evo.errors import BudgetError, JournalError, RunFileError
@@ -40,7 +41,9 @@ def winners(run_dir: str | Path, top: int) -> tuple[Space[Any], list[Any]]:
     if table.get("name", "uninas") == "uninas":  # a genome's text tells its skeleton: nothing of the run is executed
         genomes = [load_genome(text) for text in texts]
         rule = StepRule(operations=dialect(table.get("operations"), table.get("without", ())))
-        return UninasSpace(_start(table) or genomes[0], Budget(**table.get("budget", {})), rule), genomes
+        costs = {name: CostOptions.model_validate(one) for name, one in table.get("costs", {}).items()}
+        space: Space[Any] = UninasSpace(_start(table) or genomes[0], rule=rule)
+        return costed(space, costs, Budget(**table.get("budget", {}))), genomes
     space = reopen(Path(run_dir))[0].problem().space
     return space, [space.decode(text) for text in texts]
 
