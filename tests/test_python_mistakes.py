@@ -46,7 +46,7 @@ MISTAKES = [
     (lambda: uninas_evo.choices({}, build=print, image=(3, 8, 8), classes=2), "choice"),
     (lambda: uninas_evo.choices({"a": Whole(5, 2)}, build=print, image=(3, 8, 8), classes=2), "5"),
     (lambda: UninasProblem(UninasSpace(SMALL), ["nothing"]), "there is no objective 'nothing'"),
-    (lambda: uninas_evo.show("coatnt"), "did you mean 'coatnet'"),
+    (lambda: uninas_evo.draw("coatnt"), "did you mean 'coatnet'"),
 ]
 
 

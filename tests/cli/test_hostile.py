@@ -248,9 +248,10 @@ def test_a_second_signal_ends_the_program(tmp_path: Path, number: signal.Signals
     while not (tmp_path / "hangs").exists():
         assert process.poll() is None
         time.sleep(0.05)
-    for _ in range(2):
+    begin = time.monotonic()
+    while process.poll() is None and time.monotonic() - begin < 60:  # a busy machine takes two in a row for one
         os.kill(process.pid, number)
         time.sleep(0.5)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=1)
     assert process.returncode != 0
     assert "Traceback" not in errors

@@ -299,7 +299,8 @@ def _tell(form: str, path: Path, network: Any) -> None:
     prepared: Preparation | None = getattr(network, "preparation", None)
     content = {} if prepared is None else asdict(prepared)
     if form.startswith("onnx"):
-        text = getattr(network, "genome_text", None)
+        # what `load` gives knows its text, what was built in Python its genome
+        text = getattr(network, "genome_text", None) or getattr(getattr(network, "genome", None), "text", None)
         note(path, **content, **({} if text is None else {"genome": text}))
     elif content:
         write_atomically(
