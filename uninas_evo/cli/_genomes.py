@@ -47,7 +47,7 @@ def space_and_genome(source: str) -> tuple[Space[Any], Any]:
     return load_space(source)
 
 
-def house_of(run_file: Path | None) -> Space[Any] | None:
+def space_of_run_file(run_file: Path | None) -> Space[Any] | None:
     """The space of a run file, where one is given.
 
     Raises:

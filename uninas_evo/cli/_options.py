@@ -43,3 +43,11 @@ def finish(result: SearchResult, folder: Path, quiet: bool) -> None:
         show(summary_table(result))
         for trained in sorted(folder.glob("train*/table.md")):
             typer.echo(trained.read_text(encoding="utf-8"))
+
+
+Width = Annotated[
+    float | None, typer.Option(min=1, max=50, help="Inches, for a paper: 3.3 is a column. Titles are left out.")
+]
+Style = Annotated[
+    str | None, typer.Option(help="A style of matplotlib, such as grayscale, or the path of a style file.")
+]

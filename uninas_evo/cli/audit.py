@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from uninas_evo.cli._app import app, show
-from uninas_evo.cli._genomes import SpaceOption, house_of
+from uninas_evo.cli._genomes import SpaceOption, space_of_run_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,7 +77,7 @@ def audit(
     from uninas_evo.scoring.proxy import pictures
     from uninas_evo.spaces.nasbench201.space import NASBench201Space
 
-    house = house_of(space)
+    house = space_of_run_file(space)
     known = audits.known_networks(bank, column, house, data=data, every_cell=every_cell)
     cells = isinstance(known.space, NASBench201Space)
     order = sorted(range(len(known.accuracy)), key=lambda place: known.bank.genomes[place])

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from uninas_evo.cli._app import INTERRUPTED, app, show
+from uninas_evo.cli._options import Style, Width
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -29,12 +30,8 @@ def compare(
     only: Annotated[
         list[str] | None, typer.Option(metavar="STRATEGY", help="Draw this strategy alone; repeat for several.")
     ] = None,
-    width: Annotated[
-        float | None, typer.Option(min=1, max=50, help="Inches, for a paper: 3.3 is a column. Titles are left out.")
-    ] = None,
-    style: Annotated[
-        str | None, typer.Option(help="A style of matplotlib, such as grayscale, or the path of a style file.")
-    ] = None,
+    width: Width = None,
+    style: Style = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show nothing but errors.")] = False,
 ) -> None:
     """Compare strategies on the same seeds with the same number of evaluations.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from uninas_evo.cli._app import app
-from uninas_evo.cli._genomes import SpaceOption, house_of
+from uninas_evo.cli._genomes import SpaceOption, space_of_run_file
 
 if TYPE_CHECKING:
     from uninas_evo.training.deployed import Deployed
@@ -45,14 +45,14 @@ def export(
 
     folder = out or (source if source.is_dir() else source.parent)
     if data is None:
-        for path in export(load(source, house_of(space)), folder, to or USUAL, maps=maps):
+        for path in export(load(source, space_of_run_file(space)), folder, to or USUAL, maps=maps):
             print(path)
         return
     if maps:
         raise TrainingError("--data tests a classifier, and --maps has none; leave one out")
     from uninas_evo.training.deployed import deploy
 
-    deploy(source, folder, data, to or USUAL, space=house_of(space), calibration=calibration, told=_tell)
+    deploy(source, folder, data, to or USUAL, space=space_of_run_file(space), calibration=calibration, told=_tell)
 
 
 def _tell(one: Deployed) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from uninas_evo.cli._app import app
+from uninas_evo.cli._options import Trust
 
 
 @app.command()
@@ -36,9 +37,7 @@ def pick(
         Path | None,
         typer.Option(help="A folder for its network with the run's shared weights: trained already, for export."),
     ] = None,
-    trust: Annotated[
-        bool, typer.Option("--trust", help="With --weights: run what the folder names, once and for all.")
-    ] = False,
+    trust: Trust = False,
 ) -> None:
     """Take the best member of a run under limits on its costs and objectives as a genome file.
 

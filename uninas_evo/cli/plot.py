@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from uninas_evo.cli._app import app
-from uninas_evo.cli._options import Trust
+from uninas_evo.cli._options import Style, Trust, Width
 
 
 @app.command()
@@ -21,12 +21,8 @@ def plot(
     importance: Annotated[
         bool, typer.Option("--importance", help="Draw how much each decision mattered, too; takes seconds.")
     ] = False,
-    width: Annotated[
-        float | None, typer.Option(min=1, max=50, help="Inches, for a paper: 3.3 is a column. Titles are left out.")
-    ] = None,
-    style: Annotated[
-        str | None, typer.Option(help="A style of matplotlib, such as grayscale, or the path of a style file.")
-    ] = None,
+    width: Width = None,
+    style: Style = None,
     trust: Trust = False,
 ) -> None:
     """Draw a run as PNG, SVG and PDF: its best so far or its hypervolume, and its Pareto front.
