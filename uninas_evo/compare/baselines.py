@@ -44,7 +44,7 @@ def winners(run_dir: str | Path, top: int) -> tuple[Space[Any], list[Any]]:
         costs = {name: CostOptions.model_validate(one) for name, one in table.get("costs", {}).items()}
         space: Space[Any] = UninasSpace(_start(table) or genomes[0], rule=rule)
         return costed(space, costs, Budget(**table.get("budget", {}))), genomes
-    space = reopen(Path(run_dir))[0].problem().space
+    space = reopen(Path(run_dir), trust=False)[0].problem().space
     return space, [space.decode(text) for text in texts]
 
 
