@@ -64,6 +64,15 @@ def test_a_run_stands_for_its_best_genome(folder: Path) -> None:
     assert "give the folder of its run" in refused.output
 
 
+def test_code_of_a_run_from_elsewhere_is_not_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has not agreed to what a folder names is told so, and nothing of it runs."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder / "another user"))
+    for command in (["cost", "own"], ["draw", "own", "--out", "own.svg"], ["train", "own", "--data", "digits"]):
+        refused = call(*command)
+        assert refused.exit_code == 2
+        assert "was not written by a run of yours here" in " ".join(refused.output.split())
+
+
 def test_what_it_trained_is_exported(folder: Path) -> None:
     """A training of the winner becomes an ONNX network where the run file of its space is named."""
     rng = np.random.default_rng(0)
