@@ -44,8 +44,8 @@ def demand(content: Mapping[str, Any], folder: Path, header: Header, *, given: b
         told = ", ".join(name + (f" (SHA-256 {found[0][:12]})" if found else "") for name, found in named.items())
         raise JournalError(
             f"{folder} names what would run on this machine or be connected to, and was not written by a run of yours "
-            f"here: {told}; read it, and give --trust to plot, verify or resume (in Python trust=True) once if you trust "
-            "it"
+            f"here: {told}; read it, and if you trust it give --trust to plot, verify or resume once (in Python "
+            "trust=True)"
         )
 
 
