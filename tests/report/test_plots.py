@@ -8,7 +8,7 @@ import pytest
 
 from uninas_evo.contracts import Objective
 from uninas_evo.pages.palette import INK
-from uninas_evo.report import pareto_plots, plots
+from uninas_evo.report import pareto_plots, plots, runplots
 from uninas_evo.stats import tests as statistics
 
 NAN = float("nan")
@@ -170,3 +170,24 @@ def test_pyplot_is_never_imported():
         "sys.exit('matplotlib.pyplot' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_some_curves_keep_their_colors():
+    """A figure of some strategies has no others, and each as it looks among all."""
+    curve = statistics.Curve(*np.array([[1.0, 2.0]] * 3))
+    every = dict.fromkeys(("a", "b", "c"), curve)
+    colors = [
+        {line.get_label(): line.get_color() for line in figure.axes[0].get_lines() if line.get_label() in every}
+        for figure in (plots.curves_figure(every, SCORE), plots.curves_figure(every, SCORE, only=["c"]))
+    ]
+    assert colors[1] == {"c": colors[0]["c"]}
+
+
+def test_sizes_on_a_logarithmic_axis_are_told_apart():
+    """Labels at one, two and five of each power of ten, none between them."""
+    sizes = np.array([2e3, 6e3, 7e4])
+    figure = runplots.size_figure({"params": sizes}, np.arange(3.0), SCORE, {})
+    figure.canvas.draw()
+    axis = figure.axes[0].xaxis
+    assert {"5 k", "10 k", "20 k"} < {label.get_text() for label in axis.get_majorticklabels()}
+    assert not any(label.get_text() for label in axis.get_minorticklabels())

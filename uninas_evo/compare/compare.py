@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 from uninas_evo.compare import analysis, clock, tables
 from uninas_evo.compare.analysis import Cell, Comparison
@@ -21,7 +20,6 @@ from uninas_evo.mistakes import nearest
 from uninas_evo.report.pareto_plots import attainment_figure
 from uninas_evo.report.plots import curves_figure, save
 
-T = TypeVar("T")
 Watch = Callable[[int, int], None]
 """Told how many groups of cells are done, and how many there are."""
 
@@ -83,19 +81,14 @@ def write(
         tables.write_csv(Path(f"{stem}-curves.csv"), tables.curve_table(comparison))
         tables.write_csv(Path(f"{stem}-attainment.csv"), tables.surface_table(comparison))
         title = f"{comparison.problem}, {len(comparison.seeds)} seeds"
-        curves = _some(comparison.curves, only)
-        figure = curves_figure(curves, comparison.quantity, title, comparison.optimum, comparison.goal)
+        figure = curves_figure(comparison.curves, comparison.quantity, title, comparison.optimum, comparison.goal, only)
         save(figure, Path(f"{stem}-curves"), width)
         if comparison.surfaces and len(comparison.objectives) == 2:
-            surfaces = attainment_figure(_some(comparison.surfaces, only), comparison.objectives, title)
+            surfaces = attainment_figure(comparison.surfaces, comparison.objectives, title, only)
             save(surfaces, Path(f"{stem}-attainment"), width)
     page = out / "index.html"
     write_text(page, render("Comparison", comparisons, settings))
     return page
-
-
-def _some(drawn: Mapping[str, T], only: Sequence[str]) -> dict[str, T]:
-    return {name: one for name, one in drawn.items() if not only or name in only}
 
 
 def _write_by_time(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -140,13 +140,17 @@ def _apart(pixels: FloatArray, data: ParetoData) -> list[int]:
     return [int(data.front[place]) for place in kept]
 
 
-def attainment_figure(surfaces: Mapping[str, FloatArray], objectives: Sequence[Objective], title: str = "") -> Figure:
-    """Median attainment surfaces (P, 2) of several strategies, in the objectives' own units."""
+def attainment_figure(
+    surfaces: Mapping[str, FloatArray], objectives: Sequence[Objective], title: str = "", only: Collection[str] = ()
+) -> Figure:
+    """Median attainment surfaces (P, 2) of several strategies, in the objectives' own units; `only` as for curves."""
     figure = new_figure()
     axes = figure.add_subplot()
     order = costs_first(objectives)
     objectives = [objectives[index] for index in order]
     for index, (name, surface) in enumerate(surfaces.items()):
+        if only and name not in only:
+            continue
         color, dash = SERIES[index % len(SERIES)], DASHES[index // len(SERIES) % len(DASHES)]
         edge = surface[:, order]
         edge = edge[np.argsort(edge[:, 0], kind="stable")]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,14 +131,18 @@ def curves_figure(
     title: str = "",
     optimum: float | None = None,
     goal: Goal = "maximize",
+    only: Collection[str] = (),
 ) -> Figure:
     """Anytime curves of several strategies: medians with bands of 90 % over seeds, the best named first.
 
-    The axis starts where the medians are after a twentieth of the budget, so that the end can be read.
+    The axis starts where the medians are after a twentieth of the budget, so that the end can be read. Where `only`
+    some are drawn they keep the colors that they have among all.
     """
     figure = new_figure(7.4)
     axes = figure.add_subplot()
     for index, (name, curve) in enumerate(curves.items()):
+        if only and name not in only:
+            continue
         color, dash = SERIES[index % len(SERIES)], DASHES[index // len(SERIES) % len(DASHES)]
         count = np.arange(1, len(curve.median) + 1)
         axes.fill_between(count, curve.low, curve.high, step="post", color=color, alpha=0.07, linewidth=0)
@@ -148,6 +152,7 @@ def curves_figure(
     if optimum is not None:
         axes.axhline(optimum, color=INK, linestyle=":", linewidth=1, label="optimum")
     style(axes, EVALUATIONS, quantity, title)
+    curves = {name: curve for name, curve in curves.items() if not only or name in only}
     _zoom(axes, curves, optimum)
     names, finals = list(curves), np.array([curve.median[-1] for curve in curves.values()])
     order = np.argsort(-finals if goal == "maximize" else finals, kind="stable")

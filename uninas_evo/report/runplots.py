@@ -25,6 +25,8 @@ def size_figure(
     costs: Mapping[str, FloatArray], values: FloatArray, objective: Objective, marks: Mapping[str, int]
 ) -> Figure:
     """An objective's values (T,) against each cost (T,); `marks` are rows that are ringed."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     figure = new_figure(4.5 * len(costs), 3.8)
     panels = figure.subplots(1, len(costs), sharey=True, squeeze=False)[0]
     for place, (axes, (name, sizes)) in enumerate(zip(panels, costs.items(), strict=True)):
@@ -34,6 +36,8 @@ def size_figure(
             axes.scatter(sizes[row], values[row], s=110, marker="so^"[index % 3], label=mark, **ring)
         if sizes.max() > 30 * sizes.min() > 0:  # few large ones would crowd all others at the edge
             axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if sizes.max() < 1000 * sizes.min() else (1,)))
+            axes.xaxis.set_minor_formatter(NullFormatter())  # matplotlib's own labels run into one another
         style(axes, Objective(name, "minimize", is_cost=True), "" if place else objective)
     legend(panels[0], loc="best")
     return small(figure)
