@@ -1,12 +1,11 @@
 """Runs over shared weights, killed again and again while these are trained and while genomes are scored.
 
 Each learner ends with the weights, the steps and the journal of a run that was never killed, and `verify` passes.
-The whole, by hand: `python tests/long/test_learner_kills.py COUNT [LEARNER ...]`.
+The whole, by hand: `PYTHONPATH=tests python tests/long/test_learner_kills.py COUNT [LEARNER ...]`.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
@@ -18,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny_darts
 
 from uninas_evo.engine.events import canonical
 from uninas_evo.engine.journal import FILE_NAME, read_journal
@@ -53,30 +53,9 @@ def prepare(place: Path, learner: str) -> None:
         arrays[f"x_{part}"] = rng.integers(0, 120, (count, 8, 8, 3), dtype=np.uint8)
     np.savez(place / "squares.npz", **arrays)
     strategy = 'name = "random"' if learner in ("uniform", "fair") else 'name = "derived"\nsamples = 6'
-    (place / "run.toml").write_text(
-        f"""evaluations = 6
-pool = {{ devices = "in-process", threads = 1 }}
-after = {{ rescore = 0 }}
-[problem]
-name = "darts"
-image = 8
-classes = 3
-channels = 4
-cells = 3
-objective = "supernet"
-[problem.supernet]
-data = {json.dumps(str(place / "squares.npz"))}
-learner = "{learner}"
-options = {{ {LEARNERS[learner]} }}
-steps = 15
-batch_size = 8
-report = 1
-recalibrate = 24
-network = {{ channels = 4, cells = 3 }}
-[strategy]
-{strategy}
-"""
-    )
+    more = f'learner = "{learner}"\noptions = {{ {LEARNERS[learner]} }}\nreport = 1'
+    text = tiny_darts.run_file(place / "squares.npz", 6, strategy, steps=15, more=more)
+    (place / "run.toml").write_text(text)
 
 
 def run_once(place: Path, seconds: float | None) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny_darts
 
 import uninas_evo
 from uninas_evo.api import resume, run_file
@@ -101,29 +102,7 @@ def test_samplers_derive_nothing(squares):
 def test_a_run_file(squares, tmp_path):
     """`derived` from a run file: resumed after its end it changes nothing, and `verify` scores the same."""
     table = tmp_path / "run.toml"
-    table.write_text(
-        f'''evaluations = 4
-pool = {{ devices = "in-process", threads = 1 }}
-after = {{ rescore = 0 }}
-[problem]
-name = "darts"
-image = 8
-classes = 3
-channels = 4
-cells = 3
-objective = "supernet"
-[problem.supernet]
-data = {json.dumps(str(squares))}
-learner = "gdas"
-steps = 2
-batch_size = 8
-recalibrate = 24
-network = {{ channels = 4, cells = 3 }}
-[strategy]
-name = "derived"
-samples = 2
-'''
-    )  # fmt: skip
+    table.write_text(tiny_darts.run_file(squares, 4, strategy='name = "derived"\nsamples = 2', more='learner = "gdas"'))
     run = load_run_file(table)
 
     run_file(run, tmp_path / "run", quiet=True)

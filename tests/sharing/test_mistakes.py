@@ -2,37 +2,15 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
+import tiny_darts
 from typer.testing import CliRunner
 
 from uninas_evo.cli import app
 
-RUN = """evaluations = 1
-pool = {{ devices = "in-process", threads = 1 }}
-after = {{ rescore = 0 }}
-[problem]
-name = "darts"
-image = 8
-classes = 3
-channels = 4
-cells = 3
-objective = "supernet"
-[problem.supernet]
-data = {data}
-steps = 2
-batch_size = {batch}
-recalibrate = 24
-network = {{ channels = 4, cells = 3 }}
-{more}
-[strategy]
-name = "random"
-"""
-
 
 def command(place, squares, *words, batch=8, more=""):
-    (place / "run.toml").write_text(RUN.format(data=json.dumps(str(squares)), batch=batch, more=more))
+    (place / "run.toml").write_text(tiny_darts.run_file(squares, 1, batch_size=batch, more=more))
     return CliRunner().invoke(app, [*words, "--quiet"])
 
 

@@ -16,10 +16,10 @@ from uninas_evo.spaces.uninas.genome import Genome
 from uninas_evo.spaces.uninas.operations import ADDABLE
 from uninas_evo.spaces.uninas.text import parse_chain
 
-READY: Mapping[str, tuple[str, ...]] = {
-    "ort_mobile": tuple(name for name in ADDABLE if name not in ("gelu", "layernorm", "mask", "global_avg")),
-    "int8": tuple(name for name in ADDABLE if name not in ("gelu", "layernorm", "mask", "global_avg")),
-}
+READY: Mapping[str, tuple[str, ...]] = dict.fromkeys(
+    ("ort_mobile", "int8"),
+    tuple(name for name in ADDABLE if name not in ("gelu", "layernorm", "mask", "global_avg")),
+)
 """Ready dialects: what ONNX Runtime 1.32 hands to both NNAPI and Core ML, and what it computes in 8-bit integers.
 
 The lists agree: Gelu, LayerNormalization, Trilu and the sums of a global average are on neither.
