@@ -42,7 +42,7 @@ def _section(comparison: Comparison) -> str:
     parts.append(f"<details><summary>all pairs</summary>{template.table(head, rows)}</details>")
     files = [f"{comparison.problem}-{name}.csv" for name in ("table", "pairs", "seeds", "curves")]
     files.append(f"{comparison.problem}-curves.pdf")
-    links = ", ".join(f'<a href="{escape(quote(name))}">{escape(name)}</a>' for name in files)
+    links = ", ".join(f'<a href="{escape(quote(name, safe=""))}">{escape(name)}</a>' for name in files)
     parts.append(f'<p class="note">Files beside this page: {links}.</p>')
     return "\n".join(parts)
 
