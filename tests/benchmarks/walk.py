@@ -4,7 +4,10 @@ Both walks run in this process, from CoAtNet at 224 px, on one core. A step of o
 Algorithm 1; a step of the package is one call of `create_new_model`, which makes up to six attempts. Seconds are
 CPU seconds of this process, so that other work on the machine does not count.
 
-    OMP_NUM_THREADS=1 python tests/benchmarks/walk.py [--steps 500000] [--package-steps 24]
+With --latency the same walk by `UninasSpace.attempt`, without and with a bound on a latency that is summed over
+pieces; their times are made up (a microsecond and a nanosecond a value), which does not matter to what a sum costs.
+
+    OMP_NUM_THREADS=1 python tests/benchmarks/walk.py [--steps 500000] [--package-steps 24] [--latency]
 """
 
 from __future__ import annotations
@@ -14,12 +17,14 @@ import contextlib
 import io
 import random
 import time
+from pathlib import Path
 
 import numpy as np
 from conditions import conditions
 
 from uninas_evo.contracts import Budget
-from uninas_evo.spaces.uninas import StepRule, genome_to_package, preset, step
+from uninas_evo.devices.profile import ProfileCost, values
+from uninas_evo.spaces.uninas import StepRule, UninasSpace, genome_to_package, preset, step
 
 BUDGET = Budget(max_params=40e6, max_flops=20e9)
 
@@ -43,6 +48,26 @@ def ours(steps: int, length: int) -> tuple[float, float, int]:
         sizes[number] = genome.params, genome.flops
     seconds = time.process_time() - begin
     return steps / seconds, accepted / seconds, largest
+
+
+def guarded(steps: int, *, latency: bool) -> tuple[float, float]:
+    """Attempts and accepted steps a second of one long walk through the space, inside a latency or without one."""
+    start = preset("coatnet")
+    space = UninasSpace(start, BUDGET)
+    if latency:
+        cost = ProfileCost("ms", Path("device.json"), space.sums(lambda piece: 1e-3 + 1e-6 * values(piece)))
+        limit = 1.2 * cost(start, start.cost)["ms"]
+        bounded = Budget(max_params=BUDGET.max_params, max_flops=BUDGET.max_flops, max_ms=limit)
+        space = UninasSpace(start).with_costs([cost], bounded)
+    rng, genome, accepted = random.Random(0), start, 0
+    begin = time.process_time()
+    for _ in range(steps):
+        new = space.attempt(genome, rng)
+        if new is not None:
+            genome = new
+            accepted += 1
+    seconds = time.process_time() - begin
+    return steps / seconds, accepted / seconds
 
 
 def package(steps: int) -> tuple[float, float]:
@@ -71,8 +96,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=500_000)
     parser.add_argument("--package-steps", type=int, default=24)
+    parser.add_argument("--latency", action="store_true")
     options = parser.parse_args()
     print(conditions())
+    if options.latency:
+        for name, bounds in (("params and FLOPs", False), ("latency too", True)):
+            attempts, accepted = guarded(options.steps, latency=bounds)
+            print(f"{name}: {attempts:,.0f} steps/s, {accepted:,.0f} successful")
+        return
     long, short = ours(options.steps, options.steps), ours(options.steps, options.package_steps)
     calls, successes = package(options.package_steps)
     for name, (attempts, accepted, largest) in (("one long walk", long), ("walks as short as the package's", short)):

@@ -22,7 +22,7 @@ _GROUPS = {
     "Search": ("solve", "run", "resume", "verify", "list"),
     "Look at a run": ("report", "plot", "pick"),
     "Compare": ("compare", "audit", "walk", "export-study", "monitor"),
-    "Train": ("scenes", "train", "handover", "predict", "export", "bench"),
+    "Train": ("scenes", "train", "handover", "predict", "export", "bench", "profile"),
     "One network": ("draw", "cost", "score", "scale", "convert"),
     "Other": ("reference",),
 }

@@ -22,7 +22,7 @@ def bench(
             help="ONNX files, run or training folders, genomes, presets, timm:NAME, torchvision:NAME, known.",
         ),
     ] = None,
-    backend: Annotated[str, typer.Option(help="ort (ONNX Runtime) or eager (torch).")] = "ort",
+    backend: Annotated[str, typer.Option(help="ort (ONNX Runtime), eager (torch) or compile (torch.compile).")] = "ort",
     threads: Annotated[int, typer.Option(min=1, help="Threads of a forward pass.")] = 1,
     repeats: Annotated[int, typer.Option(min=1, help="Timed passes, after a quarter as many.")] = 50,
     run: Annotated[
@@ -38,12 +38,10 @@ def bench(
     Example: `uninas-evo bench known runs/pareto --plot bench.png`
     """
     from uninas_evo.compare.bench import bench, figure
-    from uninas_evo.errors import TrainingError
+    from uninas_evo.devices.timing import checked
     from uninas_evo.report.plots import save
 
-    if backend not in ("ort", "eager"):
-        raise TrainingError(f"a backend is ort or eager, got {backend!r}; leave it out for ort")
-    found = bench(networks or (), backend=backend, threads=threads, repeats=repeats, run=run, told=_tell)  # type: ignore[arg-type]
+    found = bench(networks or (), backend=checked(backend), threads=threads, repeats=repeats, run=run, told=_tell)
     if plot is not None:
         print(save(figure(found), plot.with_suffix(""))[0])
 

@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import json
-import statistics
-import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from torch import nn
 
 from uninas_evo.compare.baselines import winners
 from uninas_evo.contracts import Shape
+from uninas_evo.devices.timing import Backend, Timing, onnx_pass, passes, timed
 from uninas_evo.engine.events import AskEvent, ResultEvent
 from uninas_evo.engine.journal import FILE_NAME, stream
 from uninas_evo.errors import TrainingError
 from uninas_evo.pages.palette import BLUE, INK, SOFT
 from uninas_evo.report.plots import new_figure, style
 from uninas_evo.spaces.load import load_space, presets
-from uninas_evo.spaces.uninas.network.onnx import export_onnx
-from uninas_evo.threads import fixed_threads
 from uninas_evo.training.checkpoint import load_json
 from uninas_evo.training.extras import need
 from uninas_evo.training.formats import WEIGHTS, image_of, load
@@ -36,7 +31,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Backend = Literal["ort", "eager"]
 IMAGENET: Shape = (3, 224, 224)
 KNOWN: Mapping[str, tuple[str, float]] = {
     "MobileNetV2": ("timm:mobilenetv2_100", 0.280),
@@ -52,15 +46,6 @@ Sandler et al., arXiv 1801.04381; Howard et al., arXiv 1905.02244 (large); Tan e
 """
 PUBLISHED, HERE = "ImageNet, as published", "as trained here"
 """Where an error comes from; one axis holds one of them."""
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Milliseconds of a forward pass of one image: the median, and the quartiles beside it."""
-
-    median: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -112,8 +97,8 @@ def bench(
     Args:
         sources: ONNX files, folders of runs (their best) and of trainings, genomes' files, presets, `timm:NAME`,
             `torchvision:NAME`, and "known" for `KNOWN`; these and the presets by default.
-        backend: "ort" exports networks to ONNX and times ONNX Runtime; "eager" times torch. ONNX files are always
-            timed by ONNX Runtime.
+        backend: "ort" exports networks to ONNX and times ONNX Runtime; "eager" times torch, "compile" torch.compile.
+            ONNX files are always timed by ONNX Runtime.
         threads: of either.
         repeats: timed passes, after a quarter as many.
         run: the folder of the run that promised latencies; by default the one that a source lies in.
@@ -208,36 +193,11 @@ def _promised(folder: Path, text: str) -> dict[str, float]:
 
 def _measured(one: _Subject, backend: Backend, threads: int, repeats: int) -> tuple[float, Timing]:
     """Megabytes and time."""
-    image = np.random.default_rng(0).standard_normal((1, *one.image), np.float32)
     if isinstance(one.what, Path):
-        return one.what.stat().st_size / 1e6, _timed(_pass(one.what, image, threads), repeats)
-    network = one.what.eval()
-    megabytes = sum(p.numel() * p.element_size() for p in network.parameters()) / 1e6
-    if backend == "eager":
-        pixels = torch.from_numpy(image)
-        with fixed_threads(threads), torch.inference_mode():
-            return megabytes, _timed(lambda: network(pixels), repeats)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "network.onnx"
-        export_onnx(network, path, one.image)
-        return megabytes, _timed(_pass(path, image, threads), repeats)
-
-
-def _pass(path: Path, image: Any, threads: int) -> Callable[[], Any]:
-    opened = session(path, threads)
-    name = opened.get_inputs()[0].name
-    return lambda: opened.run(None, {name: image})
-
-
-def _timed(run: Callable[[], Any], repeats: int) -> Timing:
-    times = []
-    for passed in range(-(repeats // 4 + 1), repeats):
-        begin = time.perf_counter()
-        run()
-        if passed >= 0:
-            times.append(1e3 * (time.perf_counter() - begin))
-    low, high = np.quantile(times, (0.25, 0.75)).tolist()
-    return Timing(statistics.median(times), low, high)
+        return one.what.stat().st_size / 1e6, timed(onnx_pass(one.what, one.image, threads), repeats)
+    megabytes = sum(p.numel() * p.element_size() for p in one.what.parameters()) / 1e6
+    with passes(one.what, one.image, backend, threads) as run:
+        return megabytes, timed(run, repeats)
 
 
 def figure(found: Sequence[Benched]) -> Figure:

@@ -6,7 +6,7 @@ import copy
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, Self, TypeVar, runtime_checkable
 
 from uninas_evo.contracts.costs import Budget, Cost, CostModel
 from uninas_evo.contracts.decision import Choose
@@ -157,6 +157,34 @@ class Trained(Protocol):
 
     def training(self, genome: Any) -> Mapping[str, Any]:
         """The settings of the training protocol that a genome decides, by name."""
+
+
+class Piece(NamedTuple):
+    """An operation as a device runs it.
+
+    Attributes:
+        operation: its name in the space.
+        shape: (C, H, W) of one copy's input.
+        copies: how many run side by side as one, such as heads of attention.
+    """
+
+    operation: str
+    shape: Shape
+    copies: int = 1
+
+
+@runtime_checkable
+class Pieced(Protocol):
+    """The capability of spaces whose networks are pieces that a device can run, and time, one by one."""
+
+    def pieces(self, genome: Any) -> Mapping[Piece, int]:
+        """How often each piece stands in a genome; what all genomes have in common is none of them."""
+
+    def build_piece(self, piece: Piece) -> nn.Module:
+        """A piece alone: (N, copies·C, H, W) to any output."""
+
+    def sums(self, amount: Callable[[Piece], float]) -> Callable[[Any], float]:
+        """Adds an amount over the pieces of genomes, in microseconds where they have most in common."""
 
 
 @runtime_checkable

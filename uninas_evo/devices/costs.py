@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from uninas_evo.contracts import Budget, Cost, CostModel, Space
+from uninas_evo.devices.profile import ProfileCost
 from uninas_evo.devices.table import TableCost
 from uninas_evo.errors import BudgetError
 
@@ -26,15 +27,19 @@ class CostOptions(BaseModel):
         None, description='a CSV file (.csv or .csv.gz): a row for each genome, its text in the column "architecture"'
     )
     column: str | None = Field(None, description="the table's column, unless it is called as the cost is")
+    profile: Path | None = Field(None, description="a device's profile, as `uninas-evo profile` writes it")
     bits: Literal[8, 16, 32] | None = Field(
         None, description="for size_mb alone: bits of a stored weight, 32 unless told otherwise; 8 when quantized"
     )
 
     @model_validator(mode="after")
     def _has_one_source(self) -> Self:
-        given = [name for name in ("table", "bits") if getattr(self, name) is not None]
+        given = [name for name in ("table", "profile", "bits") if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError(f"a cost has a table, got {' and '.join(given) or 'nothing'}; give table = FILE")
+            raise ValueError(
+                f"a cost has a table or a profile, got {' and '.join(given) or 'nothing'}; give table = FILE, or "
+                "profile = FILE"
+            )
         if self.column is not None and self.table is None:
             raise ValueError("a column is one of a table, and there is none; give table = FILE")
         return self
@@ -82,4 +87,6 @@ def costed(space: Space[Any], costs: Mapping[str, CostOptions], budget: Budget, 
 def _model(space: Space[Any], name: str, options: CostOptions) -> CostModel[Any]:
     if options.table is not None:
         return TableCost.of(space, name, options.table, options.column)
+    if options.profile is not None:
+        return ProfileCost.of(space, name, options.profile)
     return SizeCost(options.bits or 32)

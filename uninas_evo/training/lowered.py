@@ -26,8 +26,8 @@ BATCH = 64
 """Images of a calibration step."""
 
 
-def session(path: str | Path, threads: int = 1) -> Any:
-    """An ONNX Runtime session of a file on the CPU.
+def session(model: str | Path | bytes, threads: int = 1) -> Any:
+    """An ONNX Runtime session on the CPU of a file, or of what one holds.
 
     Raises:
         TrainingError: the file is no ONNX network.
@@ -38,10 +38,11 @@ def session(path: str | Path, threads: int = 1) -> Any:
     options.intra_op_num_threads = threads
     options.log_severity_level = 3  # warnings are about graphs that we did not write
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        content = model if isinstance(model, bytes) else str(model)
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's own, which share no base
         raise TrainingError(
-            f"{path} is not an ONNX network that onnxruntime runs: {str(error)[:200]}; write one by "
+            f"{model!s:.200} is not an ONNX network that onnxruntime runs: {str(error)[:200]}; write one by "
             "uninas-evo export DIR"
         ) from error
 

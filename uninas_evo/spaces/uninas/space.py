@@ -6,13 +6,14 @@ import math
 import random
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
-from uninas_evo.contracts import Budget, Choose, Cost, CostModel, Shape, Space, Variation
+from uninas_evo.contracts import Budget, Choose, Cost, CostModel, Piece, Shape, Space, Variation
 from uninas_evo.errors import BudgetError, GenomeError, SpaceError
 from uninas_evo.spaces.load import SpaceEntry
 from uninas_evo.spaces.uninas.backbone import backbone_cost
-from uninas_evo.spaces.uninas.chain import walk_nodes
+from uninas_evo.spaces.uninas.chain import node, walk_nodes
 from uninas_evo.spaces.uninas.compose import FAR, NEAR, compose
 from uninas_evo.spaces.uninas.crossover import cross
 from uninas_evo.spaces.uninas.dialect import adapted, foreign
@@ -20,6 +21,7 @@ from uninas_evo.spaces.uninas.genome import HEADERS, Genome
 from uninas_evo.spaces.uninas.load import load_genome, parse, resized
 from uninas_evo.spaces.uninas.motifs import insert_motif
 from uninas_evo.spaces.uninas.operations import OPERATIONS
+from uninas_evo.spaces.uninas.pieces import Sums, pieces
 from uninas_evo.spaces.uninas.presets import PRESETS
 from uninas_evo.spaces.uninas.reduce import canonical, reduced
 from uninas_evo.spaces.uninas.resize import fill, on_skeleton
@@ -133,7 +135,7 @@ class UninasSpace(Space[Genome]):
                 return substitute(genome, self._sizes, rule, rng)
         return step(genome, self._sizes, rule, rng)
 
-    @property
+    @cached_property
     def _sizes(self) -> Budget:
         """The bounds on parameters and FLOPs, which genomes know of themselves; none where widths see to them."""
         own = Budget() if self.fill else self.budget
@@ -202,8 +204,8 @@ class UninasSpace(Space[Genome]):
         found |= {f"{stage}.{name}": 0.0 for stage in stages for name in OPERATIONS}
         for index, chain in enumerate(genome.chains):
             stage = genome.skeleton.blocks[index // 2][0] + 1
-            for node, _ in walk_nodes(chain):
-                name = f"{stage}.{node.operation.name}"
+            for own, _ in walk_nodes(chain):
+                name = f"{stage}.{own.operation.name}"
                 found[name] += 1
         return found | _skeleton_features(genome.skeleton)
 
@@ -235,6 +237,29 @@ class UninasSpace(Space[Genome]):
         from uninas_evo.spaces.uninas.network import build
 
         return build(genome)
+
+    def pieces(self, genome: Genome) -> Mapping[Piece, int]:
+        """How often each operation stands in a genome on each shape (see `uninas_evo.spaces.uninas.pieces`)."""
+        return pieces(genome)
+
+    def build_piece(self, piece: Piece) -> nn.Module:
+        """An operation alone, the branches of a coupled pair empty."""
+        from uninas_evo.spaces.uninas.network.build import build_operation
+
+        return build_operation(node(piece.operation, piece.shape), piece.copies)
+
+    def sums(self, amount: Callable[[Piece], float]) -> Callable[[Genome], float]:
+        """Adds an amount over the pieces of genomes; chains are remembered.
+
+        Raises:
+            SpaceError: the skeleton changes, which is no piece and the same for all.
+        """
+        if self._is_free:
+            raise SpaceError(
+                "what pieces take adds up beside one skeleton, and this search changes it, by vary or fill; remove "
+                "these, or use features (uninas-evo profile --model ridge)"
+            )
+        return Sums(amount)
 
     def encode(self, genome: Genome) -> str:
         """The genome's canonical text."""

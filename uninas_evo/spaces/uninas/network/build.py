@@ -33,6 +33,11 @@ def build(genome: Genome, seed: int = 0) -> Network:
     return network
 
 
+def build_operation(operation: Node, copies: int) -> nn.Module:
+    """An operation alone, so many copies side by side: (N, copies·C, H, W) to any output."""
+    return _Builder().node(operation, tuple(map(str, range(copies))))
+
+
 def initialize(network: Network, seed: int) -> None:
     """Draws all weights anew, each from a generator of its own, keyed by the seed and by its node's place and name.
 

@@ -30,7 +30,8 @@ def export_onnx(network: Any, path: Path, image: Shape, outputs: Sequence[str] =
         import onnxscript  # noqa: F401
     except ImportError:
         raise MissingExtraError("onnxscript", "train") from None
-    device = next(network.parameters()).device
+    weight = next(network.parameters(), None)
+    device = "cpu" if weight is None else weight.device
     training = network.training
     network.eval()
     try:

@@ -1,0 +1,159 @@
+"""How long networks run on this device: forward passes of one image, by several backends."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+
+from uninas_evo.contracts import Shape
+from uninas_evo.errors import TrainingError
+from uninas_evo.mistakes import nearest
+from uninas_evo.threads import fixed_threads
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+Backend = Literal["ort", "eager", "compile"]
+BACKENDS: tuple[str, ...] = get_args(Backend)
+Run = Callable[[], Any]
+"""One forward pass."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Milliseconds of a forward pass of one image: the median, and the quartiles beside it."""
+
+    median: float
+    low: float
+    high: float
+
+
+def checked(backend: str) -> Backend:
+    """A backend by its name.
+
+    Raises:
+        TrainingError: there is none of this name.
+    """
+    if backend not in BACKENDS:
+        raise TrainingError(
+            f"a backend is one of {', '.join(BACKENDS)}, got {backend!r:.40}{nearest(backend, BACKENDS)}; leave it out "
+            "for ort"
+        )
+    return backend  # type: ignore[return-value]  # it is among them
+
+
+@contextmanager
+def passes(network: nn.Module, image: Shape, backend: Backend, threads: int) -> Iterator[Run]:
+    """Gives a forward pass of one image of normal pixels, in eval mode.
+
+    Args:
+        network: (N, C, H, W) to any output; is put into eval mode.
+        image: (C, H, W).
+        backend: "ort" exports it to ONNX for ONNX Runtime; "eager" is torch, "compile" torch.compile.
+        threads: of either.
+
+    Raises:
+        MissingExtraError: onnx or onnxruntime is not installed.
+    """
+    import torch
+
+    from uninas_evo.spaces.uninas.network.onnx import export_onnx
+
+    network.eval()
+    if backend == "ort":
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "network.onnx"
+            export_onnx(network, path, image)
+            yield onnx_pass(path, image, threads)
+        return
+    run = torch.compile(network) if backend == "compile" else network
+    pixels = torch.from_numpy(_pixels(image))
+    with fixed_threads(threads), torch.inference_mode():
+        yield lambda: run(pixels)
+
+
+def onnx_pass(model: Path | bytes, image: Shape, threads: int) -> Run:
+    """A forward pass of one image by ONNX Runtime on the CPU.
+
+    Args:
+        model: an ONNX file, or what it holds.
+        image: (C, H, W).
+        threads: of the session.
+
+    Raises:
+        TrainingError: it is no ONNX network.
+        MissingExtraError: onnxruntime is not installed.
+    """
+    from uninas_evo.training.lowered import session
+
+    opened, pixels = session(model, threads), _pixels(image)
+    name = opened.get_inputs()[0].name
+    return lambda: opened.run(None, {name: pixels})
+
+
+@contextmanager
+def piece_passes(pieces: Sequence[nn.Module], image: Shape, backend: Backend, threads: int) -> Iterator[list[Run]]:
+    """Gives a forward pass of each of several modules with the same input; one export to ONNX serves all.
+
+    Args:
+        pieces: (N, C, H, W) to one output each.
+        image: (C, H, W).
+        backend: as for `passes`.
+        threads: of it.
+    """
+    with ExitStack() as stack:
+        if backend != "ort":
+            yield [stack.enter_context(passes(piece, image, backend, threads)) for piece in pieces]
+            return
+        from uninas_evo.spaces.uninas.network.onnx import export_onnx
+        from uninas_evo.training.extras import need
+
+        onnx = need("onnx")
+        names = [f"output{index}" for index in range(len(pieces))]
+        path = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "pieces.onnx"
+        export_onnx(_side_by_side(pieces), path, image, names)
+        cut = onnx.utils.Extractor(onnx.load(str(path)))
+        alone = [cut.extract_model(["image"], [name]).SerializeToString() for name in names]
+        yield [onnx_pass(model, image, threads) for model in alone]
+
+
+def timed(run: Run, repeats: int, seconds: float = 0) -> Timing:
+    """The time of a forward pass.
+
+    Args:
+        run: the pass.
+        repeats: how many are timed at least, after a quarter as many to warm up.
+        seconds: how long they go on at least.
+    """
+    for _ in range(repeats // 4 + 1):
+        run()
+    times: list[float] = []
+    end = time.perf_counter() + seconds
+    while len(times) < repeats or time.perf_counter() < end:
+        begin = time.perf_counter()
+        run()
+        times.append(1e3 * (time.perf_counter() - begin))
+    low, median, high = np.quantile(times, (0.25, 0.5, 0.75)).tolist()
+    return Timing(median, low, high)
+
+
+def _side_by_side(modules: Sequence[nn.Module]) -> nn.Module:
+    """A module that gives the outputs of several for one input."""
+    from torch import nn
+
+    class SideBySide(nn.ModuleList):
+        def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+            return tuple(module(x) for module in self)
+
+    return SideBySide(modules).eval()
+
+
+def _pixels(image: Shape) -> np.ndarray[Any, np.dtype[np.float32]]:
+    return np.random.default_rng(0).standard_normal((1, *image), np.float32)
