@@ -120,9 +120,9 @@ def test_what_was_promised_stands_beside_what_is_measured(here: Path, tmp_path: 
 
 def test_errors_of_different_data_stand_in_different_panels() -> None:
     """Published ImageNet errors and those trained here share no axis; a network without an error is a line."""
-    one = Benched("a", (3, 8, 8), 1.0, Timing(1.0, 0.9, 1.2), 0.3, PUBLISHED, {})
-    other = Benched("b", (3, 8, 8), 1.0, Timing(2.0, 1.9, 2.2), 0.1, "as trained here", {})
-    bare = Benched("c", (3, 8, 8), 1.0, Timing(3.0, 2.9, 3.2), None, "", {})
+    one = Benched("a", (3, 8, 8), 1.0, Timing(1.0, 0.9, 1.2), None, 0.3, PUBLISHED, {})
+    other = Benched("b", (3, 8, 8), 1.0, Timing(2.0, 1.9, 2.2), None, 0.1, "as trained here", {})
+    bare = Benched("c", (3, 8, 8), 1.0, Timing(3.0, 2.9, 3.2), None, None, "", {})
     drawn = figure([one, other, bare])
     assert [axes.get_ylabel() for axes in drawn.axes] == [f"error (%), {PUBLISHED}", "error (%), as trained here"]
     assert [[text.get_text() for text in axes.texts] for axes in drawn.axes] == [["a", "c"], ["b"]]

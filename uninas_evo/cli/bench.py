@@ -49,9 +49,10 @@ def bench(
 def _tell(one: Benched) -> None:
     timing = one.timing
     promised = "".join(f", promised {name} {value:.3g}" for name, value in one.promised.items())
+    memory = "" if one.memory is None else f", {one.memory:.3g} MB of memory"
     error = "" if one.error is None else f", error {one.error:.2%} {one.source}"
     print(
         f"{one.name}: {timing.median:.3g} ms ({timing.low:.3g} to {timing.high:.3g}){promised}; "
-        f"{one.megabytes:.3g} MB at {'x'.join(map(str, one.image))}{error}",
+        f"{one.megabytes:.3g} MB{memory} at {'x'.join(map(str, one.image))}{error}",
         flush=True,
     )

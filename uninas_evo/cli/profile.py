@@ -49,7 +49,7 @@ def profile(
     chosen, named = checked(backend), None if model is None else checked_model(model)
     begin = time.perf_counter()
     made = measure(
-        _space(start), backend=chosen, threads=threads, networks=networks, model=named,
+        space_to_profile(start), backend=chosen, threads=threads, networks=networks, model=named,
         known=None if known is None else Profile.load(known), seed=seed, told=_tell,
     )  # fmt: skip
     made.save(out)
@@ -63,7 +63,7 @@ def _tell(text: str) -> None:
     typer.echo(text, err=True)
 
 
-def _space(source: str) -> Space[Any]:
+def space_to_profile(source: str) -> Space[Any]:
     """The space of a run file, without costs that profiles give; or of a genome."""
     from uninas_evo.config.runfile import parse_run, read_toml
     from uninas_evo.spaces.load import load_space

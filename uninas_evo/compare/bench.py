@@ -13,7 +13,7 @@ from torch import nn
 
 from uninas_evo.compare.baselines import winners
 from uninas_evo.contracts import Shape
-from uninas_evo.devices.timing import Backend, Timing, onnx_pass, passes, timed
+from uninas_evo.devices.timing import Backend, Timing, onnx_pass, passes, peak_memory, timed
 from uninas_evo.engine.events import AskEvent, ResultEvent
 from uninas_evo.engine.journal import FILE_NAME, stream
 from uninas_evo.errors import TrainingError
@@ -57,6 +57,7 @@ class Benched:
         image: (C, H, W).
         megabytes: of its weights, or of its file.
         timing: of a forward pass.
+        memory: megabytes that the passes took at most, beside the loaded network; None where the system does not tell.
         error: from 0 to 1, where it is known.
         source: `PUBLISHED` or `HERE`, where an error is known.
         promised: latencies that a search had of it, by name.
@@ -66,6 +67,7 @@ class Benched:
     image: Shape
     megabytes: float
     timing: Timing
+    memory: float | None
     error: float | None
     source: str
     promised: Mapping[str, float]
@@ -113,8 +115,8 @@ def bench(
         for one in _subjects(source):
             folder = _run_of(Path(source)) if run is None else Path(run)
             promised = {} if folder is None or not one.text else _promised(folder, one.text)
-            megabytes, timing = _measured(one, backend, threads, repeats)
-            found.append(Benched(one.name, one.image, megabytes, timing, one.error, one.source, promised))
+            megabytes, timing, memory = _measured(one, backend, threads, repeats)
+            found.append(Benched(one.name, one.image, megabytes, timing, memory, one.error, one.source, promised))
             told(found[-1])
     return found
 
@@ -191,13 +193,15 @@ def _promised(folder: Path, text: str) -> dict[str, float]:
     return found
 
 
-def _measured(one: _Subject, backend: Backend, threads: int, repeats: int) -> tuple[float, Timing]:
-    """Megabytes and time."""
+def _measured(one: _Subject, backend: Backend, threads: int, repeats: int) -> tuple[float, Timing, float | None]:
+    """Megabytes, time, and megabytes of memory."""
     if isinstance(one.what, Path):
-        return one.what.stat().st_size / 1e6, timed(onnx_pass(one.what, one.image, threads), repeats)
+        run = onnx_pass(one.what, one.image, threads)
+        with peak_memory() as peak:
+            return one.what.stat().st_size / 1e6, timed(run, repeats), peak()
     megabytes = sum(p.numel() * p.element_size() for p in one.what.parameters()) / 1e6
-    with passes(one.what, one.image, backend, threads) as run:
-        return megabytes, timed(run, repeats)
+    with passes(one.what, one.image, backend, threads) as run, peak_memory() as peak:
+        return megabytes, timed(run, repeats), peak()
 
 
 def figure(found: Sequence[Benched]) -> Figure:

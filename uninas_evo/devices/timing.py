@@ -144,6 +144,26 @@ def timed(run: Run, repeats: int, seconds: float = 0) -> Timing:
     return Timing(median, low, high)
 
 
+@contextmanager
+def peak_memory() -> Iterator[Callable[[], float | None]]:
+    """Gives the megabytes (10^6 bytes) that this process held at most since the block began, beyond those of before.
+
+    Memory that was free within the process counts for nothing. None where the system does not tell it: Linux does.
+    """
+    try:
+        Path("/proc/self/clear_refs").write_text("5")  # the high-water mark begins anew
+        before = _held("VmRSS")
+    except OSError:
+        yield lambda: None
+        return
+    yield lambda: max(0.0, _held("VmHWM") - before)
+
+
+def _held(name: str) -> float:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith(name))
+
+
 def _side_by_side(modules: Sequence[nn.Module]) -> nn.Module:
     """A module that gives the outputs of several for one input."""
     from torch import nn
