@@ -142,7 +142,7 @@ def test_known_networks_exist() -> None:
     [
         (["bench", "no.onnx"], "not an ONNX network"),
         (["bench", "torchvision:nothing"], "torchvision has no network"),
-        (["bench", "resnet", "--backend", "tpu"], "a backend is ort or eager"),
+        (["bench", "resnet", "--backend", "tpu"], "a backend is one of ort, eager, compile"),
         (["export", "x", "--maps", "--data", "d"], "leave one out"),
     ],
 )
