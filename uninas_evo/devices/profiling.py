@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ import numpy as np
 
 from uninas_evo.contracts import Piece, Pieced, Shape, Space
 from uninas_evo.devices.profile import Accuracy, Fitted, Model, PieceTimes, Profile, TimedNetwork, TimedPiece
-from uninas_evo.devices.timing import Backend, passes, piece_passes, timed
+from uninas_evo.devices.timing import Backend, Run, least, passes, piece_passes
 from uninas_evo.errors import DataError
 from uninas_evo.pool.worker import describe
 
@@ -34,8 +35,10 @@ RARE = 2
 FOLDS = 10
 PRIOR = 0.1
 """How firmly weights are held near one another: a network is expected to be off by 5 %, a weight by 50 %."""
-REPEATS, SECONDS = 15, 0.02
-"""Passes and seconds of timing a piece, at least; a network gets ten times the seconds."""
+PIECE_S, NETWORK_S = 0.15, 2.5
+"""Seconds of timing a piece and a network: four minutes for 400 pieces and 40 networks, and the export of these."""
+OPEN = 20
+"""Networks that are in memory at once, and timed in turn."""
 
 Told = Callable[[str], None]
 
@@ -77,7 +80,7 @@ def profile(
     genomes = sampled(space, count, rng)
     here: dict[str, Any] = {"device": describe("cpu"), "versions": _versions(backend)}
     here |= {"backend": backend, "threads": threads}
-    run = partial(_time_networks, space, genomes, backend, threads, told)
+    run = partial(time_networks, space, genomes, backend, threads, told)
     if known is not None:
         return known.model_copy(update=here | _carried(known, [known.times(space)(one) for one in genomes], run()))
     here |= {"start": space.encode(start)}
@@ -170,25 +173,35 @@ def _time_pieces(
     groups: dict[tuple[Shape, int], list[Piece]] = {}
     for piece in pieces:
         groups.setdefault((piece.shape, piece.copies), []).append(piece)
-    found: dict[Piece, float] = {}
-    for (shape, copies), own in groups.items():
-        modules = [space.build_piece(piece) for piece in own]
-        with piece_passes(modules, (copies * shape[0], *shape[1:]), backend, threads) as runs:
-            found |= {piece: timed(run, REPEATS, SECONDS).median for piece, run in zip(own, runs, strict=True)}
-        told(f"{len(found)} of {len(pieces)} operations timed")
-    least = min(found.values())
-    return {piece: ms - least for piece, ms in found.items()}
+    runs: dict[Piece, Run] = {}
+    with ExitStack() as stack:
+        for (shape, copies), own in groups.items():
+            modules, image = [space.build_piece(piece) for piece in own], (copies * shape[0], *shape[1:])
+            made = stack.enter_context(piece_passes(modules, image, backend, threads))
+            runs |= dict(zip(own, made, strict=True))
+            told(f"{len(runs)} of {len(pieces)} operations are ready")
+        told(f"timing them takes {PIECE_S * len(runs):.0f} s")
+        found = dict(zip(runs, least(list(runs.values()), PIECE_S), strict=True))
+    call = min(found.values())
+    return {piece: ms - call for piece, ms in found.items()}
 
 
-def _time_networks(
-    space: Space[Any], genomes: Sequence[Any], backend: Backend, threads: int, told: Told
+def time_networks(
+    space: Space[Any], genomes: Sequence[Any], backend: Backend, threads: int, told: Told = lambda text: None
 ) -> tuple[TimedNetwork, ...]:
-    found = []
-    for genome in genomes:
-        with passes(space.build(genome), space.image_of(genome), backend, threads) as run:
-            found.append(TimedNetwork(architecture=space.encode(genome), ms=timed(run, REPEATS, 10 * SECONDS).median))
+    """Milliseconds of the networks of genomes."""
+    found: list[float] = []
+    for begin in range(0, len(genomes), OPEN):
+        with ExitStack() as stack:
+            runs = [
+                stack.enter_context(passes(space.build(genome), space.image_of(genome), backend, threads))
+                for genome in genomes[begin : begin + OPEN]
+            ]
+            found += least(runs, NETWORK_S)
         told(f"{len(found)} of {len(genomes)} networks timed")
-    return tuple(found)
+    return tuple(
+        TimedNetwork(architecture=space.encode(genome), ms=ms) for genome, ms in zip(genomes, found, strict=True)
+    )
 
 
 def _by_operation(

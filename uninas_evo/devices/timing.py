@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +25,10 @@ Backend = Literal["ort", "eager", "compile"]
 BACKENDS: tuple[str, ...] = get_args(Backend)
 Run = Callable[[], Any]
 """One forward pass."""
+ROUNDS = 3
+"""Rounds of `least` at least."""
+BURST = 4
+"""Timed passes of a run in a round, behind one that is not."""
 
 
 @dataclass(frozen=True)
@@ -124,24 +129,38 @@ def piece_passes(pieces: Sequence[nn.Module], image: Shape, backend: Backend, th
         yield [onnx_pass(model, image, threads) for model in alone]
 
 
-def timed(run: Run, repeats: int, seconds: float = 0) -> Timing:
-    """The time of a forward pass.
-
-    Args:
-        run: the pass.
-        repeats: how many are timed at least, after a quarter as many to warm up.
-        seconds: how long they go on at least.
-    """
+def timed(run: Run, repeats: int) -> Timing:
+    """The time of a forward pass, over so many after a quarter as many to warm up."""
     for _ in range(repeats // 4 + 1):
         run()
-    times: list[float] = []
-    end = time.perf_counter() + seconds
-    while len(times) < repeats or time.perf_counter() < end:
-        begin = time.perf_counter()
-        run()
-        times.append(1e3 * (time.perf_counter() - begin))
-    low, median, high = np.quantile(times, (0.25, 0.5, 0.75)).tolist()
+    low, median, high = np.quantile([_once(run) for _ in range(repeats)], (0.25, 0.5, 0.75)).tolist()
     return Timing(median, low, high)
+
+
+def least(runs: Sequence[Run], seconds: float) -> list[float]:
+    """The least milliseconds of each of several forward passes.
+
+    The passes go round: a machine that others use too is slow for seconds at a time, and each run meets all of its
+    moods. What disturbs a pass can only lengthen it, so that the least one is the device's own.
+
+    Args:
+        runs: the passes.
+        seconds: for each, in the mean; at least `ROUNDS` rounds are made.
+    """
+    best = [math.inf] * len(runs)
+    begin, rounds = time.perf_counter(), 0
+    while rounds < ROUNDS or time.perf_counter() - begin < seconds * len(runs):
+        rounds += 1
+        for place, run in enumerate(runs):
+            run()  # brings weights into the caches
+            best[place] = min(best[place], *(_once(run) for _ in range(BURST)))
+    return best
+
+
+def _once(run: Run) -> float:
+    begin = time.perf_counter()
+    run()
+    return 1e3 * (time.perf_counter() - begin)
 
 
 @contextmanager
