@@ -5,7 +5,7 @@ the median error, and the share within the interval that the profile tells. Then
 these genomes' times, times where the walk passes, and prints which share lies within the bound and the interval.
 Nothing else should run on the machine meanwhile.
 
-    OMP_NUM_THREADS=1 python tests/benchmarks/profile.py runs/quickstart.toml [--backend eager] [--profile FILE]
+    OMP_NUM_THREADS=1 python tests/benchmarks/device_profile.py runs/quickstart.toml [--backend eager] [--profile FILE]
 """
 
 from __future__ import annotations
