@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import pickle
 import random
-import time
 from collections.abc import Callable
 
 import numpy as np
@@ -16,7 +15,7 @@ from uninas_evo.api import run_file
 from uninas_evo.cli import app
 from uninas_evo.config.runfile import load_run_file
 from uninas_evo.contracts import Budget, Cost, Piece
-from uninas_evo.devices import Profile, ProfileCost, profiling
+from uninas_evo.devices import Profile, ProfileCost, profiling, timing
 from uninas_evo.devices.profile import Accuracy, PieceTimes, TimedNetwork, values
 from uninas_evo.devices.timing import BURST, least, peak_memory
 from uninas_evo.engine.events import AskEvent
@@ -102,7 +101,8 @@ def test_unknown_shapes_follow_the_law_of_their_operation():
     }
     times = PieceTimes(known | {Piece("gelu", (9, 8, 8)): 7.0}, {"gelu": 2.0})
     assert times(Piece("gelu", (9, 8, 8))) == 14.0
-    assert PieceTimes(known, {})(Piece("gelu", (32, 16, 8))) == pytest.approx(1e-4 * (32 * 128) ** 0.5)
+    assert PieceTimes(known)(Piece("gelu", (32, 16, 8))) == pytest.approx(1e-4 * (32 * 128) ** 0.5)
+    assert PieceTimes(known, each=2.0)(Piece("gelu", (8, 8, 8))) == 2 + known[Piece("gelu", (8, 8, 8))]
     with pytest.raises(DataError, match="none for 'conv3'"):
         times(Piece("conv3", (8, 8, 8)))
 
@@ -229,19 +229,21 @@ def test_mistakes_of_the_command(tmp_path, monkeypatch, more, said):
     assert said in " ".join(done.output.split())
 
 
-def test_the_least_pass_counts():
+def test_the_least_pass_counts(monkeypatch):
     """However often a run is disturbed, one pass that is not is enough; the runs take turns."""
-    order: list[int] = []
+    clock, order = [0.0], list[int]()
 
     def run(number: int) -> Callable[[], None]:
         def work() -> None:
             order.append(number)
-            time.sleep(0.02 if len(order) % 7 else 0.001)
+            clock[0] += 0.02 if len(order) % 7 else 0.001 * (1 + number)
 
         return work
 
-    assert max(least([run(0), run(1)], 0)) < 20
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: clock[0])
+    assert least([run(0), run(1)], 1) == pytest.approx([1, 2])
     assert order[: 2 * (BURST + 1)] == [0] * (BURST + 1) + [1] * (BURST + 1)
+    assert clock[0] > 2
 
 
 def test_the_peak_of_memory_is_of_the_block():

@@ -22,7 +22,7 @@ def profile(
     backend: Annotated[str, typer.Option(help="ort (ONNX Runtime), eager (torch) or compile (torch.compile).")] = "ort",
     threads: Annotated[int, typer.Option(min=1, help="Threads of a forward pass.")] = 1,
     networks: Annotated[
-        int | None, typer.Option(min=4, help="Whole networks to time; 40, or 10 with --known.", show_default=False)
+        int | None, typer.Option(min=4, help="Whole networks to time; 30, or 10 with --known.", show_default=False)
     ] = None,
     model: Annotated[
         str | None,

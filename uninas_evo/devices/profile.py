@@ -117,6 +117,7 @@ class Profile(_Part):
         model: what times are computed from.
         pieces: what was timed one by one; of the model "pieces".
         weights: by operation, what a piece's time counts for within a network.
+        each: milliseconds that every piece takes beside, to be called.
         networks: what was timed as a whole.
         offset: milliseconds that every network takes.
         scale: of what the model gives, where a profile was carried over to another device.
@@ -132,6 +133,7 @@ class Profile(_Part):
     model: Model
     pieces: tuple[TimedPiece, ...] = ()
     weights: dict[str, float] = {}
+    each: float = Field(0, ge=0, allow_inf_nan=False)
     networks: tuple[TimedNetwork, ...] = Field(min_length=4)
     offset: float = Field(0, allow_inf_nan=False)
     scale: float = Field(1, ge=0, allow_inf_nan=False)
@@ -182,7 +184,7 @@ class Profile(_Part):
                     f"a profile of pieces serves spaces whose networks have some, {type(space).__name__} has none; "
                     "make one with --model ridge"
                 )
-            amount = PieceTimes({one.piece: one.ms for one in self.pieces}, self.weights)
+            amount = PieceTimes({one.piece: one.ms for one in self.pieces}, self.weights, self.each)
             return partial(_affine, self.offset, self.scale, space.sums(amount))
         fitted = Fitted(self.model, space, genomes, [one.ms for one in self.networks])
         return partial(_affine, self.offset, self.scale, fitted)
@@ -205,10 +207,12 @@ class PieceTimes:
     Attributes:
         known: what was timed.
         weights: by operation; 1 where it has none.
+        each: milliseconds of any piece beside.
     """
 
     known: Mapping[Piece, float]
-    weights: Mapping[str, float]
+    weights: Mapping[str, float] = field(default_factory=dict)
+    each: float = 0.0
 
     def __call__(self, piece: Piece) -> float:
         """Weighted milliseconds.
@@ -217,7 +221,7 @@ class PieceTimes:
             DataError: no piece of its operation was timed.
         """
         weight = self.weights.get(piece.operation, 1.0)
-        return weight * (self.known[piece] if piece in self.known else self._by_law(piece))
+        return self.each + weight * (self.known[piece] if piece in self.known else self._by_law(piece))
 
     def _by_law(self, piece: Piece) -> float:
         own = {values(one): max(ms, 1e-6) for one, ms in self.known.items() if one.operation == piece.operation}

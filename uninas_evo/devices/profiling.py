@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from uninas_evo.contracts.array import FloatArray
     from uninas_evo.stats.fronts import IntArray
 
-NETWORKS = 40
-"""Networks that are timed as a whole: three for each operation whose weight is fitted."""
+NETWORKS = 30
+"""Networks that are timed as a whole: with 40 a profile is as good, and takes a minute more."""
 CARRIED = 10
 """Networks that carry a profile over to another device."""
 STEPS = 300
@@ -36,7 +36,7 @@ FOLDS = 10
 PRIOR = 0.1
 """How firmly weights are held near one another: a network is expected to be off by 5 %, a weight by 50 %."""
 PIECE_S, NETWORK_S = 0.15, 2.5
-"""Seconds of timing a piece and a network: four minutes for 400 pieces and 40 networks, and the export of these."""
+"""Seconds of timing a piece and a network: two minutes for 400 pieces and 30 networks, beside the export of all."""
 OPEN = 20
 """Networks that are in memory at once, and timed in turn."""
 
@@ -116,20 +116,22 @@ def _of_pieces(
 ) -> dict[str, Any]:
     """What a profile says of pieces: weights for their operations within networks."""
     operations = sorted({piece.operation for piece in pieces})
-    amount, times = PieceTimes(pieces, {}), np.array([one.ms for one in networks])
+    amount, times = PieceTimes(pieces), np.array([one.ms for one in networks])
     sums = np.array([_by_operation(space, genome, operations, amount) for genome in genomes])
+    counts = np.array([sum(space.pieces(genome).values()) for genome in genomes])
 
     def fit(rest: IntArray) -> Callable[[int], float]:
-        offset, *weights = _weights(sums[rest], times[rest])
-        return lambda index: float(offset + sums[index] @ weights)
+        offset, each, *weights = _weights(sums[rest], counts[rest], times[rest])
+        return lambda index: float(offset + each * counts[index] + sums[index] @ weights)
 
-    offset, *weights = _weights(sums, times).tolist()
+    offset, each, *weights = _weights(sums, counts, times).tolist()
     return {
         "model": "pieces",
         "pieces": [
             TimedPiece(operation=one.operation, shape=one.shape, copies=one.copies, ms=ms) for one, ms in pieces.items()
         ],
         "weights": dict(zip(operations, weights, strict=True)),
+        "each": each,
         "networks": networks,
         "offset": offset,
         "accuracy": Accuracy.of(_left_out(len(times), fit), times),
@@ -214,22 +216,23 @@ def _by_operation(
     return list(sums.values())
 
 
-def _weights(sums: FloatArray, times: FloatArray) -> FloatArray:
-    """An offset and a weight for each operation, (1 + D,), none below 0: least squares of relative errors.
+def _weights(sums: FloatArray, counts: FloatArray, times: FloatArray) -> FloatArray:
+    """Milliseconds of a network and of each piece in it, and a weight for each operation, (2 + D,), none below 0.
 
-    Weights are held near one another: what a piece takes alone is off by much the same factor for all, and a few
-    networks cannot tell each operation's own. The factor is the last unknown.
+    By least squares of relative errors. Weights are held near one another: what a piece takes alone is off by much the
+    same factor for all, and a few networks cannot tell each operation's own. The factor is the last unknown.
 
     Args:
         sums: milliseconds by operation, (T, D).
+        counts: pieces, (T,).
         times: of the networks, (T,).
     """
     from scipy.optimize import lsq_linear
 
-    count = sums.shape[1]
-    errors = np.column_stack([np.ones(len(times)), sums, np.zeros(len(times))]) / times[:, None]
-    alike = PRIOR * np.column_stack([np.zeros(count), np.eye(count), -np.ones(count)])
-    targets = np.concatenate([np.ones(len(times)), np.zeros(count)])
+    total, count = sums.shape
+    errors = np.column_stack([np.ones(total), counts, sums, np.zeros(total)]) / times[:, None]
+    alike = PRIOR * np.column_stack([np.zeros((count, 2)), np.eye(count), -np.ones(count)])
+    targets = np.concatenate([np.ones(total), np.zeros(count)])
     return np.asarray(lsq_linear(np.vstack([errors, alike]), targets, (0, np.inf)).x[:-1])
 
 
