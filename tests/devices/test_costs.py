@@ -170,10 +170,10 @@ def run_file(problem: dict, folder: Path = Path()):
 @pytest.mark.parametrize(
     ("problem", "message"),
     [
-        ({"costs": {"ms": {}}}, "problem.costs.ms: a cost has a table, got nothing; give table = FILE"),
-        ({"costs": {"ms": {"table": "t.csv", "bits": 8}}}, "a cost has a table, got table and bits"),
+        ({"costs": {"ms": {}}}, "problem.costs.ms: a cost has a table or a profile, got nothing; give table = FILE"),
+        ({"costs": {"ms": {"table": "t.csv", "bits": 8}}}, "a cost has a table or a profile, got table and bits"),
         ({"costs": {"ms": {"bits": 8}}}, "bits are for size_mb, and ms has some"),
-        ({"costs": {"size_mb": {"column": "x"}}}, "a cost has a table, got nothing"),
+        ({"costs": {"size_mb": {"column": "x"}}}, "a cost has a table or a profile, got nothing"),
         ({"costs": {"params": {"table": "t.csv"}}}, "a cost needs a name of its own"),
         ({"costs": {"macs": {"table": "t.csv"}}}, "a cost needs a name of its own"),
         ({"costs": {"a b": {"table": "t.csv"}}}, "a cost needs a name of its own"),

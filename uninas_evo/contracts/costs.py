@@ -162,12 +162,12 @@ class Budget:
         Raises:
             BudgetError: a bounded cost is not among the cost's names.
         """
-        return (
-            self.min_params <= cost.params <= self.max_params
-            and self.min_flops <= cost.flops <= self.max_flops
-            and all(low <= self._amount(cost, name) <= high for name, low, high in self.bounds)
-            and all(amount < math.inf for _, amount in cost.further)
-        )
+        if not (self.min_params <= cost.params <= self.max_params and self.min_flops <= cost.flops <= self.max_flops):
+            return False
+        for name, low, high in self.bounds:  # search steps come here thousands of times a second
+            if not low <= self._amount(cost, name) <= high:
+                return False
+        return math.inf not in [amount for _, amount in cost.further]
 
     def excess(self, cost: Cost) -> float:
         """By which share of a bound a cost lies outside, the worst of all bounds; 0 inside."""

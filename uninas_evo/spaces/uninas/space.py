@@ -147,7 +147,9 @@ class UninasSpace(Space[Genome]):
             return child
         if self.fill:
             child = self._filled(child)
-        return child if child is not None and child not in parents and self.admits(child) else None
+        if child is None or (self._is_free and child in parents):
+            return None
+        return child if self.admits(child) else None
 
     def _filled(self, genome: Genome) -> Genome | None:
         ceiling = self.budget.ceiling
