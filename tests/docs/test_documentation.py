@@ -25,6 +25,7 @@ import pytest
 from typer.testing import CliRunner
 
 from uninas_evo.cli import app
+from uninas_evo.devices import profiling
 from uninas_evo.spaces.uninas import Skeleton, preset
 
 ROOT = Path(__file__).parents[2]
@@ -47,6 +48,7 @@ TINY = {
     "bare.py": "--seeds 2 --evaluations 30",
     "calibration.py": "--labels 30 --draws 2 --data cifar10",
     "canonical.py": "--seeds 2 --evaluations 6",
+    "device_profile.py": "--backend eager --networks 4 --profile device.json",
     "devices.py": "--seeds 1 --limit 20 --strategies aging",
     "digits.py": "--networks 4 --epochs 1",
     "encodings.py": "--seeds 2 --evaluations 6 --only random 'bayesian (default)'",
@@ -117,6 +119,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "small.txt").write_text(preset("coatnet", skeleton).text)
     (tmp_path / "tiny.toml").write_text('base = "small"\nepochs = 1\nwarmup_epochs = 0\nbatch_size = 16\n')
     return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Profiles of devices take few passes: their times mean nothing here."""
+    for name, value in (("SURVEYED", 20), ("PIECE_S", 0.0), ("NETWORK_S", 0.0)):
+        monkeypatch.setattr(profiling, name, value)
 
 
 @pytest.mark.slow
