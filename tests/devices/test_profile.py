@@ -214,6 +214,20 @@ def test_the_command(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
+    "problem",
+    ["3", "{ costs = 3 }", "{ costs = { ms = 3 } }", "{ budget = 3 }", "{ costs = { ms = { profile = 3 } } }"],
+)
+def test_mistakes_of_the_run_file(tmp_path, monkeypatch, problem):
+    """What stands in the place of a table is told as for a run, or left out with the profile."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run.toml").write_text(f"evaluations = 3\nproblem = {problem}\n")
+    monkeypatch.setattr(profiling, "profile", lambda *_, **__: (_ for _ in ()).throw(DataError("reached")))
+    done = CliRunner().invoke(app, ["profile", "run.toml"])
+    assert done.exit_code == 2
+    assert "run.toml" in done.output or "reached" in done.output
+
+
+@pytest.mark.parametrize(
     ("more", "said"),
     [
         (["--backend", "tensorrt"], "a backend is one of"),

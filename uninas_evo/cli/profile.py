@@ -72,12 +72,20 @@ def space_to_profile(source: str) -> Space[Any]:
         return load_space(source)[0]
     path = Path(source)
     _, content = read_toml(path)
-    problem = content.get("problem", {})
-    given = {name for name, one in problem.get("costs", {}).items() if "profile" in one}
-    # What is scored does not matter here, and may need data, or the profile that is yet to be made.
-    content["problem"] = {key: value for key, value in problem.items() if key not in ("objective", "constraints")} | {
-        "objectives": ["params"],
-        "costs": {name: one for name, one in problem.get("costs", {}).items() if name not in given},
-        "budget": {key: one for key, one in problem.get("budget", {}).items() if key[4:] not in given},
-    }
+    problem = content.get("problem")
+    if isinstance(problem, dict):
+        costs, budget = problem.get("costs", {}), problem.get("budget")
+        given = {name for name, one in costs.items() if "profile" in one} if _of_tables(costs) else set()
+        # What is scored does not matter here, and may need data, or the profile that is yet to be made.
+        content["problem"] = {key: problem[key] for key in problem if key not in ("objective", "constraints")}
+        content["problem"]["objectives"] = ["params"]
+        if given:
+            content["problem"]["costs"] = {name: one for name, one in costs.items() if name not in given}
+        if isinstance(budget, dict):
+            content["problem"]["budget"] = {key: one for key, one in budget.items() if key[4:] not in given}
     return parse_run(content, source, path.parent).problem().space
+
+
+def _of_tables(costs: Any) -> bool:
+    """Whether it is a table of tables; a run file's mistakes are told when it is checked."""
+    return isinstance(costs, dict) and all(isinstance(one, dict) for one in costs.values())

@@ -63,7 +63,8 @@ def profile(
         backend: what runs them.
         threads: of it.
         networks: how many are timed as a whole; `NETWORKS` by default, or `CARRIED` where a profile is carried over.
-        model: what times will be computed from; "pieces" by default where the space has them, else "ridge".
+        model: what times will be computed from; "pieces" by default where the space has them, else "ridge". Compiled
+            networks default to "ridge", too: to compile hundreds of pieces takes an hour.
         known: a profile of the same space on another device, which a scale and an offset carry over to this one.
         seed: of the genomes.
         told: is called with what was done.
@@ -84,7 +85,7 @@ def profile(
     if known is not None:
         return known.model_copy(update=here | _carried(known, [known.times(space)(one) for one in genomes], run()))
     here |= {"start": space.encode(start)}
-    model = model or ("pieces" if isinstance(space, Pieced) else "ridge")
+    model = model or ("pieces" if isinstance(space, Pieced) and backend != "compile" else "ridge")
     if model != "pieces":
         return Profile.model_validate(here | _of_features(model, space, genomes, run()))
     if not isinstance(space, Pieced):
